@@ -1,0 +1,165 @@
+//! A CFNgin config after all checks: the only form the rest of the program sees.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+use indexmap::IndexMap;
+use runway_store::BucketName;
+
+use crate::ident::{StackFqn, StackName, base_fqn};
+use crate::lookup::VariableValue;
+use crate::text::{Document, Span};
+
+pub mod load;
+
+/// A checked config.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file as the user wrote it: every span points into this text.
+    pub document: Arc<Document>,
+    /// Namespace as written.
+    pub namespace: String,
+    /// Joins namespace and name; default `-`.
+    pub namespace_delimiter: String,
+    /// The bucket for templates and the persistent graph.
+    pub bucket: BucketSetting,
+    /// Region of the bucket, if it is not the run's.
+    pub bucket_region: Option<String>,
+    /// Key of the persistent graph; `None` means there is none.
+    pub persistent_graph_key: Option<String>,
+    /// Role that CloudFormation assumes.
+    pub service_role: Option<String>,
+    /// Tags of every stack, the default `cfngin_namespace` filled in.
+    pub tags: BTreeMap<String, String>,
+    /// Stacks in file order.
+    pub stacks: IndexMap<StackName, StackDefinition>,
+    /// Hooks by stage, in order.
+    pub hooks: Hooks,
+}
+
+/// What `cfngin_bucket` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BucketSetting {
+    /// `""`: no bucket; templates travel in the requests and there is no persistent graph.
+    Off,
+    /// Not given: `cfngin-<namespace>-<region>`.
+    Computed,
+    /// Given.
+    Named(BucketName),
+}
+
+impl Config {
+    /// The bucket's name in `region`, or `None` if there is no bucket.
+    pub fn bucket_name(&self, region: &str) -> Option<BucketName> {
+        match &self.bucket {
+            BucketSetting::Off => None,
+            BucketSetting::Named(name) => Some(name.clone()),
+            // CFNgin: an empty namespace has no default bucket.
+            BucketSetting::Computed if self.namespace.is_empty() => None,
+            BucketSetting::Computed => {
+                Some(BucketName::new(format!("cfngin-{}-{region}", base_fqn(&self.namespace))))
+            }
+        }
+    }
+
+    /// The name CloudFormation sees for a stack that has no `stack_name` of its own.
+    pub fn fqn(&self, name: &str) -> StackFqn {
+        StackFqn::build(&self.namespace, &self.namespace_delimiter, name)
+    }
+}
+
+/// One stack.
+#[derive(Debug, Clone)]
+pub struct StackDefinition {
+    /// Identity in graph and lookups.
+    pub name: StackName,
+    /// Name in CloudFormation, from `stack_name` or else `name`.
+    pub fqn: StackFqn,
+    /// Where the template comes from; `None` only for disabled or locked stacks.
+    pub template: Option<TemplateSource>,
+    /// Overwrites the description of a blueprint.
+    pub description: Option<String>,
+    /// Whether deploy works on it.
+    pub enabled: bool,
+    /// Never updated once it exists.
+    pub locked: bool,
+    /// Updates want an approval of their own.
+    pub protected: bool,
+    /// `in_progress_behavior: wait`.
+    pub wait_if_in_progress: bool,
+    /// Stacks it needs, as written, with places.
+    pub requires: Vec<(StackName, Span)>,
+    /// Stacks that need it, as written, with places.
+    pub required_by: Vec<(StackName, Span)>,
+    /// File with the stack policy, as written.
+    pub stack_policy_path: Option<(Utf8PathBuf, Span)>,
+    /// All tags: global ones overlaid with its own.
+    pub tags: BTreeMap<String, String>,
+    /// Termination protection wanted.
+    pub termination_protection: bool,
+    /// Minutes a creation may take.
+    pub timeout_minutes: Option<u32>,
+    /// Variables in file order.
+    pub variables: IndexMap<String, Variable>,
+    /// Place of the stack's name in the config.
+    pub span: Span,
+}
+
+/// A variable and its place.
+#[derive(Debug, Clone)]
+pub struct Variable {
+    /// The value as written.
+    pub value: VariableValue,
+    /// Place of the value in the config.
+    pub span: Span,
+}
+
+/// Where a template comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateSource {
+    /// `template_path`, as written.
+    File {
+        /// The path.
+        path: Utf8PathBuf,
+        /// Its place in the config.
+        span: Span,
+    },
+    /// `class_path`: a Python blueprint.
+    Blueprint {
+        /// `module.Class`.
+        class_path: String,
+        /// Its place in the config.
+        span: Span,
+    },
+}
+
+/// The hooks of a config.
+#[derive(Debug, Clone, Default)]
+pub struct Hooks {
+    /// Before a deploy.
+    pub pre_deploy: Vec<HookDefinition>,
+    /// After a deploy.
+    pub post_deploy: Vec<HookDefinition>,
+    /// Before a destroy.
+    pub pre_destroy: Vec<HookDefinition>,
+    /// After a destroy.
+    pub post_destroy: Vec<HookDefinition>,
+}
+
+/// One hook.
+#[derive(Debug, Clone)]
+pub struct HookDefinition {
+    /// Import path.
+    pub path: String,
+    /// Arguments.
+    pub args: IndexMap<String, Variable>,
+    /// Key under which its result is stored.
+    pub data_key: Option<String>,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Whether its failure ends the run.
+    pub required: bool,
+    /// Place of the path in the config.
+    pub span: Span,
+}

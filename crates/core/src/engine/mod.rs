@@ -1,0 +1,274 @@
+//! The engine: observes, plans, locks, carries out. Frontends call [`Engine`] and render what it returns.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::error::Finding;
+use crate::event::Reporter;
+use crate::exit::ExitCode;
+use crate::files::Files;
+use crate::graph::{GraphState, PersistentGraph};
+use crate::ident::{StackFqn, StackName};
+use crate::plan::{Plan, Purpose, Summary};
+use crate::provider::Provider;
+
+/// Everything the engine needs from outside.
+pub struct Engine {
+    /// The cloud.
+    pub provider: Arc<dyn Provider>,
+    /// Templates and policies.
+    pub files: Arc<dyn Files>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Switches.
+    pub options: Options,
+}
+
+/// Switches of a run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Environment variables that lookups may read.
+    pub environment: BTreeMap<String, String>,
+    /// Parameters of the run (environment file, `--param`).
+    pub parameters: BTreeMap<String, serde_json::Value>,
+    /// Operations under way at once; at least 1.
+    pub concurrency: usize,
+    /// An empty stack list may delete every recorded stack.
+    pub allow_empty: bool,
+    /// Time to live of the lock's lease.
+    pub lock_ttl: Duration,
+    /// How long to wait for a lock that somebody else holds; `None` refuses at once.
+    pub lock_wait: Option<Duration>,
+    /// Who runs this, for the lease.
+    pub holder: Holder,
+    /// Random part of lock code and request tokens: a UUID version 4, lower case.
+    pub session: String,
+    /// How often a run started without a person's approval plans anew when the world moved.
+    pub replans: u32,
+    /// Longest pause between two looks at running stacks.
+    pub poll_limit: Duration,
+    /// Whether resource events of running stacks are read (for a terminal); otherwise only those of a failure.
+    pub follow_events: bool,
+}
+
+/// Who holds a lock.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Holder {
+    /// Login name.
+    #[serde(default)]
+    pub user: String,
+    /// Host name.
+    #[serde(default)]
+    pub host: String,
+    /// Process id.
+    #[serde(default)]
+    pub pid: u32,
+    /// Command, for example `deploy`.
+    #[serde(default)]
+    pub command: String,
+    /// Version of runway-rs.
+    #[serde(default)]
+    pub version: String,
+    /// Address of the CI run, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// A plan and the warnings that came with it.
+pub struct Planned {
+    /// The plan.
+    pub plan: Plan,
+    /// Warnings about config, graph object and world, each with its place.
+    pub warnings: Vec<Finding>,
+}
+
+/// What the frontend answers when it is shown a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Approval {
+    /// A person said yes to exactly this plan; a changed world ends the run.
+    Person,
+    /// `--yes` or CI: a changed world leads to a new plan, which is shown again.
+    Standing,
+    /// No. Nothing is changed; the exit code says why (31 without a terminal, 0 after a person's no).
+    Refused(ExitCode),
+}
+
+/// Shows a plan that has changes and asks whether to go on.
+#[async_trait]
+pub trait Gate: Send + Sync {
+    /// Called once for each plan that would change something, before the lock is taken. `again` counts earlier
+    /// plans of the same run that no longer stood.
+    async fn approve(&self, planned: &Planned, again: u32) -> Approval;
+}
+
+/// The two levels of interruption.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt {
+    /// Cancelled by the first Ctrl-C or SIGTERM: start nothing, watch what runs.
+    pub stop: CancellationToken,
+    /// Cancelled by the second: leave what runs.
+    pub abandon: CancellationToken,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// The plan that was carried out, or shown and refused, or found to have nothing to do.
+    pub planned: Planned,
+    /// Steps done, by what was really done.
+    pub done: Summary,
+    /// The exit code.
+    pub exit: ExitCode,
+    /// Errors besides failed steps (a graph write that failed, a lock that was lost).
+    pub errors: Vec<Finding>,
+}
+
+impl std::fmt::Debug for Planned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Planned").field("plan", &self.plan).field("warnings", &self.warnings).finish()
+    }
+}
+
+/// Why a command of the engine could not do its work: one or more findings, with one exit code.
+#[derive(Debug)]
+pub struct EngineError {
+    /// Errors and warnings, each with its place where it has one.
+    pub findings: Vec<Finding>,
+    /// The exit code.
+    pub exit: ExitCode,
+}
+
+/// A recorded or existing stack, for `status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusRow {
+    /// The stack.
+    pub name: StackName,
+    /// Its name in CloudFormation.
+    pub fqn: StackFqn,
+    /// CloudFormation's status; `ABSENT` if it does not exist.
+    pub status: String,
+    /// Whether the persistent graph has it.
+    pub recorded: bool,
+    /// Whether it exists.
+    pub exists: bool,
+    /// Whether the config has it.
+    pub configured: bool,
+}
+
+/// The persistent graph as `graph show` presents it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GraphView {
+    /// Where it is, `s3://bucket/key`.
+    pub location: String,
+    /// What is recorded; `None` if there is no object.
+    pub graph: Option<PersistentGraph>,
+    /// What the state object knows.
+    pub state: GraphState,
+    /// Tags of the graph object.
+    pub tags: BTreeMap<String, String>,
+    /// Who holds the lock, if somebody does.
+    pub holder: Option<LockView>,
+}
+
+/// A lock as people see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LockView {
+    /// Lock code: of the lease or, for CFNgin, of the tag.
+    pub code: String,
+    /// Whether CFNgin holds it.
+    pub cfngin: bool,
+    /// Who, if a lease says so.
+    pub holder: Option<Holder>,
+    /// When it was taken, as the holder's clock said (RFC 3339).
+    pub acquired: Option<String>,
+    /// When it was last renewed, as the holder's clock said (RFC 3339).
+    pub renewed: Option<String>,
+}
+
+impl Engine {
+    /// Observes and plans; writes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError`] if config, lookups, graph object or provider do not allow a plan.
+    pub async fn plan(&self, config: &Arc<Config>, purpose: Purpose) -> Result<Planned, EngineError> {
+        let _ = (config, purpose);
+        unimplemented!("written next")
+    }
+
+    /// Plans, asks `gate`, locks, carries out, unlocks.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the run ended before its first step (no plan, lock held by somebody else, stale plan).
+    pub async fn run(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+        gate: &dyn Gate,
+        reporter: &mut dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<RunOutcome, EngineError> {
+        let _ = (config, purpose, gate, reporter, interrupt);
+        unimplemented!("written next")
+    }
+
+    /// Lists configured, recorded and existing stacks, sorted by name; writes nothing.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub async fn status(&self, config: &Arc<Config>) -> Result<Vec<StatusRow>, EngineError> {
+        let _ = config;
+        unimplemented!("written next")
+    }
+
+    /// Outputs of the config's existing stacks (or of one), by stack and output name; writes nothing.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`]; also if the named stack is not in the config or does not exist.
+    pub async fn outputs(
+        &self,
+        config: &Arc<Config>,
+        stack: Option<&StackName>,
+    ) -> Result<BTreeMap<StackName, BTreeMap<String, String>>, EngineError> {
+        let _ = (config, stack);
+        unimplemented!("written next")
+    }
+
+    /// The persistent graph, its state and its lock; writes nothing.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`]; also if the config has no persistent graph.
+    pub async fn graph(&self, config: &Arc<Config>) -> Result<GraphView, EngineError> {
+        let _ = config;
+        unimplemented!("written next")
+    }
+
+    /// Removes lock tag and lease if the lock is still the one in `seen`. Recorded nodes and intents stay.
+    ///
+    /// # Errors
+    /// As [`Engine::graph`]; exit code 20 if the lock changed hands meanwhile.
+    pub async fn unlock(&self, config: &Arc<Config>, seen: &GraphView) -> Result<(), EngineError> {
+        let _ = (config, seen);
+        unimplemented!("written next")
+    }
+
+    /// Stops managing a stack: drops it from graph and state under the lock; the stack itself is not touched.
+    ///
+    /// # Errors
+    /// As [`Engine::run`]; also if the stack is not recorded.
+    pub async fn forget(
+        &self,
+        config: &Arc<Config>,
+        stack: &StackName,
+        reporter: &mut dyn Reporter,
+    ) -> Result<(), EngineError> {
+        let _ = (config, stack, reporter);
+        unimplemented!("written next")
+    }
+}

@@ -1,0 +1,184 @@
+//! What happens during a run, as one stream that every kind of output consumes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::ident::{StackFqn, StackName};
+use crate::plan::{Action, Summary};
+
+/// Something that happened. Serialised as one JSON object a line (schema `events.schema.json`).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The run waits for somebody else's lock, or watches one that may be dead.
+    LockWaiting {
+        /// Who holds it, in words.
+        holder: String,
+        /// How long it has been watched, in seconds.
+        waited_seconds: u64,
+        /// Seconds after which an unchanged lock counts as dead, or after which waiting ends.
+        limit_seconds: u64,
+    },
+    /// The lock of a dead session was taken over.
+    LockTakenOver {
+        /// Who held it, in words.
+        holder: String,
+    },
+    /// The lock is held.
+    Locked {
+        /// Object that is locked, `s3://bucket/key`.
+        graph: String,
+        /// Lock code of this session.
+        code: String,
+    },
+    /// The lock was given back.
+    Unlocked {
+        /// Object that was locked.
+        graph: String,
+    },
+    /// The lock was lost: nothing new starts.
+    LockLost {
+        /// What was seen.
+        reason: String,
+    },
+    /// A step began.
+    StepStarted {
+        /// The stack.
+        name: StackName,
+        /// Its name in CloudFormation.
+        fqn: StackFqn,
+        /// What is being done.
+        action: Action,
+    },
+    /// A resource of a running step changed its status.
+    Resource {
+        /// The stack.
+        name: StackName,
+        /// Logical id.
+        logical_id: String,
+        /// Resource type.
+        resource_type: String,
+        /// Status.
+        status: String,
+        /// CloudFormation's reason.
+        reason: Option<String>,
+    },
+    /// A running step's stack changed its status.
+    StackStatus {
+        /// The stack.
+        name: StackName,
+        /// Status.
+        status: String,
+    },
+    /// A step ended.
+    StepFinished {
+        /// The stack.
+        name: StackName,
+        /// Its name in CloudFormation.
+        fqn: StackFqn,
+        /// What was done.
+        action: Action,
+        /// How it ended.
+        outcome: Outcome,
+        /// Seconds since it started.
+        #[serde(serialize_with = "seconds")]
+        elapsed: Duration,
+    },
+    /// A step will not run because one it needs failed.
+    StepBlocked {
+        /// The stack.
+        name: StackName,
+        /// Its name in CloudFormation.
+        fqn: StackFqn,
+        /// What would have been done.
+        action: Action,
+        /// Failed or blocked steps that it needs.
+        by: BTreeSet<StackName>,
+    },
+    /// The user interrupted: nothing new starts.
+    Interrupted {
+        /// Stacks still running.
+        running: BTreeSet<StackName>,
+        /// Whether they are watched to their end (first interrupt) or left (second).
+        watching: bool,
+    },
+    /// A remark that is worth a line.
+    Warning {
+        /// Stable code.
+        code: String,
+        /// One sentence.
+        text: String,
+    },
+    /// The run ended.
+    RunFinished {
+        /// Steps of the plan by action.
+        planned: Summary,
+        /// Steps that succeeded, by what was really done.
+        done: Summary,
+        /// Steps that failed.
+        failed: BTreeSet<StackName>,
+        /// Steps that did not run.
+        not_run: BTreeSet<StackName>,
+        /// Seconds the run took.
+        #[serde(serialize_with = "seconds")]
+        elapsed: Duration,
+    },
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// Nothing was left to do once the values were known.
+    Unchanged,
+    /// Failed.
+    Failed(StepFailure),
+    /// Left running after a second interrupt or a lost lock.
+    Abandoned,
+}
+
+/// Why a step failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct StepFailure {
+    /// One sentence: what failed.
+    pub message: String,
+    /// Status of the stack afterwards.
+    pub status: Option<String>,
+    /// The first resource that failed, if CloudFormation named one.
+    pub resource: Option<FailedResource>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// The resource that made a stack fail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedResource {
+    /// Logical id.
+    pub logical_id: String,
+    /// Type.
+    pub resource_type: String,
+    /// Status.
+    pub status: String,
+    /// CloudFormation's reason.
+    pub reason: Option<String>,
+}
+
+fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((duration.as_secs_f64() * 10.0).round() / 10.0)
+}
+
+/// Consumes events.
+pub trait Reporter: Send {
+    /// Takes one event; must not block for long.
+    fn event(&mut self, event: &Event);
+}
+
+impl<F: FnMut(&Event) + Send> Reporter for F {
+    fn event(&mut self, event: &Event) {
+        self(event);
+    }
+}

@@ -1,0 +1,22 @@
+//! The meaning of runway-rs: configuration, lookups, graph, plan, lock, schedule and engine.
+//!
+//! Nothing here touches the environment, the file system, the clock or a network by itself; those arrive as values
+//! or traits ([`files::Files`], [`clock::Clock`], [`provider::Provider`]).
+
+pub mod clock;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod event;
+pub mod exit;
+pub mod files;
+pub mod graph;
+pub mod ident;
+pub mod lock;
+pub mod lookup;
+pub mod plan;
+pub mod provider;
+pub mod render;
+pub mod template;
+pub mod text;
+pub mod yaml;

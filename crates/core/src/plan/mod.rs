@@ -1,0 +1,281 @@
+//! The plan: a value that says everything a deploy or destroy will do, made by pure functions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::ident::{StackFqn, StackId, StackName};
+use crate::provider::StackStatus;
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// Make the stacks as the config says.
+    Deploy,
+    /// Delete every stack of the config and of the persistent graph.
+    Destroy,
+}
+
+/// A complete plan. Immutable once made; equal inputs give equal plans.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Namespace as written in the config.
+    pub namespace: String,
+    /// Account id.
+    pub account: String,
+    /// Region.
+    pub region: String,
+    /// Steps in an order in which they could be carried out one after the other.
+    pub steps: Vec<Step>,
+    /// Hooks that would run, in order.
+    pub hooks: Vec<PlannedHook>,
+    /// Remarks on the run as a whole.
+    pub notes: Vec<Note>,
+}
+
+/// One step: what happens to one stack.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The stack.
+    pub name: StackName,
+    /// Its name in CloudFormation.
+    pub fqn: StackFqn,
+    /// Its id, if it exists.
+    pub stack_id: Option<StackId>,
+    /// What happens.
+    pub action: Action,
+    /// Why, most important first; never empty.
+    pub reasons: Vec<Reason>,
+    /// Steps that must have succeeded before.
+    pub needs: BTreeSet<StackName>,
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// The stack exists, but neither graph nor state knew it.
+    pub adopted: bool,
+    /// What changes in detail; empty where nothing is known in detail.
+    pub changes: Changes,
+    /// Remarks a reviewer should read: protection that will stop a deletion, a default that is not applied, ...
+    pub notes: Vec<Note>,
+}
+
+/// What happens to a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// CreateStack.
+    Create,
+    /// UpdateStack, if values known only after deploy do not turn out equal.
+    Update,
+    /// DeleteStack.
+    Delete,
+    /// DeleteStack of a failed or empty stack, then CreateStack.
+    Recreate,
+    /// Nothing: it is as the config says.
+    None,
+    /// Nothing: the config says to leave it alone, or it does not exist.
+    Skip,
+}
+
+impl Action {
+    /// Whether it changes anything.
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::Create | Self::Update | Self::Delete | Self::Recreate)
+    }
+
+    /// The word in JSON and text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Recreate => "recreate",
+            Self::None => "none",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+/// How sure a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certainty {
+    /// Nothing changes, and that is certain.
+    Proved,
+    /// It will happen.
+    Will,
+    /// It happens if values known only after other steps turn out different.
+    May,
+}
+
+/// Why a step is in the plan as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The stack does not exist.
+    Absent,
+    /// It exists only as an empty shell that a change set left behind (`REVIEW_IN_PROGRESS`).
+    EmptyShell,
+    /// Its last creation failed; CloudFormation allows nothing but deletion.
+    CreationFailed(StackStatus),
+    /// It was being deleted when it was looked at.
+    BeingDeleted,
+    /// The template differs.
+    TemplateChanged,
+    /// These parameters differ.
+    ParametersChanged(Vec<String>),
+    /// These parameters depend on outputs of the named stacks that are known only after deploy.
+    ParametersUnknown {
+        /// Parameter names.
+        parameters: Vec<String>,
+        /// Stacks whose outputs they need.
+        after: BTreeSet<StackName>,
+    },
+    /// These tags differ.
+    TagsChanged(Vec<String>),
+    /// Termination protection differs.
+    TerminationProtectionChanged {
+        /// As wanted.
+        to: bool,
+    },
+    /// The stack policy differs.
+    StackPolicyChanged,
+    /// The service role differs.
+    ServiceRoleChanged,
+    /// It is in the persistent graph but not in the config.
+    NotInConfig,
+    /// The command is destroy.
+    Destroy,
+    /// Nothing differs.
+    Unchanged,
+    /// `enabled: false`.
+    Disabled,
+    /// `locked: true`, and it exists.
+    Locked,
+    /// It is recorded but does not exist; the record will be dropped.
+    Gone,
+    /// It does not exist and nothing is recorded.
+    NeverExisted,
+    /// It is recorded under a name that does not exist; the record is kept because the real name is unknown.
+    NameUnknown,
+}
+
+/// Details of a step.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The template, as a unified diff of its content, if it differs.
+    pub template: Option<TemplateChange>,
+    /// Parameters that differ or are unknown, by name.
+    pub parameters: BTreeMap<String, ParameterChange>,
+    /// Tags that differ, by key: before and after.
+    pub tags: BTreeMap<String, (Option<String>, Option<String>)>,
+    /// Termination protection before and after, if it differs.
+    pub termination_protection: Option<(bool, bool)>,
+    /// Whether the stack policy differs.
+    pub stack_policy: bool,
+    /// Service role before and after, if it differs.
+    pub service_role: Option<(Option<String>, Option<String>)>,
+}
+
+impl Changes {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a template differs, as logical ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct TemplateChange {
+    /// Resources only in the new template, with types.
+    pub added: BTreeMap<String, String>,
+    /// Resources only in the deployed template, with types.
+    pub removed: BTreeMap<String, String>,
+    /// Resources in both that differ, with types.
+    pub modified: BTreeMap<String, String>,
+    /// Other sections that differ, for example `Outputs`.
+    pub sections: BTreeSet<String>,
+}
+
+/// How a parameter differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterChange {
+    /// Value now; `None` if the stack has no such parameter.
+    pub before: Option<ShownValue>,
+    /// Value after the step; `None` if the parameter goes away.
+    pub after: Option<ShownValue>,
+}
+
+/// A value as a plan may show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShownValue {
+    /// In clear.
+    Plain(String),
+    /// Not shown: NoEcho, or from a secret.
+    Secret,
+    /// Known only after these stacks are deployed.
+    KnownAfter(BTreeSet<StackName>),
+}
+
+/// A remark with a severity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// Stable code, for example `plan::termination_protected`.
+    pub code: &'static str,
+    /// The remark, one sentence.
+    pub text: String,
+}
+
+/// A hook as the plan lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedHook {
+    /// `pre_deploy`, `post_deploy`, `pre_destroy` or `post_destroy`.
+    pub stage: &'static str,
+    /// Import path.
+    pub path: String,
+    /// Whether its failure ends the run.
+    pub required: bool,
+}
+
+/// How many steps there are of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "each is the number of steps with that action")]
+pub struct Summary {
+    pub create: usize,
+    pub update: usize,
+    pub delete: usize,
+    pub recreate: usize,
+    pub none: usize,
+    pub skip: usize,
+}
+
+impl Plan {
+    /// Counts the steps by action.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for step in &self.steps {
+            match step.action {
+                Action::Create => summary.create += 1,
+                Action::Update => summary.update += 1,
+                Action::Delete => summary.delete += 1,
+                Action::Recreate => summary.recreate += 1,
+                Action::None => summary.none += 1,
+                Action::Skip => summary.skip += 1,
+            }
+        }
+        summary
+    }
+
+    /// Whether any step changes anything.
+    pub fn has_changes(&self) -> bool {
+        self.steps.iter().any(|step| step.action.is_change())
+    }
+
+    /// The step of a stack.
+    pub fn step(&self, name: &StackName) -> Option<&Step> {
+        self.steps.iter().find(|step| &step.name == name)
+    }
+}

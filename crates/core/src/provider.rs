@@ -1,0 +1,403 @@
+//! What the engine asks of a cloud: one method is one API call. Waiting, ordering and repeating are the engine's.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use runway_store::{BucketName, ObjectKey, ObjectStore, StoreError, StoreErrorKind};
+use serde::{Deserialize, Serialize};
+
+use crate::ident::{StackFqn, StackId};
+
+/// What a caller may decide on when a provider call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The named thing does not exist.
+    NotFound,
+    /// It exists already (CreateStack of an existing name).
+    AlreadyExists,
+    /// CloudFormation refuses the request itself (`ValidationError`).
+    Validation,
+    /// Termination protection is on.
+    Protected,
+    /// The caller may not do this.
+    Denied,
+    /// No credentials found, or refused as expired or invalid.
+    Credentials,
+    /// Asked to slow down.
+    Throttled,
+    /// No answer, or one that could not be understood; a mutating call may have taken effect.
+    Unavailable,
+    /// The provider does not offer this operation.
+    Unsupported,
+}
+
+/// A failed provider call.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{operation} of {target} failed: {message}")]
+pub struct ProviderError {
+    /// What a caller may decide on.
+    pub kind: ErrorKind,
+    /// The API operation, for example `CreateStack`.
+    pub operation: &'static str,
+    /// What it was applied to, for example a stack name; `-` if nothing in particular.
+    pub target: String,
+    /// The provider's error code and words.
+    pub message: String,
+    /// The provider's request id, if there was an answer.
+    pub request_id: Option<String>,
+}
+
+impl ProviderError {
+    /// Builds an error.
+    pub fn new(
+        kind: ErrorKind,
+        operation: &'static str,
+        target: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { kind, operation, target: target.into(), message: message.into(), request_id: None }
+    }
+}
+
+impl From<StoreError> for ProviderError {
+    fn from(error: StoreError) -> Self {
+        let kind = match error.kind {
+            StoreErrorKind::NoBucket => ErrorKind::NotFound,
+            StoreErrorKind::Precondition | StoreErrorKind::Conflict => ErrorKind::AlreadyExists,
+            StoreErrorKind::Denied => ErrorKind::Denied,
+            StoreErrorKind::Credentials => ErrorKind::Credentials,
+            StoreErrorKind::Throttled => ErrorKind::Throttled,
+            StoreErrorKind::Unavailable => ErrorKind::Unavailable,
+            StoreErrorKind::Invalid => ErrorKind::Validation,
+        };
+        Self {
+            kind,
+            operation: error.operation,
+            target: format!("s3://{}/{}", error.bucket, error.key),
+            message: error.message,
+            request_id: error.request_id,
+        }
+    }
+}
+
+/// Status of a stack, as CloudFormation names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[allow(missing_docs, reason = "the names are CloudFormation's own")]
+pub enum StackStatus {
+    CreateInProgress,
+    CreateFailed,
+    CreateComplete,
+    RollbackInProgress,
+    RollbackFailed,
+    RollbackComplete,
+    DeleteInProgress,
+    DeleteFailed,
+    DeleteComplete,
+    UpdateInProgress,
+    UpdateCompleteCleanupInProgress,
+    UpdateComplete,
+    UpdateFailed,
+    UpdateRollbackInProgress,
+    UpdateRollbackFailed,
+    UpdateRollbackCompleteCleanupInProgress,
+    UpdateRollbackComplete,
+    ReviewInProgress,
+    ImportInProgress,
+    ImportComplete,
+    ImportRollbackInProgress,
+    ImportRollbackFailed,
+    ImportRollbackComplete,
+}
+
+impl StackStatus {
+    /// Every status.
+    pub const ALL: [Self; 23] = [
+        Self::CreateInProgress,
+        Self::CreateFailed,
+        Self::CreateComplete,
+        Self::RollbackInProgress,
+        Self::RollbackFailed,
+        Self::RollbackComplete,
+        Self::DeleteInProgress,
+        Self::DeleteFailed,
+        Self::DeleteComplete,
+        Self::UpdateInProgress,
+        Self::UpdateCompleteCleanupInProgress,
+        Self::UpdateComplete,
+        Self::UpdateFailed,
+        Self::UpdateRollbackInProgress,
+        Self::UpdateRollbackFailed,
+        Self::UpdateRollbackCompleteCleanupInProgress,
+        Self::UpdateRollbackComplete,
+        Self::ReviewInProgress,
+        Self::ImportInProgress,
+        Self::ImportComplete,
+        Self::ImportRollbackInProgress,
+        Self::ImportRollbackFailed,
+        Self::ImportRollbackComplete,
+    ];
+
+    /// CloudFormation's spelling, for example `CREATE_COMPLETE`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateInProgress => "CREATE_IN_PROGRESS",
+            Self::CreateFailed => "CREATE_FAILED",
+            Self::CreateComplete => "CREATE_COMPLETE",
+            Self::RollbackInProgress => "ROLLBACK_IN_PROGRESS",
+            Self::RollbackFailed => "ROLLBACK_FAILED",
+            Self::RollbackComplete => "ROLLBACK_COMPLETE",
+            Self::DeleteInProgress => "DELETE_IN_PROGRESS",
+            Self::DeleteFailed => "DELETE_FAILED",
+            Self::DeleteComplete => "DELETE_COMPLETE",
+            Self::UpdateInProgress => "UPDATE_IN_PROGRESS",
+            Self::UpdateCompleteCleanupInProgress => "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+            Self::UpdateComplete => "UPDATE_COMPLETE",
+            Self::UpdateFailed => "UPDATE_FAILED",
+            Self::UpdateRollbackInProgress => "UPDATE_ROLLBACK_IN_PROGRESS",
+            Self::UpdateRollbackFailed => "UPDATE_ROLLBACK_FAILED",
+            Self::UpdateRollbackCompleteCleanupInProgress => "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+            Self::UpdateRollbackComplete => "UPDATE_ROLLBACK_COMPLETE",
+            Self::ReviewInProgress => "REVIEW_IN_PROGRESS",
+            Self::ImportInProgress => "IMPORT_IN_PROGRESS",
+            Self::ImportComplete => "IMPORT_COMPLETE",
+            Self::ImportRollbackInProgress => "IMPORT_ROLLBACK_IN_PROGRESS",
+            Self::ImportRollbackFailed => "IMPORT_ROLLBACK_FAILED",
+            Self::ImportRollbackComplete => "IMPORT_ROLLBACK_COMPLETE",
+        }
+    }
+
+    /// The status with this spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether an operation is under way (`REVIEW_IN_PROGRESS` is not one: nothing happens there by itself).
+    pub fn is_in_progress(self) -> bool {
+        self != Self::ReviewInProgress && self.as_str().ends_with("_IN_PROGRESS")
+    }
+}
+
+impl fmt::Display for StackStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A stack as DescribeStacks shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackState {
+    /// Its name.
+    pub fqn: StackFqn,
+    /// Its id.
+    pub id: StackId,
+    /// Its status.
+    pub status: StackStatus,
+    /// CloudFormation's reason for the status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    /// Parameter values as shown: `****` for NoEcho.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// Output values by name.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, String>,
+    /// Export names by output name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exports: BTreeMap<String, String>,
+    /// Stack tags.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Whether termination protection is on.
+    #[serde(default)]
+    pub termination_protection: bool,
+    /// The service role of the last operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+    /// When it was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// When it was last updated; `None` if never (or, on some emulators, always).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated: Option<Timestamp>,
+}
+
+/// A name or an id: CloudFormation takes either. An id never hits another incarnation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StackRef {
+    /// By name: the live stack of that name.
+    Name(StackFqn),
+    /// By id: exactly this incarnation.
+    Id(StackId),
+}
+
+impl StackRef {
+    /// The text CloudFormation takes as `StackName`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Name(name) => name.as_str(),
+            Self::Id(id) => id.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for StackRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One page of an unnamed DescribeStacks.
+#[derive(Debug, Clone, Default)]
+pub struct StackPage {
+    /// The stacks of this page, deleted ones left out.
+    pub stacks: Vec<StackState>,
+    /// Token of the next page, if there is one.
+    pub next: Option<String>,
+}
+
+/// Where the template of a create or update comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TemplateLocation {
+    /// In the request (at most 51,200 bytes).
+    Body(String),
+    /// In a bucket (at most 1,000,000 bytes).
+    Object {
+        /// The bucket.
+        bucket: BucketName,
+        /// The key.
+        key: ObjectKey,
+        /// Region of the bucket, if it is not the provider's.
+        region: Option<String>,
+    },
+}
+
+/// A parameter as sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParameterValue {
+    /// This value.
+    Value(String),
+    /// `UsePreviousValue`.
+    Previous,
+}
+
+/// Arguments of CreateStack and UpdateStack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackRequest {
+    /// Name (create) or, better, id (update).
+    pub stack: StackRef,
+    /// The template.
+    pub template: TemplateLocation,
+    /// Parameters in the order they are sent.
+    pub parameters: Vec<(String, ParameterValue)>,
+    /// All tags of the stack.
+    pub tags: BTreeMap<String, String>,
+    /// `RoleARN`.
+    pub role_arn: Option<String>,
+    /// Text of the stack policy.
+    pub stack_policy: Option<String>,
+    /// Capabilities, for example `CAPABILITY_NAMED_IAM`.
+    pub capabilities: Vec<String>,
+    /// Create only: whether termination protection starts on.
+    pub termination_protection: bool,
+    /// Create only: `TimeoutInMinutes`.
+    pub timeout_minutes: Option<u32>,
+    /// `ClientRequestToken`: letters, digits and dashes, at most 128.
+    pub token: String,
+}
+
+/// Answer to UpdateStack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpdateOutcome {
+    /// The update has begun.
+    Started,
+    /// "No updates are to be performed."
+    NothingToUpdate,
+}
+
+/// One event of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StackEvent {
+    /// Unique id.
+    pub id: String,
+    /// When it happened.
+    pub time: Option<Timestamp>,
+    /// Logical id of the resource; the stack's own events carry the stack's name.
+    pub logical_id: String,
+    /// Physical id, if there is one yet.
+    pub physical_id: Option<String>,
+    /// Resource type, `AWS::CloudFormation::Stack` for the stack's own events.
+    pub resource_type: String,
+    /// Status, for example `CREATE_FAILED`.
+    pub status: String,
+    /// CloudFormation's reason.
+    pub reason: Option<String>,
+    /// Token of the operation it belongs to.
+    pub token: Option<String>,
+}
+
+/// One page of events, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<StackEvent>,
+    /// Token of the next (older) page.
+    pub next: Option<String>,
+}
+
+/// CloudFormation in one account and region.
+#[async_trait]
+pub trait CloudFormation: Send + Sync {
+    /// DescribeStacks without a name: every stack that is not deleted, a page at a time.
+    async fn describe_stacks(&self, page: Option<&str>) -> Result<StackPage, ProviderError>;
+    /// DescribeStacks of one stack; `None` if it does not exist. By id it also finds deleted stacks.
+    async fn describe_stack(&self, stack: &StackRef) -> Result<Option<StackState>, ProviderError>;
+    /// GetTemplate (stage `Original`): the text as submitted; `None` if the stack does not exist or has no template.
+    async fn get_template(&self, stack: &StackRef) -> Result<Option<String>, ProviderError>;
+    /// GetStackPolicy; `None` if there is no policy.
+    async fn get_stack_policy(&self, stack: &StackRef) -> Result<Option<String>, ProviderError>;
+    /// SetStackPolicy.
+    async fn set_stack_policy(&self, stack: &StackRef, policy: &str) -> Result<(), ProviderError>;
+    /// UpdateTerminationProtection.
+    async fn set_termination_protection(&self, stack: &StackRef, enabled: bool) -> Result<(), ProviderError>;
+    /// CreateStack; returns the new stack's id. Idempotent by token where the provider is.
+    async fn create_stack(&self, request: &StackRequest) -> Result<StackId, ProviderError>;
+    /// UpdateStack.
+    async fn update_stack(&self, request: &StackRequest) -> Result<UpdateOutcome, ProviderError>;
+    /// DeleteStack. Deleting what does not exist succeeds.
+    async fn delete_stack(
+        &self,
+        stack: &StackRef,
+        role_arn: Option<&str>,
+        token: &str,
+    ) -> Result<(), ProviderError>;
+    /// DescribeStackEvents, newest first, a page at a time.
+    async fn stack_events(&self, stack: &StackRef, page: Option<&str>) -> Result<EventPage, ProviderError>;
+}
+
+/// Who and where a provider is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Account id, 12 digits.
+    pub account: String,
+    /// Region.
+    pub region: String,
+}
+
+/// A cloud (or a simulated one), connected to one account and region.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// The region, without a request.
+    fn region(&self) -> &str;
+    /// Account and region of the caller (AWS: sts GetCallerIdentity). Asked at most once per provider.
+    async fn place(&self) -> Result<Place, ProviderError>;
+    /// CloudFormation.
+    fn cloudformation(&self) -> Arc<dyn CloudFormation>;
+    /// A bucket, in `region` or in the provider's own. Makes no request.
+    fn object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore>;
+    /// Creates a private, encrypted bucket that keeps versions. Succeeds if the caller owns it already.
+    async fn create_bucket(&self, bucket: &BucketName, region: Option<&str>) -> Result<(), ProviderError>;
+}

@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::key::ObjectKey;
+
+/// Object tags by key. S3 allows at most ten per object.
+pub type Tags = BTreeMap<String, String>;
+
+/// Entity tag of one stored body, without the quotes. Equal bytes may have equal entity tags.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ETag(String);
+
+impl ETag {
+    /// Takes an entity tag as the store gave it; surrounding quotes are dropped.
+    pub fn new(tag: impl AsRef<str>) -> Self {
+        Self(tag.as_ref().trim_matches('"').to_owned())
+    }
+
+    /// The tag without quotes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ETag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// When a write or deletion may take effect.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Condition {
+    /// Always.
+    #[default]
+    None,
+    /// Only if the key is absent (`If-None-Match: *`).
+    IfAbsent,
+    /// Only if the stored entity tag is this one (`If-Match`).
+    IfMatch(ETag),
+}
+
+/// How an object is written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Put {
+    /// When the write may take effect.
+    pub condition: Condition,
+    /// `Content-Type`, if any.
+    pub content_type: Option<String>,
+    /// Tags of the new object; they replace all earlier ones.
+    pub tags: Tags,
+}
+
+/// What is known of an object besides its body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metadata {
+    /// Entity tag of the body.
+    pub etag: ETag,
+    /// Version id, in a bucket that keeps versions.
+    pub version_id: Option<String>,
+    /// `Last-Modified` by the store's clock.
+    pub last_modified: Option<Timestamp>,
+    /// `Date` of the answer by the store's clock; only ever compared with other times of the same store.
+    pub date: Option<Timestamp>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// Length of the body in bytes.
+    pub length: u64,
+}
+
+/// An object as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// The whole body.
+    pub body: Bytes,
+    /// What is known besides.
+    pub metadata: Metadata,
+}
+
+/// Answer to a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutOutcome {
+    /// Entity tag of what was written.
+    pub etag: ETag,
+    /// Version id, in a bucket that keeps versions.
+    pub version_id: Option<String>,
+    /// `Date` of the answer by the store's clock.
+    pub date: Option<Timestamp>,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Keys in byte order with their metadata.
+    pub objects: Vec<(ObjectKey, Metadata)>,
+    /// Whether more keys follow; ask again after the last one.
+    pub more: bool,
+}
