@@ -1,5 +1,13 @@
 //! The engine: observes, plans, locks, carries out. Frontends call [`Engine`] and render what it returns.
 
+#[allow(dead_code, reason = "linked with the execution loop")]
+mod cadence;
+#[allow(dead_code, reason = "linked with the execution loop")]
+mod judge;
+mod schedule;
+
+pub use schedule::{Blocked, Schedule};
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

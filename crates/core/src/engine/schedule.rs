@@ -1,0 +1,171 @@
+//! Which steps may run now: a pure frontier over the plan, without barriers between levels.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::ident::StackName;
+use crate::plan::Plan;
+
+/// The frontier of a plan. Steps that change nothing count as done from the start.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    waiting: BTreeMap<StackName, Waiting>,
+    dependants: BTreeMap<StackName, BTreeSet<StackName>>,
+    running: BTreeSet<StackName>,
+    failed: BTreeSet<StackName>,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    needs: BTreeSet<StackName>,
+    /// Length of the longest chain of steps behind this one: long chains start first.
+    priority: usize,
+}
+
+/// A step that will not run, and the failed or blocked steps it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// The step.
+    pub name: StackName,
+    /// What it needs and will not get.
+    pub by: BTreeSet<StackName>,
+}
+
+impl Schedule {
+    /// The frontier at the start of a run.
+    pub fn new(plan: &Plan) -> Self {
+        let changes: BTreeSet<&StackName> =
+            plan.steps.iter().filter(|step| step.action.is_change()).map(|step| &step.name).collect();
+        let needs_through = needs_through_unchanged(plan, &changes);
+        let mut dependants: BTreeMap<StackName, BTreeSet<StackName>> = BTreeMap::new();
+        for (name, needs) in &needs_through {
+            for need in needs {
+                dependants.entry(need.clone()).or_default().insert(name.clone());
+            }
+        }
+        let mut priorities: BTreeMap<&StackName, usize> = BTreeMap::new();
+        // Steps come in an order in which they could run one by one, so behind comes after.
+        for step in plan.steps.iter().rev() {
+            let behind = dependants
+                .get(&step.name)
+                .into_iter()
+                .flatten()
+                .filter_map(|name| priorities.get(name))
+                .max()
+                .map_or(0, |longest| longest + 1);
+            priorities.insert(&step.name, behind);
+        }
+        let waiting = needs_through
+            .into_iter()
+            .map(|(name, needs)| {
+                let priority = priorities.get(&name).copied().unwrap_or(0);
+                (name, Waiting { needs, priority })
+            })
+            .collect();
+        Self { waiting, dependants, running: BTreeSet::new(), failed: BTreeSet::new() }
+    }
+
+    /// Whether any step could start now.
+    pub fn has_ready(&self) -> bool {
+        self.waiting.values().any(|waiting| waiting.needs.is_empty())
+    }
+
+    /// Takes up to `limit` steps that may start now, those with the longest chain behind them first.
+    pub fn take_ready(&mut self, limit: usize) -> Vec<StackName> {
+        let mut ready: Vec<(usize, StackName)> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.needs.is_empty())
+            .map(|(name, waiting)| (waiting.priority, name.clone()))
+            .collect();
+        ready.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        ready.truncate(limit);
+        let names: Vec<StackName> = ready.into_iter().map(|(_, name)| name).collect();
+        for name in &names {
+            self.waiting.remove(name);
+            self.running.insert(name.clone());
+        }
+        names
+    }
+
+    /// Records the end of a running step. After a failure, returns every step that can now never run.
+    pub fn finish(&mut self, name: &StackName, succeeded: bool) -> Vec<Blocked> {
+        self.running.remove(name);
+        if succeeded {
+            for dependant in self.dependants.get(name).into_iter().flatten() {
+                if let Some(waiting) = self.waiting.get_mut(dependant) {
+                    waiting.needs.remove(name);
+                }
+            }
+            return Vec::new();
+        }
+        self.failed.insert(name.clone());
+        self.block_behind(name)
+    }
+
+    fn block_behind(&mut self, name: &StackName) -> Vec<Blocked> {
+        let mut unreachable: BTreeSet<StackName> = BTreeSet::new();
+        let mut frontier = vec![name.clone()];
+        while let Some(next) = frontier.pop() {
+            for dependant in self.dependants.get(&next).into_iter().flatten() {
+                if self.waiting.contains_key(dependant) && unreachable.insert(dependant.clone()) {
+                    frontier.push(dependant.clone());
+                }
+            }
+        }
+        unreachable
+            .iter()
+            .filter_map(|blocked| {
+                let waiting = self.waiting.remove(blocked)?;
+                let by = waiting
+                    .needs
+                    .into_iter()
+                    .filter(|need| self.failed.contains(need) || unreachable.contains(need))
+                    .collect();
+                Some(Blocked { name: blocked.clone(), by })
+            })
+            .collect::<Vec<_>>()
+    }
+
+    /// Steps under way.
+    pub fn running(&self) -> &BTreeSet<StackName> {
+        &self.running
+    }
+
+    /// Steps that have not started.
+    pub fn waiting(&self) -> BTreeSet<StackName> {
+        self.waiting.keys().cloned().collect()
+    }
+
+    /// Whether nothing runs and nothing can start any more.
+    pub fn is_finished(&self) -> bool {
+        self.running.is_empty() && self.waiting.is_empty()
+    }
+}
+
+/// Needs among changing steps only: a need of an unchanged step is handed on to the steps that need it, because what
+/// an unchanged stack stands on must still be settled before its dependants look at it.
+fn needs_through_unchanged(
+    plan: &Plan,
+    changes: &BTreeSet<&StackName>,
+) -> BTreeMap<StackName, BTreeSet<StackName>> {
+    let mut effective: BTreeMap<&StackName, BTreeSet<StackName>> = BTreeMap::new();
+    for step in &plan.steps {
+        let mut needs = BTreeSet::new();
+        for need in &step.needs {
+            if changes.contains(need) {
+                needs.insert(need.clone());
+            } else if let Some(behind) = effective.get(need) {
+                needs.extend(behind.iter().cloned());
+            }
+        }
+        effective.insert(&step.name, needs);
+    }
+    effective
+        .into_iter()
+        .filter(|(name, _)| changes.contains(name))
+        .map(|(name, needs)| (name.clone(), needs))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
