@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Resolved, VariableValue};
+use serde_json::Value;
+
+use super::{Expression, LookupCall, Part, Resolved, VariableValue, handlers};
 use crate::ident::{StackFqn, StackName};
 use crate::provider::StackState;
 
@@ -28,7 +30,7 @@ pub trait Scope {
     /// An environment variable of the run.
     fn environment(&self, name: &str) -> Option<String>;
     /// A parameter of the run (environment file or `--param`), with its type.
-    fn parameter(&self, name: &str) -> Option<serde_json::Value>;
+    fn parameter(&self, name: &str) -> Option<Value>;
 }
 
 /// Why a lookup has no value.
@@ -48,6 +50,129 @@ pub struct LookupError {
 /// # Errors
 /// [`LookupError`] for the first lookup that has no value and no default.
 pub fn resolve(value: &VariableValue, scope: &dyn Scope) -> Result<Resolved, LookupError> {
-    let _ = (value, scope);
-    unimplemented!("written next")
+    match value {
+        VariableValue::Null => Ok(known(Value::Null)),
+        VariableValue::Bool(value) => Ok(known(Value::Bool(*value))),
+        VariableValue::Number(value) => Ok(known(Value::Number(value.clone()))),
+        VariableValue::Text(text) => Ok(known(Value::String(text.clone()))),
+        VariableValue::Expression(expression) => resolve_expression(expression, scope),
+        VariableValue::List(items) => {
+            let items = items.iter().map(|item| resolve(item, scope)).collect::<Result<Vec<_>, _>>()?;
+            Ok(combine(items, Value::Array))
+        }
+        VariableValue::Map(entries) => {
+            let values =
+                entries.values().map(|value| resolve(value, scope)).collect::<Result<Vec<_>, _>>()?;
+            let names = entries.keys().cloned();
+            Ok(combine(values, |values| Value::Object(names.zip(values).collect())))
+        }
+    }
 }
+
+/// A value that is known and may be shown.
+pub(super) fn known(value: Value) -> Resolved {
+    Resolved::Known { value, secret: false }
+}
+
+/// Combines parts: unknown if any is, secret if any is.
+fn combine(parts: Vec<Resolved>, build: impl FnOnce(Vec<Value>) -> Value) -> Resolved {
+    let mut after = BTreeSet::new();
+    let mut values = Vec::with_capacity(parts.len());
+    let mut any_secret = false;
+    for part in parts {
+        match part {
+            Resolved::Known { value, secret } => {
+                values.push(value);
+                any_secret |= secret;
+            }
+            Resolved::Unknown { after: stacks } => after.extend(stacks),
+        }
+    }
+    if after.is_empty() {
+        Resolved::Known { value: build(values), secret: any_secret }
+    } else {
+        Resolved::Unknown { after }
+    }
+}
+
+/// A string that is exactly one lookup has that lookup's type; otherwise every part must be text or an integer.
+pub(super) fn resolve_expression(
+    expression: &Expression,
+    scope: &dyn Scope,
+) -> Result<Resolved, LookupError> {
+    if let [Part::Lookup(call)] = expression.parts.as_slice() {
+        return resolve_call(call, scope);
+    }
+    let mut parts = Vec::with_capacity(expression.parts.len());
+    for part in &expression.parts {
+        parts.push(match part {
+            Part::Literal(text) => known(Value::String(text.clone())),
+            Part::Lookup(call) => match resolve_call(call, scope)? {
+                Resolved::Known { value, secret } => {
+                    Resolved::Known { value: concatenable(call, value, expression)?, secret }
+                }
+                unknown => unknown,
+            },
+        });
+    }
+    Ok(combine(parts, |values| {
+        Value::String(values.iter().map(|value| value.as_str().unwrap_or_default()).collect())
+    }))
+}
+
+fn concatenable(call: &LookupCall, value: Value, whole: &Expression) -> Result<Value, LookupError> {
+    let kind = match value {
+        Value::String(_) => return Ok(value),
+        Value::Number(number) if !number.is_f64() => return Ok(Value::String(number.to_string())),
+        Value::Number(_) => "a fraction",
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    };
+    Err(LookupError {
+        lookup: written(call),
+        message: format!(
+            "`{}` gives {kind}, which cannot be part of the text \"{}\"",
+            written(call),
+            whole.source
+        ),
+        help: Some(
+            "text can be put together from text and whole numbers; `transform=str` turns others into text"
+                .into(),
+        ),
+    })
+}
+
+fn resolve_call(call: &LookupCall, scope: &dyn Scope) -> Result<Resolved, LookupError> {
+    let query = match resolve_expression(&call.query, scope)? {
+        Resolved::Known { value: Value::String(query), secret } => (query, secret),
+        Resolved::Known { value: Value::Number(number), secret } => (number.to_string(), secret),
+        Resolved::Known { value, secret } if call.query.parts.is_empty() => {
+            (value.as_str().unwrap_or_default().into(), secret)
+        }
+        Resolved::Known { .. } => {
+            return Err(LookupError {
+                lookup: written(call),
+                message: format!("the query of `{}` is neither text nor a number", written(call)),
+                help: None,
+            });
+        }
+        unknown @ Resolved::Unknown { .. } => return Ok(unknown),
+    };
+    let (query, query_is_secret) = query;
+    let fail =
+        |(message, help): (String, Option<String>)| LookupError { lookup: written(call), message, help };
+    match handlers::call(&call.name, &query, scope).map_err(fail)? {
+        Resolved::Known { value, secret } => Ok(Resolved::Known { value, secret: secret || query_is_secret }),
+        unknown => Ok(unknown),
+    }
+}
+
+/// The lookup as it stands in the config.
+pub(super) fn written(call: &LookupCall) -> String {
+    format!("${{{} {}}}", call.name, call.query.source)
+}
+
+#[cfg(test)]
+mod tests;
