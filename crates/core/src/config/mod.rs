@@ -11,7 +11,12 @@ use crate::ident::{StackFqn, StackName, base_fqn};
 use crate::lookup::VariableValue;
 use crate::text::{Document, Span};
 
+pub mod environment;
+pub mod error;
 pub mod load;
+mod reader;
+mod stacks;
+mod substitute;
 
 /// A checked config.
 #[derive(Debug, Clone)]

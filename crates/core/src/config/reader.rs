@@ -1,0 +1,255 @@
+//! Typed access to the nodes of a config. What does not fit becomes a finding; reading goes on.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::error::ConfigProblem;
+use crate::config::Variable;
+use crate::error::{Finding, Findings, nearest};
+use crate::lookup::{Part, VariableValue, handlers, parse};
+use crate::text::{Document, Span};
+use crate::yaml::{Node, NodeValue, resolve};
+
+/// Reads nodes whose places point into `document`.
+pub(super) struct Reader<'d> {
+    pub(super) document: &'d Arc<Document>,
+    pub(super) findings: Findings,
+}
+
+/// The fields of one map, by name.
+pub(super) struct Fields<'n> {
+    pub(super) owner: &'static str,
+    entries: Vec<(&'n Node, &'n Node)>,
+}
+
+impl<'n> Fields<'n> {
+    /// Value of a field, unless it is absent or null.
+    pub(super) fn get(&self, name: &str) -> Option<&'n Node> {
+        self.raw(name).map(|(_, value)| value).filter(|value| !is_null(value))
+    }
+
+    /// Key and value of a field, null or not.
+    pub(super) fn raw(&self, name: &str) -> Option<(&'n Node, &'n Node)> {
+        self.entries.iter().find(|(key, _)| key.as_text() == Some(name)).copied()
+    }
+}
+
+/// Whether a node is null.
+pub(super) fn is_null(node: &Node) -> bool {
+    matches!(&node.value, NodeValue::Scalar { text, plain: true } if resolve::plain_scalar(text).is_null())
+}
+
+/// What a node is, in words.
+pub(super) fn kind(node: &Node) -> &'static str {
+    match &node.value {
+        NodeValue::Mapping(_) => "a map",
+        NodeValue::Sequence(_) => "a list",
+        NodeValue::Scalar { plain: false, .. } => "text",
+        NodeValue::Scalar { text, .. } => match resolve::plain_scalar(text) {
+            serde_json::Value::Null => "empty",
+            serde_json::Value::Bool(_) => "a boolean",
+            serde_json::Value::Number(_) => "a number",
+            _ => "text",
+        },
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn report(&mut self, problem: ConfigProblem) {
+        self.findings.push(Finding::at(self.document, problem));
+    }
+
+    fn wrong_type(&mut self, field: &str, expected: &'static str, node: &Node, help: &str) {
+        let (found, help) = (kind(node), help.to_owned());
+        let span = node.span.into();
+        self.report(ConfigProblem::WrongType { field: field.to_owned(), expected, found, help, span });
+    }
+
+    /// The fields of a map of which every key must be known.
+    pub(super) fn strict_fields<'n>(
+        &mut self,
+        owner: &'static str,
+        node: &'n Node,
+        known: &[&'static str],
+        removed: &[(&'static str, &'static str)],
+    ) -> Option<Fields<'n>> {
+        let fields = self.fields(owner, node)?;
+        for (key, _) in &fields.entries {
+            let name = key.as_text().unwrap_or_default();
+            if known.contains(&name) {
+                continue;
+            }
+            let was = removed.iter().find(|(old, _)| *old == name).map(|(_, help)| (*help).to_owned());
+            let meant = nearest(name, known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
+            let help = was.or(meant).unwrap_or_else(|| format!("known fields: {}", known.join(", ")));
+            let span = key.span.into();
+            self.report(ConfigProblem::UnknownKey { owner, key: name.to_owned(), help, span });
+        }
+        Some(fields)
+    }
+
+    /// The fields of a map.
+    pub(super) fn fields<'n>(&mut self, owner: &'static str, node: &'n Node) -> Option<Fields<'n>> {
+        match node.as_mapping() {
+            Some(entries) => {
+                Some(Fields { owner, entries: entries.iter().map(|(key, value)| (key, value)).collect() })
+            }
+            None => {
+                self.wrong_type(owner, "a map of fields", node, "write `field: value` lines, indented");
+                None
+            }
+        }
+    }
+
+    /// A text field. Numbers and booleans are refused, because YAML may have changed their spelling.
+    pub(super) fn text(&mut self, field: &str, node: &Node) -> Option<String> {
+        match &node.value {
+            NodeValue::Scalar { text, .. } if kind(node) == "text" => Some(text.clone()),
+            NodeValue::Scalar { .. } => {
+                self.wrong_type(field, "text", node, "put the value in quotes");
+                None
+            }
+            _ => {
+                self.wrong_type(field, "text", node, "write a single value");
+                None
+            }
+        }
+    }
+
+    /// A text field in which a lookup would stay as it is.
+    pub(super) fn literal(&mut self, field: &str, node: &Node) -> Option<String> {
+        let text = self.text(field, node)?;
+        if contains_lookup(&text) {
+            self.report(ConfigProblem::LiteralLookup { field: field.to_owned(), span: node.span.into() });
+        }
+        Some(text)
+    }
+
+    /// A boolean with the spellings CFNgin takes.
+    pub(super) fn boolean(&mut self, field: &str, node: &Node) -> Option<bool> {
+        let text = node.as_text().map(str::to_lowercase);
+        match text.as_deref() {
+            Some("true" | "yes" | "on" | "1" | "t" | "y") => Some(true),
+            Some("false" | "no" | "off" | "0" | "f" | "n") => Some(false),
+            Some(text) if contains_lookup(text) => {
+                self.report(ConfigProblem::LookupInField { field: field.to_owned(), span: node.span.into() });
+                None
+            }
+            _ => {
+                self.wrong_type(field, "true or false", node, "write `true` or `false`");
+                None
+            }
+        }
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&mut self, field: &str, node: &Node) -> Vec<(String, Span)> {
+        let Some(items) = node.as_sequence() else {
+            self.wrong_type(field, "a list", node, "write `[name]`, also for a single name");
+            return Vec::new();
+        };
+        items.iter().filter_map(|item| Some((self.text(field, item)?, item.span))).collect()
+    }
+
+    /// Tags: scalars as written, checked against CloudFormation's limits.
+    pub(super) fn tags(&mut self, node: &Node) -> Vec<(String, String)> {
+        let Some(entries) = node.as_mapping() else {
+            self.wrong_type("tags", "a map", node, "write `key: value` lines");
+            return Vec::new();
+        };
+        let mut tags = Vec::new();
+        for (key, value) in entries {
+            let name = key.as_text().unwrap_or_default();
+            let Some(text) = value.as_text() else {
+                self.wrong_type(&format!("tags.{name}"), "text", value, "a tag has a single value");
+                continue;
+            };
+            let text = if is_null(value) { "" } else { text };
+            let problem = |reason| ConfigProblem::Tag { key: name.to_owned(), reason, span: key.span.into() };
+            if name.is_empty() || name.chars().count() > 128 {
+                self.report(problem("its key is empty or longer than 128 characters"));
+            } else if name.to_lowercase().starts_with("aws:") {
+                self.report(problem("keys that start with `aws:` are reserved"));
+            } else if text.chars().count() > 256 {
+                self.report(problem("its value is longer than 256 characters"));
+            } else {
+                tags.push((name.to_owned(), text.to_owned()));
+            }
+        }
+        tags
+    }
+
+    /// Variables or hook arguments.
+    pub(super) fn variables(&mut self, field: &str, node: &Node) -> IndexMap<String, Variable> {
+        let Some(entries) = node.as_mapping() else {
+            self.wrong_type(field, "a map", node, "write `Name: value` lines");
+            return IndexMap::new();
+        };
+        entries
+            .iter()
+            .map(|(key, value)| {
+                let variable = Variable { value: self.value(value), span: value.span };
+                (key.as_text().unwrap_or_default().to_owned(), variable)
+            })
+            .collect()
+    }
+
+    /// A free value; its lookups are parsed and their names checked.
+    pub(super) fn value(&mut self, node: &Node) -> VariableValue {
+        match &node.value {
+            NodeValue::Sequence(items) => VariableValue::List(items.iter().map(|item| self.value(item)).collect()),
+            NodeValue::Mapping(entries) => VariableValue::Map(
+                entries
+                    .iter()
+                    .map(|(key, value)| (key.as_text().unwrap_or_default().to_owned(), self.value(value)))
+                    .collect(),
+            ),
+            NodeValue::Scalar { text, .. } => match resolve::value(node) {
+                serde_json::Value::Null => VariableValue::Null,
+                serde_json::Value::Bool(value) => VariableValue::Bool(value),
+                serde_json::Value::Number(value) => VariableValue::Number(value),
+                _ => self.expression(text, node.span),
+            },
+        }
+    }
+
+    fn expression(&mut self, text: &str, span: Span) -> VariableValue {
+        let source = self.document.text.get(span.start..span.start + span.length).unwrap_or_default().to_owned();
+        let place = |start: usize, length: usize| {
+            let piece = &text[start..start + length];
+            // Quotes, escapes and parameters shift places; where the lookup stands as written, it is found.
+            source.find(piece).map_or(span, |offset| Span::new(span.start + offset, length))
+        };
+        let expression = parse::expression(text, &place);
+        if expression.parts.iter().all(|part| matches!(part, Part::Literal(_))) {
+            return VariableValue::Text(text.to_owned());
+        }
+        let mut problems = Vec::new();
+        expression.visit_lookups(&mut |call| {
+            let span = call.span.into();
+            let name = call.name.clone();
+            if handlers::KNOWN.contains(&call.name.as_str()) {
+            } else if handlers::NOT_YET.contains(&call.name.as_str()) {
+                problems.push(ConfigProblem::LookupNotSupported { name, span });
+            } else {
+                let help = match nearest(&call.name, handlers::KNOWN.into_iter().chain(handlers::NOT_YET)) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("known are {}", handlers::KNOWN.join(", ")),
+                };
+                problems.push(ConfigProblem::UnknownLookup { name, help, span });
+            }
+        });
+        problems.into_iter().for_each(|problem| self.report(problem));
+        VariableValue::Expression(expression)
+    }
+}
+
+/// Whether a text has a lookup in it.
+fn contains_lookup(text: &str) -> bool {
+    text.contains("${")
+        && parse::expression(text, &|start, length| Span::new(start, length))
+            .parts
+            .iter()
+            .any(|part| matches!(part, Part::Lookup(call) if !call.query.parts.is_empty()))
+}
