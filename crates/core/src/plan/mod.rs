@@ -7,6 +7,21 @@ use serde::Serialize;
 use crate::ident::{StackFqn, StackId, StackName};
 use crate::provider::StackStatus;
 
+mod compare;
+mod deploy;
+mod destroy;
+pub mod parameters;
+mod problem;
+mod removal;
+mod scope;
+mod world;
+
+pub use compare::{is_settled, request_parameters};
+pub use deploy::deploy;
+pub use destroy::destroy;
+pub use problem::PlanProblem;
+pub use world::{Desired, Settings, World, fqn_of_recorded};
+
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -141,8 +156,10 @@ pub enum Reason {
     },
     /// The stack policy differs.
     StackPolicyChanged,
-    /// The service role differs.
-    ServiceRoleChanged,
+    /// These NoEcho parameters are given, and CloudFormation does not tell their values.
+    ParametersHidden(Vec<String>),
+    /// Another operation is under way; it is waited for, and then looked at again.
+    OperationInProgress(StackStatus),
     /// It is in the persistent graph but not in the config.
     NotInConfig,
     /// The command is destroy.
@@ -159,12 +176,21 @@ pub enum Reason {
     NeverExisted,
     /// It is recorded under a name that does not exist; the record is kept because the real name is unknown.
     NameUnknown,
+    /// The stack of that name is not the one that was recorded; it is left alone and its record is kept.
+    OtherIncarnation,
+    /// The same stack is in the config under another name.
+    Renamed {
+        /// Its name in the config.
+        to: StackName,
+    },
+    /// Only the state object knows it; it is recorded again, and left alone in this run.
+    RecordedAgain,
 }
 
 /// Details of a step.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The template, as a unified diff of its content, if it differs.
+    /// How the template differs, if it does.
     pub template: Option<TemplateChange>,
     /// Parameters that differ or are unknown, by name.
     pub parameters: BTreeMap<String, ParameterChange>,
@@ -174,15 +200,6 @@ pub struct Changes {
     pub termination_protection: Option<(bool, bool)>,
     /// Whether the stack policy differs.
     pub stack_policy: bool,
-    /// Service role before and after, if it differs.
-    pub service_role: Option<(Option<String>, Option<String>)>,
-}
-
-impl Changes {
-    /// Whether nothing differs.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// How a template differs, as logical ids.

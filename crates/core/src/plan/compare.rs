@@ -1,0 +1,259 @@
+//! A stack as it is beside the stack as it should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::parameters::{Given, parameters, same_value};
+use super::scope::PlanScope;
+use super::{Changes, Desired, Note, ParameterChange, PlanProblem, Reason, Settings, ShownValue, TemplateChange, World};
+use crate::config::StackDefinition;
+use crate::error::{Finding, Findings};
+use crate::event::StepFailure;
+use crate::ident::StackName;
+use crate::provider::{ParameterValue, StackState};
+use crate::template::Template;
+
+/// What CloudFormation shows for NoEcho parameters.
+const HIDDEN: &str = "****";
+
+/// What differs between a stack and its definition.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    /// The details.
+    pub(super) changes: Changes,
+    /// Differences that are certain.
+    pub(super) certain: Vec<Reason>,
+    /// Differences that may turn out to be none.
+    pub(super) possible: Vec<Reason>,
+    /// Remarks.
+    pub(super) notes: Vec<Note>,
+}
+
+/// Compares a stack with its definition; `existing` is `None` for one that will be created.
+pub(super) fn compare(
+    scope: &PlanScope<'_>,
+    definition: &StackDefinition,
+    template: &Template,
+    existing: Option<&StackState>,
+    findings: &mut Findings,
+) -> Result<Comparison, Findings> {
+    let document = &scope.desired.config.document;
+    let given = parameters(document, definition, template, existing, scope)?;
+    let mut comparison = Comparison::default();
+    let deployed = existing.and_then(|stack| {
+        let text = scope.world.templates.get(&stack.fqn)?;
+        match Template::parse("deployed template", text) {
+            Ok(template) => Some(template),
+            Err(found) => {
+                let reason = found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                let stack = definition.name.as_str().to_owned();
+                findings.push(Finding::general(PlanProblem::DeployedTemplate { stack, reason }));
+                None
+            }
+        }
+    });
+    if existing.is_some() {
+        comparison.template(deployed.as_ref(), template);
+    }
+    comparison.parameters(template, deployed.as_ref(), existing, given);
+    if let Some(stack) = existing {
+        comparison.tags(stack, definition);
+        if stack.termination_protection != definition.termination_protection {
+            comparison.changes.termination_protection =
+                Some((stack.termination_protection, definition.termination_protection));
+            comparison
+                .certain
+                .push(Reason::TerminationProtectionChanged { to: definition.termination_protection });
+        }
+        if let Some(wanted) = scope.desired.policies.get(&definition.name) {
+            let current = scope.world.policies.get(&stack.fqn).cloned().flatten();
+            if !same_json(current.as_deref(), wanted) {
+                comparison.changes.stack_policy = true;
+                comparison.certain.push(Reason::StackPolicyChanged);
+            }
+        }
+    }
+    Ok(comparison)
+}
+
+impl Comparison {
+    fn template(&mut self, deployed: Option<&Template>, wanted: &Template) {
+        let before = deployed.map(Template::normalized).unwrap_or(Value::Null);
+        let after = wanted.normalized();
+        if before == after {
+            return;
+        }
+        self.certain.push(Reason::TemplateChanged);
+        self.changes.template = Some(template_change(&before, &after));
+    }
+
+    fn parameters(
+        &mut self,
+        template: &Template,
+        deployed: Option<&Template>,
+        existing: Option<&StackState>,
+        given: Vec<(String, Given)>,
+    ) {
+        let empty = BTreeMap::new();
+        let before = existing.map_or(&empty, |stack| &stack.parameters);
+        let (mut changed, mut hidden, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+        let mut after_stacks = BTreeSet::new();
+        let shown = |name: &str, text: &str, secret: bool| {
+            let no_echo = template.parameters.get(name).is_some_and(|declared| declared.no_echo);
+            if secret || no_echo || text == HIDDEN { ShownValue::Secret } else { ShownValue::Plain(text.to_owned()) }
+        };
+        for (name, value) in given {
+            let old = before.get(&name);
+            let old_shown = old.map(|text| shown(&name, text, false));
+            match value {
+                Given::Value { text, secret } => {
+                    let kind = template.parameters.get(&name).map_or("", |declared| declared.kind.as_str());
+                    match old {
+                        Some(old) if old == HIDDEN => hidden.push(name),
+                        Some(old) if same_value(kind, old, &text) => {}
+                        _ => {
+                            let after = Some(shown(&name, &text, secret));
+                            self.changes.parameters.insert(name.clone(), ParameterChange { before: old_shown, after });
+                            changed.push(name);
+                        }
+                    }
+                }
+                Given::Previous => self.note_unused_default(&name, template, deployed, old),
+                Given::Unknown(after) => {
+                    let shown = Some(ShownValue::KnownAfter(after.clone()));
+                    self.changes.parameters.insert(name.clone(), ParameterChange { before: old_shown, after: shown });
+                    after_stacks.extend(after);
+                    unknown.push(name);
+                }
+            }
+        }
+        for (name, old) in before.iter().filter(|(name, _)| !template.parameters.contains_key(*name)) {
+            let before = Some(shown(name, old, false));
+            self.changes.parameters.insert(name.clone(), ParameterChange { before, after: None });
+        }
+        if existing.is_some() && !changed.is_empty() {
+            changed.sort();
+            self.certain.push(Reason::ParametersChanged(changed));
+        }
+        if existing.is_some() && !hidden.is_empty() {
+            hidden.sort();
+            self.possible.push(Reason::ParametersHidden(hidden));
+        }
+        if !unknown.is_empty() {
+            unknown.sort();
+            self.possible.push(Reason::ParametersUnknown { parameters: unknown, after: after_stacks });
+        }
+    }
+
+    /// A parameter that keeps its value does not follow a changed default; CFNgin does the same, silently.
+    fn note_unused_default(&mut self, name: &str, template: &Template, deployed: Option<&Template>, old: Option<&String>) {
+        let default = |template: &Template| template.parameters.get(name).and_then(|declared| declared.default.clone());
+        let new = default(template);
+        let moved = deployed.is_some_and(|deployed| default(deployed) != new);
+        if moved && new.is_some() && new.as_ref() != old {
+            let text = format!("parameter {name} keeps its deployed value: the template's new default does not apply to it");
+            self.notes.push(Note { warning: false, code: "parameters::default_not_applied", text });
+        }
+    }
+
+    fn tags(&mut self, stack: &StackState, definition: &StackDefinition) {
+        let current: BTreeMap<&String, &String> =
+            stack.tags.iter().filter(|(key, _)| !key.starts_with("aws:")).collect();
+        let keys: BTreeSet<&String> = current.keys().copied().chain(definition.tags.keys()).collect();
+        let mut changed = Vec::new();
+        for key in keys {
+            let (before, after) = (current.get(key).copied(), definition.tags.get(key));
+            if before != after {
+                self.changes.tags.insert(key.clone(), (before.cloned(), after.cloned()));
+                changed.push(key.clone());
+            }
+        }
+        if !changed.is_empty() {
+            self.certain.push(Reason::TagsChanged(changed));
+        }
+    }
+}
+
+fn same_json(current: Option<&str>, wanted: &str) -> bool {
+    let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
+    current.is_some_and(|current| current == wanted || (parse(current).is_some() && parse(current) == parse(wanted)))
+}
+
+/// How two normalised templates differ, by logical id.
+fn template_change(before: &Value, after: &Value) -> TemplateChange {
+    let resources = |template: &Value| -> BTreeMap<String, Value> {
+        let section = template.get("Resources").and_then(Value::as_object);
+        section.into_iter().flatten().map(|(id, resource)| (id.clone(), resource.clone())).collect()
+    };
+    let kind = |resource: &Value| resource.get("Type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (old, new) = (resources(before), resources(after));
+    let mut change = TemplateChange::default();
+    for (id, resource) in &new {
+        match old.get(id) {
+            None => drop(change.added.insert(id.clone(), kind(resource))),
+            Some(previous) if previous != resource => drop(change.modified.insert(id.clone(), kind(resource))),
+            Some(_) => {}
+        }
+    }
+    for (id, resource) in old.iter().filter(|(id, _)| !new.contains_key(*id)) {
+        change.removed.insert(id.clone(), kind(resource));
+    }
+    let sections: BTreeSet<&String> =
+        [before, after].into_iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys).collect();
+    change.sections = sections
+        .into_iter()
+        .filter(|section| section.as_str() != "Resources" && before.get(section.as_str()) != after.get(section.as_str()))
+        .cloned()
+        .collect();
+    change
+}
+
+/// Whether a stack is as its definition says, now that everything it needs is done: then its step has nothing to do.
+///
+/// # Errors
+/// [`StepFailure`] if its values cannot be resolved.
+pub fn is_settled(desired: &Desired, world: &World, settings: &Settings, name: &StackName) -> Result<bool, StepFailure> {
+    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name)) else {
+        return Ok(false);
+    };
+    let Some(existing) = world.stacks.get(&definition.fqn) else { return Ok(false) };
+    let pending = BTreeSet::new();
+    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let comparison = compare(&scope, definition, template, Some(existing), &mut Findings::default()).map_err(failure)?;
+    // Protection has an operation of its own.
+    let certain = comparison.certain.iter().filter(|reason| !matches!(reason, Reason::TerminationProtectionChanged { .. }));
+    Ok(certain.count() == 0 && comparison.possible.is_empty())
+}
+
+/// The parameters of a create or update, now that everything it needs is done.
+///
+/// # Errors
+/// [`StepFailure`] if its values cannot be resolved.
+pub fn request_parameters(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    name: &StackName,
+) -> Result<Vec<(String, ParameterValue)>, StepFailure> {
+    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name)) else {
+        return Err(StepFailure { message: format!("stack `{name}` has no template"), ..StepFailure::default() });
+    };
+    let pending = BTreeSet::new();
+    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let existing = world.stacks.get(&definition.fqn);
+    let given = parameters(&desired.config.document, definition, template, existing, &scope).map_err(failure)?;
+    Ok(given
+        .into_iter()
+        .filter_map(|(name, value)| match value {
+            Given::Value { text, .. } => Some((name, ParameterValue::Value(text))),
+            Given::Previous => Some((name, ParameterValue::Previous)),
+            Given::Unknown(_) => None,
+        })
+        .collect())
+}
+
+fn failure(findings: Findings) -> StepFailure {
+    let message = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    StepFailure { message, ..StepFailure::default() }
+}

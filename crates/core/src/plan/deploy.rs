@@ -1,0 +1,328 @@
+//! The plan of a deploy: what each stack of the config needs, and which recorded stacks go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::compare::compare;
+use super::scope::PlanScope;
+use super::{
+    Action, Certainty, Changes, Desired, Note, Plan, PlanProblem, PlannedHook, Purpose, Reason, Settings, Step, World,
+    removal,
+};
+use crate::config::{Config, HookDefinition, StackDefinition};
+use crate::error::{Finding, Findings};
+use crate::graph::dependency;
+use crate::ident::StackName;
+use crate::provider::{StackState, StackStatus};
+
+/// Plans a deploy. The findings beside the plan are warnings.
+///
+/// # Errors
+/// [`Findings`] with every lookup that fails, every value that does not fit, and everything that is refused.
+pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(Plan, Findings), Findings> {
+    let mut findings = Findings::default();
+    refuse_other_place(world, &mut findings);
+    if findings.has_errors() {
+        return Err(findings);
+    }
+    if desired.config.stacks.is_empty() && world.nodes().next().is_some() && !settings.allow_empty {
+        let names: Vec<&str> = world.nodes().map(StackName::as_str).collect();
+        let recorded = if names.len() > 10 { format!("{}, ...", names[..10].join(", ")) } else { names.join(", ") };
+        findings.push(Finding::general(PlanProblem::EmptyConfig { count: names.len(), recorded }));
+        return Err(findings);
+    }
+    let mut planner = Planner { desired, world, settings, pending: BTreeSet::new(), findings };
+    let mut steps: BTreeMap<StackName, Step> = BTreeMap::new();
+    for name in desired.graph.order() {
+        let Some(definition) = desired.config.stacks.get(&name) else { continue };
+        if let Some(step) = planner.step(definition) {
+            if step.action.is_change() && step.action != Action::Skip {
+                planner.pending.insert(name.clone());
+            }
+            steps.insert(name, step);
+        }
+    }
+    for step in removal::removed(desired, world) {
+        steps.insert(step.name.clone(), step);
+    }
+    if planner.findings.has_errors() {
+        return Err(planner.findings);
+    }
+    Ok((assemble(desired, world, Purpose::Deploy, steps), planner.findings))
+}
+
+/// Puts steps into an order in which they could run one by one.
+pub(super) fn assemble(
+    desired: &Desired,
+    world: &World,
+    purpose: Purpose,
+    mut steps: BTreeMap<StackName, Step>,
+) -> Plan {
+    let needs = steps.iter().map(|(name, step)| (name.clone(), step.needs.clone())).collect();
+    let steps = dependency::order(&needs).iter().filter_map(|name| steps.remove(name)).collect();
+    let config = &desired.config;
+    let hooks = match purpose {
+        Purpose::Deploy => [("pre_deploy", &config.hooks.pre_deploy), ("post_deploy", &config.hooks.post_deploy)],
+        Purpose::Destroy => [("pre_destroy", &config.hooks.pre_destroy), ("post_destroy", &config.hooks.post_destroy)],
+    };
+    let planned = |(stage, hooks): (&'static str, &Vec<HookDefinition>)| {
+        hooks
+            .iter()
+            .filter(|hook| hook.enabled)
+            .map(|hook| PlannedHook { stage, path: hook.path.clone(), required: hook.required })
+            .collect::<Vec<_>>()
+    };
+    Plan {
+        purpose,
+        namespace: config.namespace.clone(),
+        account: world.place.account.clone(),
+        region: world.place.region.clone(),
+        steps,
+        hooks: hooks.into_iter().flat_map(planned).collect(),
+        notes: Vec::new(),
+    }
+}
+
+/// A graph that another account or region shares would have its stacks deleted by this run.
+pub(super) fn refuse_other_place(world: &World, findings: &mut Findings) {
+    let elsewhere = world.state.nodes.iter().find(|(_, facts)| {
+        facts.account.as_ref().is_some_and(|account| *account != world.place.account)
+            || facts.region.as_ref().is_some_and(|region| *region != world.place.region)
+    });
+    if let Some((stack, facts)) = elsewhere {
+        let named = |account: Option<&str>, region: Option<&str>| {
+            format!("account {}, region {}", account.unwrap_or("unknown"), region.unwrap_or("unknown"))
+        };
+        findings.push(Finding::general(PlanProblem::OtherPlace {
+            stack: stack.as_str().to_owned(),
+            theirs: named(facts.account.as_deref(), facts.region.as_deref()),
+            ours: named(Some(&world.place.account), Some(&world.place.region)),
+        }));
+    }
+}
+
+/// A step that does nothing yet; the caller fills in the rest.
+pub(super) fn step(name: &StackName, definition_or: &crate::ident::StackFqn, action: Action, reason: Reason) -> Step {
+    let certainty = if action.is_change() { Certainty::Will } else { Certainty::Proved };
+    Step {
+        name: name.clone(),
+        fqn: definition_or.clone(),
+        stack_id: None,
+        action,
+        reasons: vec![reason],
+        needs: BTreeSet::new(),
+        certainty,
+        adopted: false,
+        changes: Changes::default(),
+        notes: Vec::new(),
+    }
+}
+
+/// A remark on a step.
+pub(super) fn note(code: &'static str, text: impl Into<String>) -> Note {
+    Note { warning: true, code, text: text.into() }
+}
+
+struct Planner<'a> {
+    desired: &'a Desired,
+    world: &'a World,
+    settings: &'a Settings,
+    /// Stacks whose outputs are known only after their step.
+    pending: BTreeSet<StackName>,
+    findings: Findings,
+}
+
+impl Planner<'_> {
+    /// Plans one stack of the config; `None` if there was a problem, which then is a finding.
+    fn step(&mut self, definition: &StackDefinition) -> Option<Step> {
+        let live = self.world.stacks.get(&definition.fqn).filter(|stack| stack.status != StackStatus::DeleteComplete);
+        self.refuse_renamed(definition);
+        let mut step = self.decide(definition, live)?;
+        step.needs = self.desired.graph.needs_of(&definition.name);
+        step.stack_id = live.map(|stack| stack.id.clone());
+        // Without a persistent graph nothing is ever known, so nothing is adopted either.
+        step.adopted = live.is_some()
+            && self.world.recorded.is_some()
+            && definition.enabled
+            && !self.world.is_recorded(&definition.name)
+            && !self.world.state.nodes.contains_key(&definition.name);
+        Some(step)
+    }
+
+    fn decide(&mut self, definition: &StackDefinition, live: Option<&StackState>) -> Option<Step> {
+        let plain = |action, reason| step(&definition.name, &definition.fqn, action, reason);
+        if !definition.enabled {
+            return Some(plain(Action::Skip, Reason::Disabled));
+        }
+        let Some(live) = live else { return self.creation(definition, plain(Action::Create, Reason::Absent)) };
+        let status = live.status;
+        match status {
+            StackStatus::DeleteInProgress => {
+                self.creation(definition, plain(Action::Create, Reason::BeingDeleted))
+            }
+            StackStatus::ReviewInProgress => {
+                self.creation(definition, plain(Action::Recreate, Reason::EmptyShell))
+            }
+            _ if definition.locked => Some(plain(Action::Skip, Reason::Locked)),
+            StackStatus::CreateFailed | StackStatus::RollbackComplete | StackStatus::RollbackFailed => {
+                // CFNgin: only a stack that has all tags the config gives it is taken for its own.
+                let ours = definition.tags.iter().all(|(key, value)| live.tags.get(key) == Some(value));
+                if !ours {
+                    self.report(PlanProblem::NotOurs {
+                        stack: definition.name.as_str().to_owned(),
+                        fqn: definition.fqn.as_str().to_owned(),
+                        status: status.as_str(),
+                        span: definition.span.into(),
+                    });
+                    return None;
+                }
+                let mut step = self.creation(definition, plain(Action::Recreate, Reason::CreationFailed(status)))?;
+                step.notes.extend(protection_note(live));
+                Some(step)
+            }
+            status => self.update(definition, live, status),
+        }
+    }
+
+    /// A stack that will be created, now or after a deletion.
+    fn creation(&mut self, definition: &StackDefinition, mut step: Step) -> Option<Step> {
+        let Some(template) = self.desired.templates.get(&definition.name) else {
+            let stack = definition.name.as_str().to_owned();
+            self.report(PlanProblem::NoTemplate { stack, span: definition.span.into() });
+            return None;
+        };
+        let scope = PlanScope {
+            desired: self.desired,
+            world: self.world,
+            settings: self.settings,
+            pending: &self.pending,
+        };
+        match compare(&scope, definition, template, None, &mut self.findings) {
+            Ok(comparison) => {
+                step.changes = comparison.changes;
+                Some(step)
+            }
+            Err(found) => {
+                self.findings.extend(found);
+                None
+            }
+        }
+    }
+
+    fn update(&mut self, definition: &StackDefinition, live: &StackState, status: StackStatus) -> Option<Step> {
+        let Some(template) = self.desired.templates.get(&definition.name) else {
+            let stack = definition.name.as_str().to_owned();
+            self.report(PlanProblem::NoTemplate { stack, span: definition.span.into() });
+            return None;
+        };
+        let scope = PlanScope {
+            desired: self.desired,
+            world: self.world,
+            settings: self.settings,
+            pending: &self.pending,
+        };
+        let comparison = match compare(&scope, definition, template, Some(live), &mut self.findings) {
+            Ok(comparison) => comparison,
+            Err(found) => {
+                self.findings.extend(found);
+                return None;
+            }
+        };
+        let certain = !comparison.certain.is_empty();
+        let mut reasons = comparison.certain;
+        reasons.extend(comparison.possible);
+        let mut notes = comparison.notes;
+        if status.is_in_progress() {
+            if self.waits_for(definition) {
+                reasons.push(Reason::OperationInProgress(status));
+            } else if !reasons.is_empty() {
+                let text = format!("another operation is under way ({status}): the update will be refused unless it is over by then; `in_progress_behavior: wait` waits for it");
+                notes.push(note("plan::operation_in_progress", text));
+            }
+        }
+        if let (false, Some(text)) = (reasons.is_empty(), cannot_update(status)) {
+            notes.push(note("plan::stack_state", text));
+        }
+        let action = if reasons.is_empty() { Action::None } else { Action::Update };
+        if definition.protected && action == Action::Update {
+            notes.push(note("plan::protected", "the config marks this stack as protected"));
+        }
+        let mut step = step(&definition.name, &definition.fqn, action, Reason::Unchanged);
+        if action == Action::Update {
+            step.reasons = reasons;
+            step.certainty = if certain { Certainty::Will } else { Certainty::May };
+        }
+        step.changes = comparison.changes;
+        step.notes = notes;
+        Some(step)
+    }
+
+    /// Whether an operation under way is waited for: the config says so, or a session of this program began it and did
+    /// not live to see its end.
+    fn waits_for(&self, definition: &StackDefinition) -> bool {
+        let begun_by_us =
+            self.world.state.intents.values().any(|session| session.steps.contains_key(&definition.name));
+        definition.wait_if_in_progress || begun_by_us
+    }
+
+    /// A stack that was deployed under another name would be left behind.
+    fn refuse_renamed(&mut self, definition: &StackDefinition) {
+        let Some(before) = self.world.state.nodes.get(&definition.name).and_then(|facts| facts.fqn.as_ref()) else {
+            return;
+        };
+        let taken_over = self.desired.config.stacks.values().any(|other| other.fqn == *before);
+        if *before != definition.fqn && self.world.stacks.contains_key(before) && !taken_over {
+            self.report(PlanProblem::Renamed {
+                stack: definition.name.as_str().to_owned(),
+                before: before.as_str().to_owned(),
+                now: definition.fqn.as_str().to_owned(),
+                span: definition.span.into(),
+            });
+        }
+    }
+
+    fn report(&mut self, problem: PlanProblem) {
+        let document = &self.desired.config.document;
+        let finding = match problem {
+            PlanProblem::EmptyConfig { .. } | PlanProblem::OtherPlace { .. } => Finding::general(problem),
+            problem => Finding::at(document, problem),
+        };
+        self.findings.push(finding);
+    }
+}
+
+/// Why CloudFormation will refuse an update in this status, and what helps.
+fn cannot_update(status: StackStatus) -> Option<String> {
+    match status {
+        StackStatus::DeleteFailed => Some(format!(
+            "its last deletion failed ({status}): CloudFormation will refuse the update; finish the deletion first"
+        )),
+        StackStatus::UpdateRollbackFailed | StackStatus::UpdateFailed => Some(format!(
+            "its last update failed ({status}): CloudFormation will refuse the update until `aws cloudformation continue-update-rollback` or `rollback-stack` has succeeded"
+        )),
+        StackStatus::ImportRollbackFailed => {
+            Some(format!("its last import failed ({status}): CloudFormation will refuse the update"))
+        }
+        _ => None,
+    }
+}
+
+/// A warning that a deletion will fail.
+pub(super) fn protection_note(live: &StackState) -> Option<Note> {
+    live.termination_protection.then(|| {
+        note("plan::termination_protected", "termination protection is on: the deletion will be refused until it is switched off")
+    })
+}
+
+/// What the config says about a stack that a destroy does not heed.
+pub(super) fn ignored_flags(config: &Config, name: &StackName) -> Option<Note> {
+    let definition = config.stacks.get(name)?;
+    let flags: Vec<&str> = [
+        (!definition.enabled, "enabled: false"),
+        (definition.locked, "locked: true"),
+        (definition.protected, "protected: true"),
+    ]
+    .into_iter()
+    .filter_map(|(set, text)| set.then_some(text))
+    .collect();
+    (!flags.is_empty()).then(|| note("plan::flags_ignored", format!("a destroy does not heed `{}`", flags.join("`, `"))))
+}

@@ -1,0 +1,103 @@
+//! The plan of a destroy: every stack of config and graph, dependants first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::deploy::{assemble, ignored_flags, note, protection_note, refuse_other_place, step};
+use super::{Action, Desired, Plan, Purpose, Reason, Settings, Step, World, fqn_of_recorded};
+use crate::error::Findings;
+use crate::graph::dependency;
+use crate::ident::StackName;
+
+/// Plans a destroy. The findings beside the plan are warnings.
+///
+/// # Errors
+/// [`Findings`] with what is refused.
+pub fn destroy(desired: &Desired, world: &World, _settings: &Settings) -> Result<(Plan, Findings), Findings> {
+    let mut findings = Findings::default();
+    refuse_other_place(world, &mut findings);
+    if findings.has_errors() {
+        return Err(findings);
+    }
+    let names: BTreeSet<&StackName> = desired.config.stacks.keys().chain(world.nodes()).collect();
+    let mut steps: BTreeMap<StackName, Step> =
+        names.into_iter().map(|name| (name.clone(), one(desired, world, name))).collect();
+    let deleted: BTreeSet<StackName> =
+        steps.iter().filter(|(_, step)| step.action == Action::Delete).map(|(name, _)| name.clone()).collect();
+    for (name, needs) in edges(desired, world, &deleted) {
+        for need in needs {
+            if let Some(step) = steps.get_mut(&need).filter(|step| step.action == Action::Delete) {
+                step.needs.insert(name.clone());
+            }
+        }
+    }
+    Ok((assemble(desired, world, Purpose::Destroy, steps), findings))
+}
+
+fn one(desired: &Desired, world: &World, name: &StackName) -> Step {
+    let configured = desired.config.stacks.get(name);
+    let fqn = match configured {
+        Some(definition) => definition.fqn.clone(),
+        None => fqn_of_recorded(&desired.config, &world.state, name),
+    };
+    let facts = world.state.nodes.get(name);
+    if configured.is_none() {
+        if let Some(now) = desired.config.stacks.values().find(|definition| definition.fqn == fqn) {
+            return step(name, &fqn, Action::Skip, Reason::Renamed { to: now.name.clone() });
+        }
+    }
+    let Some(live) = world.stacks.get(&fqn) else {
+        let name_known = configured.is_some() || facts.is_some_and(|facts| facts.fqn.is_some());
+        return match (world.is_recorded(name), name_known) {
+            (true, true) => step(name, &fqn, Action::Skip, Reason::Gone),
+            (true, false) => {
+                let mut step = step(name, &fqn, Action::Skip, Reason::NameUnknown);
+                let text = format!("no stack `{fqn}` exists, and it is not known whether `{name}` had another name: its record is kept; `runway-rs graph forget {name}` drops it");
+                step.notes.push(note("plan::name_unknown", text));
+                step
+            }
+            (false, _) => step(name, &fqn, Action::Skip, Reason::NeverExisted),
+        };
+    };
+    let other = facts.and_then(|facts| facts.stack_id.as_ref()).is_some_and(|id| *id != live.id);
+    if configured.is_none() && other {
+        let mut step = step(name, &fqn, Action::Skip, Reason::OtherIncarnation);
+        let text = format!("`{fqn}` was created anew outside this graph, so it is left alone; delete it by hand, or `runway-rs graph forget {name}`");
+        step.notes.push(note("plan::other_incarnation", text));
+        return step;
+    }
+    let reason = if configured.is_some() { Reason::Destroy } else { Reason::NotInConfig };
+    let mut step = step(name, &fqn, Action::Delete, reason);
+    step.stack_id = Some(live.id.clone());
+    step.notes.extend(protection_note(live));
+    step.notes.extend(ignored_flags(&desired.config, name));
+    step
+}
+
+/// Recorded, last deployed and configured dependencies together. Stacks may still depend on each other in the cloud in
+/// ways the config has given up; where that makes a cycle, what was recorded decides.
+fn edges(
+    desired: &Desired,
+    world: &World,
+    deleted: &BTreeSet<StackName>,
+) -> BTreeMap<StackName, BTreeSet<StackName>> {
+    let recorded = world.recorded.as_ref().map(|graph| graph.nodes.clone()).unwrap_or_default();
+    let facts = world.state.nodes.iter().map(|(name, facts)| (name.clone(), facts.needs.clone())).collect();
+    let configured = desired.graph.needs().clone();
+    let mut best = BTreeMap::new();
+    let mut union: BTreeMap<StackName, BTreeSet<StackName>> = BTreeMap::new();
+    for source in [recorded, facts, configured] {
+        for (name, needs) in source {
+            union.entry(name).or_default().extend(needs);
+        }
+        union.retain(|name, _| deleted.contains(name));
+        for needs in union.values_mut() {
+            needs.retain(|need| deleted.contains(need));
+        }
+        if dependency::order(&union).len() == union.len() {
+            best.clone_from(&union);
+        } else {
+            union.clone_from(&best);
+        }
+    }
+    best
+}

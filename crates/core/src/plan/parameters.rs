@@ -1,0 +1,241 @@
+//! From a stack's variables to the parameters of its template, by CFNgin's rules for raw templates.
+//!
+//! Variables the template does not declare are dropped; null is left out; a parameter without a value keeps the deployed
+//! one (`UsePreviousValue`, even if the template's default changed), else takes the template's default.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use regex::Regex;
+use serde_json::Value;
+
+use super::PlanProblem;
+use crate::config::{StackDefinition, Variable};
+use crate::error::{Finding, Findings};
+use crate::ident::StackName;
+use crate::lookup::Resolved;
+use crate::lookup::resolve::{Scope, resolve};
+use crate::provider::StackState;
+use crate::template::{ParameterDefinition, Template};
+use crate::text::Document;
+
+/// A parameter as it would be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// This value.
+    Value {
+        /// The text.
+        text: String,
+        /// It must never be shown.
+        secret: bool,
+    },
+    /// The deployed value.
+    Previous,
+    /// Known only after these stacks are deployed.
+    Unknown(BTreeSet<StackName>),
+}
+
+/// Computes the parameters of a stack, those of the config in its order, then those that keep their value by name.
+///
+/// # Errors
+/// [`Findings`] with every lookup that failed, value that does not fit and parameter that is missing.
+pub fn parameters(
+    document: &Arc<Document>,
+    definition: &StackDefinition,
+    template: &Template,
+    existing: Option<&StackState>,
+    scope: &dyn Scope,
+) -> Result<Vec<(String, Given)>, Findings> {
+    let mut findings = Findings::default();
+    let mut given: Vec<(String, Given)> = Vec::new();
+    let mut failed: BTreeSet<&str> = BTreeSet::new();
+    for (name, variable) in &definition.variables {
+        let Some(declared) = template.parameters.get(name) else { continue };
+        match one(definition, name, declared, variable, scope) {
+            Ok(Some(value)) => given.push((name.clone(), value)),
+            Ok(None) => {}
+            Err(problem) => {
+                failed.insert(name);
+                findings.push(Finding::at(document, *problem));
+            }
+        }
+    }
+    let open = |name: &String| !given.iter().any(|(known, _)| known == name) && !failed.contains(name.as_str());
+    let mut previous = Vec::new();
+    let mut missing = Vec::new();
+    for (name, declared) in template.parameters.iter().filter(|(name, _)| open(name)) {
+        if existing.is_some_and(|stack| stack.parameters.contains_key(name)) {
+            previous.push((name.clone(), Given::Previous));
+        } else if declared.default.is_none() {
+            missing.push(name.as_str());
+        }
+    }
+    if !missing.is_empty() {
+        let problem = PlanProblem::MissingParameters {
+            stack: definition.name.as_str().to_owned(),
+            parameters: missing.join(", "),
+            template: template.path.clone(),
+            span: definition.span.into(),
+        };
+        findings.push(Finding::at(document, problem));
+    }
+    previous.sort_by(|a, b| a.0.cmp(&b.0));
+    given.extend(previous);
+    if findings.has_errors() { Err(findings) } else { Ok(given) }
+}
+
+fn one(
+    definition: &StackDefinition,
+    name: &str,
+    declared: &ParameterDefinition,
+    variable: &Variable,
+    scope: &dyn Scope,
+) -> Result<Option<Given>, Box<PlanProblem>> {
+    let stack = || definition.name.as_str().to_owned();
+    let span = variable.span.into();
+    let resolved = resolve(&variable.value, scope).map_err(|error| {
+        let message = format!("stack `{}`, variable `{name}`: {}", definition.name, error.message);
+        Box::new(PlanProblem::Lookup { message, help: error.help, span })
+    })?;
+    let (value, secret) = match resolved {
+        Resolved::Unknown { after } => return Ok(Some(Given::Unknown(after))),
+        Resolved::Known { value, secret } => (value, secret || declared.no_echo),
+    };
+    let shape = |found| Box::new(PlanProblem::ParameterShape { stack: stack(), variable: name.to_owned(), found, span });
+    let Some(text) = as_text(&value).map_err(shape)? else { return Ok(None) };
+    if let Some(rule) = broken_rule(declared, &text) {
+        let help = declared.constraint_description.clone().unwrap_or_else(|| "see the template's parameter".to_owned());
+        // The rule may quote the value, a secret must not be quoted.
+        let rule = if secret { "it breaks a rule of the template".to_owned() } else { rule };
+        return Err(Box::new(PlanProblem::ParameterNotAllowed { stack: stack(), parameter: name.to_owned(), rule, help, span }));
+    }
+    Ok(Some(Given::Value { text, secret }))
+}
+
+/// A value as the text of a parameter; `None` for null.
+fn as_text(value: &Value) -> Result<Option<String>, &'static str> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Bool(value) => Ok(Some(value.to_string())),
+        Value::Number(value) => Ok(Some(value.to_string())),
+        Value::String(text) => Ok(Some(text.clone())),
+        Value::Object(_) => Err("a map"),
+        Value::Array(items) => {
+            let items: Vec<Option<String>> = items
+                .iter()
+                .map(|item| match item {
+                    Value::Array(_) => Err("a list with a list in it"),
+                    Value::Object(_) => Err("a list with a map in it"),
+                    item => as_text(item),
+                })
+                .collect::<Result<_, _>>()?;
+            Ok(Some(items.into_iter().flatten().collect::<Vec<_>>().join(",")))
+        }
+    }
+}
+
+/// The rule of the template that a value breaks, in words; `None` if it keeps all of them.
+fn broken_rule(declared: &ParameterDefinition, text: &str) -> Option<String> {
+    let kind = declared.kind.as_str();
+    if kind.starts_with("AWS::SSM::Parameter::Value") {
+        // The rules apply to the value behind the name.
+        return None;
+    }
+    let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
+    let items: Vec<&str> = if is_list { text.split(',').map(str::trim).collect() } else { vec![text] };
+    for item in &items {
+        if !declared.allowed_values.is_empty() && !declared.allowed_values.iter().any(|allowed| allowed == item) {
+            return Some(format!("`{item}` is not one of {}", declared.allowed_values.join(", ")));
+        }
+        if matches!(kind, "Number" | "List<Number>") && item.parse::<f64>().is_err() {
+            return Some(format!("`{item}` is not a number"));
+        }
+        if let Some(pattern) = &declared.allowed_pattern {
+            // A pattern this program cannot read (Java has forms that others lack) is left to CloudFormation.
+            if Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|regex| !regex.is_match(item)) {
+                return Some(format!("`{item}` does not match {pattern}"));
+            }
+        }
+    }
+    if !is_list {
+        let length = text.chars().count() as u64;
+        if declared.min_length.is_some_and(|least| length < least) {
+            return Some(format!("it is shorter than {} characters", declared.min_length.unwrap_or_default()));
+        }
+        if declared.max_length.is_some_and(|most| length > most) {
+            return Some(format!("it is longer than {} characters", declared.max_length.unwrap_or_default()));
+        }
+    }
+    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<f64>().ok());
+    for value in items.iter().filter_map(|item| item.parse::<f64>().ok()) {
+        if number(&declared.min_value).is_some_and(|least| value < least) {
+            return Some(format!("{value} is less than {}", declared.min_value.as_deref().unwrap_or_default()));
+        }
+        if number(&declared.max_value).is_some_and(|most| value > most) {
+            return Some(format!("{value} is more than {}", declared.max_value.as_deref().unwrap_or_default()));
+        }
+    }
+    None
+}
+
+/// Whether a deployed value is the wanted one, as the parameter's type compares.
+pub(super) fn same_value(kind: &str, deployed: &str, wanted: &str) -> bool {
+    if deployed == wanted {
+        return true;
+    }
+    let is_list = kind == "CommaDelimitedList" || kind.contains("List<");
+    is_list && items(deployed) == items(wanted)
+}
+
+/// The items of a list value. Some emulators show lists as Python text, `['a', 'b']`.
+fn items(text: &str) -> Vec<&str> {
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let quoted = |item: &&str| item.len() >= 2 && item.starts_with('\'') && item.ends_with('\'');
+    let split = |text| -> Vec<&str> { str::split(text, ',').map(str::trim).collect() };
+    match inner.map(split) {
+        Some(items) if items.iter().all(|item| quoted(&item)) => {
+            items.into_iter().map(|item| item.trim_matches('\'')).collect()
+        }
+        _ => split(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(kind: &str) -> ParameterDefinition {
+        ParameterDefinition { kind: kind.to_owned(), ..ParameterDefinition::default() }
+    }
+
+    #[test]
+    fn values_become_text_as_cloudformation_wants_it() {
+        assert_eq!(as_text(&serde_json::json!([1, "b", true])), Ok(Some("1,b,true".to_owned())));
+        assert_eq!(as_text(&Value::Null), Ok(None));
+        assert_eq!(as_text(&serde_json::json!([["a"]])), Err("a list with a list in it"));
+        assert_eq!(as_text(&serde_json::json!({"a": 1})), Err("a map"));
+    }
+
+    #[test]
+    fn the_rules_of_the_template_are_applied() {
+        let mut rules = declared("String");
+        rules.allowed_pattern = Some("[a-z]+".to_owned());
+        rules.max_length = Some(3);
+        assert_eq!(broken_rule(&rules, "abc"), None);
+        assert!(broken_rule(&rules, "abc1").unwrap().contains("match"));
+        assert!(broken_rule(&rules, "abcd").unwrap().contains("longer"));
+        assert!(broken_rule(&declared("Number"), "x").is_some());
+        assert_eq!(broken_rule(&declared("List<Number>"), "1, 2.5"), None);
+        let range = ParameterDefinition { min_value: Some("2".into()), max_value: Some("4".into()), ..declared("Number") };
+        assert!(broken_rule(&range, "1").unwrap().contains("less"));
+        assert!(broken_rule(&range, "5").unwrap().contains("more"));
+    }
+
+    #[test]
+    fn lists_are_compared_by_their_items() {
+        assert!(same_value("CommaDelimitedList", "['a', 'b']", "a,b"));
+        assert!(same_value("CommaDelimitedList", "a, b", "a,b"));
+        assert!(!same_value("String", "a, b", "a,b"));
+        assert!(!same_value("CommaDelimitedList", "a,b", "a,c"));
+    }
+}

@@ -1,0 +1,121 @@
+//! What keeps a plan from being made, or a stack from being planned.
+
+use miette::{Diagnostic, SourceSpan};
+use thiserror::Error;
+
+use crate::error::Problem;
+use crate::exit::ExitCode;
+
+/// Problems of plans.
+#[derive(Debug, Error, Diagnostic)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub enum PlanProblem {
+    #[error("{message}")]
+    #[diagnostic(code(lookup::failed))]
+    Lookup {
+        message: String,
+        #[help]
+        help: Option<String>,
+        #[label("in this value")]
+        span: SourceSpan,
+    },
+
+    #[error("stack `{stack}` does not give these parameters of its template: {parameters}")]
+    #[diagnostic(code(parameters::missing), help("add them to `variables`, or give them a `Default` in {template}"))]
+    MissingParameters {
+        stack: String,
+        parameters: String,
+        template: String,
+        #[label("parameters are missing")]
+        span: SourceSpan,
+    },
+
+    #[error("stack `{stack}`: the variable `{variable}` cannot be a parameter: it is {found}")]
+    #[diagnostic(code(parameters::shape), help("parameters are single values or lists of single values; lists are joined with commas"))]
+    ParameterShape {
+        stack: String,
+        variable: String,
+        found: &'static str,
+        #[label("{found}")]
+        span: SourceSpan,
+    },
+
+    #[error("stack `{stack}`: the template does not allow this value of parameter `{parameter}`: {rule}")]
+    #[diagnostic(code(parameters::not_allowed), help("{help}"))]
+    ParameterNotAllowed {
+        stack: String,
+        parameter: String,
+        rule: String,
+        help: String,
+        #[label("this value")]
+        span: SourceSpan,
+    },
+
+    #[error("stack `{stack}` does not exist, and without a template it cannot be created")]
+    #[diagnostic(code(plan::no_template), help("add `template_path:`; a locked stack is created if it is missing"))]
+    NoTemplate {
+        stack: String,
+        #[label("no template")]
+        span: SourceSpan,
+    },
+
+    #[error("the config has no stacks, and {count} are recorded: a deploy would delete all of them")]
+    #[diagnostic(
+        code(plan::empty_config),
+        help("if that is meant, add --allow-empty; otherwise check the config: {recorded}")
+    )]
+    EmptyConfig { count: usize, recorded: String },
+
+    #[error("the persistent graph belongs to {theirs}, this run works in {ours}")]
+    #[diagnostic(
+        code(plan::other_place),
+        help("stack `{stack}` is recorded there; use one `persistent_graph_key` per account and region, or the right credentials and region")
+    )]
+    OtherPlace { stack: String, theirs: String, ours: String },
+
+    #[error("stack `{stack}` was deployed as `{before}`, and the config now calls it `{now}`")]
+    #[diagnostic(
+        code(plan::renamed),
+        help("`{before}` would be left behind without a record; either keep its `stack_name`, or remove the stack from the config and deploy (which deletes it), or `runway-rs graph forget {stack}` to leave it unmanaged")
+    )]
+    Renamed {
+        stack: String,
+        before: String,
+        now: String,
+        #[label("becomes `{now}`")]
+        span: SourceSpan,
+    },
+
+    #[error("stack `{stack}` ({fqn}) is in status {status} and has other tags than the config gives it: it was probably not made by this config")]
+    #[diagnostic(
+        code(plan::not_ours),
+        help("CloudFormation allows nothing but its deletion, which is not done to a stack of somebody else; delete it by hand or change `stack_name`")
+    )]
+    NotOurs {
+        stack: String,
+        fqn: String,
+        status: &'static str,
+        #[label("would be deleted and created anew")]
+        span: SourceSpan,
+    },
+
+    #[error("the deployed template of stack `{stack}` cannot be read: {reason}")]
+    #[diagnostic(severity(Warning), code(plan::deployed_template), help("it counts as changed"))]
+    DeployedTemplate { stack: String, reason: String },
+}
+
+impl Problem for PlanProblem {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Lookup { .. } => ExitCode::Lookup,
+            Self::MissingParameters { .. }
+            | Self::ParameterShape { .. }
+            | Self::ParameterNotAllowed { .. }
+            | Self::NoTemplate { .. }
+            | Self::DeployedTemplate { .. } => ExitCode::Config,
+            Self::EmptyConfig { .. } | Self::OtherPlace { .. } | Self::Renamed { .. } | Self::NotOurs { .. } => {
+                ExitCode::Refused
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Recorded stacks that are not in the config: which of them go, and in which order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::deploy::{note, protection_note, step};
+use super::{Action, Desired, Reason, Step, World, fqn_of_recorded};
+use crate::graph::dependency;
+use crate::ident::StackName;
+
+/// Steps of all stacks that are recorded, or known to the state object, and not in the config.
+pub(super) fn removed(desired: &Desired, world: &World) -> Vec<Step> {
+    let mut steps: Vec<Step> = world
+        .nodes()
+        .filter(|name| !desired.config.stacks.contains_key(*name))
+        .map(|name| removed_stack(desired, world, name))
+        .collect();
+    steps.extend(recorded_again(desired, world));
+    let deleted: BTreeSet<StackName> =
+        steps.iter().filter(|step| step.action == Action::Delete).map(|step| step.name.clone()).collect();
+    let edges = known_edges(world, &deleted);
+    for step in &mut steps {
+        if step.action == Action::Delete {
+            step.needs = edges
+                .iter()
+                .filter(|(_, needs)| needs.contains(&step.name))
+                .map(|(name, _)| name.clone())
+                // Former dependants that stay are updated first, removed ones are deleted first.
+                .filter(|name| desired.config.stacks.contains_key(name) || deleted.contains(name))
+                .collect();
+        }
+    }
+    steps
+}
+
+/// What happens to a stack that left the config.
+fn removed_stack(desired: &Desired, world: &World, name: &StackName) -> Step {
+    let facts = world.state.nodes.get(name);
+    let fqn = fqn_of_recorded(&desired.config, &world.state, name);
+    if let Some(now) = desired.config.stacks.values().find(|definition| definition.fqn == fqn) {
+        return step(name, &fqn, Action::Skip, Reason::Renamed { to: now.name.clone() });
+    }
+    let Some(live) = world.stacks.get(&fqn) else {
+        let known = facts.is_some_and(|facts| facts.fqn.is_some());
+        if known {
+            return step(name, &fqn, Action::Skip, Reason::Gone);
+        }
+        let mut step = step(name, &fqn, Action::Skip, Reason::NameUnknown);
+        let text = format!("no stack `{fqn}` exists, and it is not known whether `{name}` had another name: its record is kept; `runway-rs graph forget {name}` drops it");
+        step.notes.push(note("plan::name_unknown", text));
+        return step;
+    };
+    let other = facts.and_then(|facts| facts.stack_id.as_ref()).is_some_and(|id| *id != live.id);
+    if other {
+        let mut step = step(name, &fqn, Action::Skip, Reason::OtherIncarnation);
+        let text = format!("`{fqn}` was created anew outside this graph, so it is left alone; delete it by hand, or `runway-rs graph forget {name}`");
+        step.notes.push(note("plan::other_incarnation", text));
+        return step;
+    }
+    let mut step = step(name, &fqn, Action::Delete, Reason::NotInConfig);
+    step.stack_id = Some(live.id.clone());
+    step.notes.extend(protection_note(live));
+    step
+}
+
+/// Stacks that exist and only the state object knows: an overwritten graph gets them back, but a run that has just
+/// found them deletes nothing (somebody may have taken the record out on purpose).
+fn recorded_again(desired: &Desired, world: &World) -> Vec<Step> {
+    if world.recorded.is_none() {
+        return Vec::new();
+    }
+    let from_facts = world.state.nodes.iter().filter_map(|(name, facts)| Some((name, facts.fqn.clone()?)));
+    let from_intents =
+        world.state.intents.values().flat_map(|session| &session.steps).map(|(name, intent)| (name, intent.fqn.clone()));
+    let known: BTreeMap<&StackName, _> = from_intents.chain(from_facts).collect();
+    known
+        .into_iter()
+        .filter(|(name, fqn)| {
+            !world.is_recorded(name)
+                && !desired.config.stacks.contains_key(*name)
+                && world.stacks.contains_key(fqn)
+                && !desired.config.stacks.values().any(|definition| definition.fqn == *fqn)
+        })
+        .map(|(name, fqn)| {
+            let mut step = step(name, &fqn, Action::Skip, Reason::RecordedAgain);
+            step.stack_id = world.stacks.get(&fqn).map(|live| live.id.clone());
+            let text = format!("`{fqn}` exists and was dropped from the persistent graph: it is recorded again, and the next deploy deletes it unless `runway-rs graph forget {name}` comes first");
+            step.notes.push(note("plan::recorded_again", text));
+            step
+        })
+        .collect()
+}
+
+/// Recorded dependencies together with those of the last deploy. If that has a cycle among stacks to be deleted, the
+/// recorded ones alone decide.
+fn known_edges(world: &World, deleted: &BTreeSet<StackName>) -> BTreeMap<StackName, BTreeSet<StackName>> {
+    let recorded = world.recorded.as_ref().map(|graph| graph.nodes.clone()).unwrap_or_default();
+    let mut union = recorded.clone();
+    for (name, facts) in &world.state.nodes {
+        union.entry(name.clone()).or_default().extend(facts.needs.iter().cloned());
+    }
+    let among: BTreeMap<StackName, BTreeSet<StackName>> =
+        union.iter().filter(|(name, _)| deleted.contains(*name)).map(|(name, needs)| (name.clone(), needs.clone())).collect();
+    if dependency::order(&among).len() == among.len() { union } else { recorded }
+}

@@ -1,0 +1,60 @@
+//! What lookups find while a plan is made or carried out.
+
+use std::collections::BTreeSet;
+
+use super::{Desired, Settings, World};
+use crate::ident::{StackFqn, StackName};
+use crate::lookup::resolve::{OutputValue, Scope};
+use crate::provider::StackState;
+
+/// Lookups over what is wanted and what was seen.
+pub(super) struct PlanScope<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) world: &'a World,
+    pub(super) settings: &'a Settings,
+    /// Stacks whose outputs are known only after their step.
+    pub(super) pending: &'a BTreeSet<StackName>,
+}
+
+impl Scope for PlanScope<'_> {
+    fn output(&self, stack: &str, output: &str) -> OutputValue {
+        let Some(definition) = self.desired.definition(stack) else {
+            return OutputValue::Missing(format!("the config has no stack `{stack}`"));
+        };
+        if !definition.enabled {
+            return OutputValue::Missing(format!("stack `{}` is disabled", definition.name));
+        }
+        let template = self.desired.templates.get(&definition.name);
+        let undeclared = || OutputValue::Missing(format!("the template of `{}` declares no such output", definition.name));
+        if self.pending.contains(&definition.name) {
+            return match template.and_then(|template| template.output(output)) {
+                Some(_) => OutputValue::Unknown(BTreeSet::from([definition.name.clone()])),
+                None => undeclared(),
+            };
+        }
+        match self.world.stacks.get(&definition.fqn) {
+            Some(live) => match live.outputs.get(output) {
+                Some(value) => OutputValue::Known(value.clone()),
+                None if template.is_some_and(|template| template.output(output).is_none()) => undeclared(),
+                None => OutputValue::Missing(format!("stack `{}` has no such output", definition.fqn)),
+            },
+            None => OutputValue::Missing(format!("stack `{}` does not exist", definition.fqn)),
+        }
+    }
+
+    fn stack(&self, fqn: &StackFqn) -> Option<&StackState> {
+        self.world.stacks.get(fqn)
+    }
+
+    fn fqn(&self, name: &str) -> StackFqn {
+        self.desired.config.fqn(name)
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        self.settings.environment.get(name).cloned()
+    }
+
+    fn parameter(&self, name: &str) -> Option<serde_json::Value> {
+        self.settings.parameters.get(name).cloned()
+    }
+}

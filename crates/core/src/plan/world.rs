@@ -1,0 +1,78 @@
+//! What plans are made from: what is wanted, and what was seen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::{Config, StackDefinition};
+use crate::graph::{DependencyGraph, GraphState, PersistentGraph};
+use crate::ident::{StackFqn, StackName};
+use crate::provider::{Place, StackState};
+use crate::template::Template;
+
+/// A config with the files it names.
+#[derive(Debug, Clone)]
+pub struct Desired {
+    /// The config.
+    pub config: Arc<Config>,
+    /// Its graph.
+    pub graph: DependencyGraph,
+    /// Templates of its enabled stacks.
+    pub templates: BTreeMap<StackName, Arc<Template>>,
+    /// Texts of its stack policies.
+    pub policies: BTreeMap<StackName, String>,
+}
+
+impl Desired {
+    /// The definition that a name means: a short name, or else a full stack name.
+    pub fn definition(&self, name: &str) -> Option<&StackDefinition> {
+        let stacks = &self.config.stacks;
+        stacks.get(name).or_else(|| stacks.values().find(|definition| definition.fqn.as_str() == name))
+    }
+}
+
+/// What was seen of graph and stacks.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Account and region.
+    pub place: Place,
+    /// The persistent graph; `None` if the config has none.
+    pub recorded: Option<PersistentGraph>,
+    /// What the state object knows.
+    pub state: GraphState,
+    /// Every live stack of the account and region.
+    pub stacks: BTreeMap<StackFqn, StackState>,
+    /// Deployed templates of the config's existing stacks, as submitted.
+    pub templates: BTreeMap<StackFqn, String>,
+    /// Stack policies of existing stacks whose config names one; `None` where the stack has none.
+    pub policies: BTreeMap<StackFqn, Option<String>>,
+}
+
+impl World {
+    /// What is recorded; nothing if there is no persistent graph.
+    pub fn nodes(&self) -> impl Iterator<Item = &StackName> {
+        self.recorded.iter().flat_map(|graph| graph.nodes.keys())
+    }
+
+    /// Whether a stack is in the persistent graph.
+    pub fn is_recorded(&self, name: &StackName) -> bool {
+        self.recorded.as_ref().is_some_and(|graph| graph.nodes.contains_key(name))
+    }
+}
+
+/// Switches and inputs of a plan.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// An empty stack list may delete every recorded stack.
+    pub allow_empty: bool,
+    /// Environment variables that lookups may read.
+    pub environment: BTreeMap<String, String>,
+    /// Parameters of the run.
+    pub parameters: BTreeMap<String, serde_json::Value>,
+}
+
+/// The name in CloudFormation of a stack that is recorded but not in the config: as the state object knows it, else as
+/// CFNgin would build it.
+pub fn fqn_of_recorded(config: &Config, state: &GraphState, name: &StackName) -> StackFqn {
+    let facts = state.nodes.get(name).and_then(|facts| facts.fqn.clone());
+    facts.unwrap_or_else(|| config.fqn(name.as_str()))
+}
