@@ -15,7 +15,10 @@ use crate::text::{Document, Span};
 pub enum EnvironmentProblem {
     /// A line that is no pair.
     #[error("an environment file has lines of the form `name: value`")]
-    #[diagnostic(code(environment::line), help("add the colon, or start the line with `#` to make it a comment"))]
+    #[diagnostic(
+        code(environment::line),
+        help("add the colon, or start the line with `#` to make it a comment")
+    )]
     Line {
         /// The line.
         #[label("no colon in this line")]
@@ -65,9 +68,11 @@ mod tests {
 
     #[test]
     fn lines_are_read_as_cfngin_reads_them() {
-        let text = "namespace: test.cfngin\n# note\n\n  #: x\nurl: http://a:1/<b>@c\nempty:\nspaced : v # kept\n";
+        let text =
+            "namespace: test.cfngin\n# note\n\n  #: x\nurl: http://a:1/<b>@c\nempty:\nspaced : v # kept\n";
         let (values, findings) = parse(&Document::new("test.env", text));
-        let pairs: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let pairs: Vec<(&str, &str)> =
+            values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(
             pairs,
             [

@@ -28,7 +28,9 @@ pub enum ConfigProblem {
     #[error("this is a CloudFormation template, not a config")]
     #[diagnostic(
         code(config::is_a_template),
-        help("name a CFNgin config here, and this file in the `template_path` of one of its stacks; keep templates out of the directory of the configs")
+        help(
+            "name a CFNgin config here, and this file in the `template_path` of one of its stacks; keep templates out of the directory of the configs"
+        )
     )]
     IsATemplate {
         #[label("a template's section")]
@@ -79,7 +81,10 @@ pub enum ConfigProblem {
     },
 
     #[error("there are two stacks named `{name}`")]
-    #[diagnostic(code(config::duplicate_stack), help("names are the identity of stacks; rename or remove one"))]
+    #[diagnostic(
+        code(config::duplicate_stack),
+        help("names are the identity of stacks; rename or remove one")
+    )]
     DuplicateStack {
         name: String,
         #[label("first here")]
@@ -101,7 +106,9 @@ pub enum ConfigProblem {
     #[error("CloudFormation does not allow the stack name `{fqn}`: {reason}")]
     #[diagnostic(
         code(config::stack_name),
-        help("set `stack_name` to a valid name: it replaces `name` in CloudFormation only; or change the namespace")
+        help(
+            "set `stack_name` to a valid name: it replaces `name` in CloudFormation only; or change the namespace"
+        )
     )]
     StackName {
         fqn: String,
@@ -121,7 +128,10 @@ pub enum ConfigProblem {
     },
 
     #[error("stack `{stack}` has neither `template_path` nor `class_path`")]
-    #[diagnostic(code(config::no_template), help("add `template_path:`; only disabled or locked stacks can do without"))]
+    #[diagnostic(
+        code(config::no_template),
+        help("add `template_path:`; only disabled or locked stacks can do without")
+    )]
     NoTemplate {
         stack: String,
         #[label("what is it made of?")]
@@ -140,7 +150,9 @@ pub enum ConfigProblem {
     #[error("`{field}` cannot be computed by a lookup")]
     #[diagnostic(
         code(config::lookup_in_field),
-        help("lookups work in stack variables and hook arguments; use a parameter `${{name}}` from an environment file")
+        help(
+            "lookups work in stack variables and hook arguments; use a parameter `${{name}}` from an environment file"
+        )
     )]
     LookupInField {
         field: String,
@@ -163,7 +175,9 @@ pub enum ConfigProblem {
     #[error("the parameter `{name}` is not defined")]
     #[diagnostic(
         code(config::missing_parameter),
-        help("define it in the environment file (`{name}: value` in <environment>.env) or with --param {name}=VALUE{meant}")
+        help(
+            "define it in the environment file (`{name}: value` in <environment>.env) or with --param {name}=VALUE{meant}"
+        )
     )]
     MissingParameter {
         name: String,
@@ -173,7 +187,11 @@ pub enum ConfigProblem {
     },
 
     #[error("`${name}` stays as it is: there is no such parameter")]
-    #[diagnostic(severity(Warning), code(config::bare_parameter), help("write `$$` for a dollar sign that is meant as such"))]
+    #[diagnostic(
+        severity(Warning),
+        code(config::bare_parameter),
+        help("write `$$` for a dollar sign that is meant as such")
+    )]
     BareParameter {
         name: String,
         #[label("looks like a parameter")]
@@ -181,7 +199,12 @@ pub enum ConfigProblem {
     },
 
     #[error("the tag `{key}` is not possible: {reason}")]
-    #[diagnostic(code(config::tag), help("CloudFormation allows 50 tags, keys of 128 and values of 256 characters, and no `aws:` in front"))]
+    #[diagnostic(
+        code(config::tag),
+        help(
+            "CloudFormation allows 50 tags, keys of 128 and values of 256 characters, and no `aws:` in front"
+        )
+    )]
     Tag {
         key: String,
         reason: &'static str,
@@ -221,7 +244,9 @@ pub enum ConfigProblem {
     #[error("the lookup `{name}` is not supported by this version")]
     #[diagnostic(
         code(lookup::not_supported_yet),
-        help("supported are cfn, default, env, envvar, output, rxref, split and xref; a value from elsewhere can come in as a parameter (--param)")
+        help(
+            "supported are cfn, default, env, envvar, output, rxref, split and xref; a value from elsewhere can come in as a parameter (--param)"
+        )
     )]
     LookupNotSupported {
         name: String,

@@ -84,9 +84,13 @@ impl Reader<'_> {
             return None;
         };
         let key_of = |names: &[&str]| {
-            entries.iter().find(|(key, _)| names.contains(&key.as_text().unwrap_or_default())).map(|(key, _)| key)
+            entries
+                .iter()
+                .find(|(key, _)| names.contains(&key.as_text().unwrap_or_default()))
+                .map(|(key, _)| key)
         };
-        if let (Some(key), None) = (key_of(&["AWSTemplateFormatVersion", "Resources"]), root.get("namespace")) {
+        if let (Some(key), None) = (key_of(&["AWSTemplateFormatVersion", "Resources"]), root.get("namespace"))
+        {
             self.report(ConfigProblem::IsATemplate { span: key.span.into() });
             return None;
         }
@@ -106,7 +110,8 @@ impl Reader<'_> {
                 String::new()
             }
         };
-        let text = |reader: &mut Self, field: &str| fields.get(field).and_then(|node| reader.literal(field, node));
+        let text =
+            |reader: &mut Self, field: &str| fields.get(field).and_then(|node| reader.literal(field, node));
         let namespace_delimiter = text(self, "namespace_delimiter").unwrap_or_else(|| "-".to_owned());
         let tags = self.global_tags(&fields, &namespace);
         self.refuse_later_work(&fields);
@@ -161,7 +166,11 @@ impl Reader<'_> {
                 NodeValue::Scalar { .. } => super::reader::is_null(value),
             };
             if !empty {
-                self.report(ConfigProblem::NotSupported { field: field.to_owned(), help, span: key.span.into() });
+                self.report(ConfigProblem::NotSupported {
+                    field: field.to_owned(),
+                    help,
+                    span: key.span.into(),
+                });
             }
         }
     }

@@ -198,7 +198,9 @@ impl Reader<'_> {
     /// A free value; its lookups are parsed and their names checked.
     pub(super) fn value(&mut self, node: &Node) -> VariableValue {
         match &node.value {
-            NodeValue::Sequence(items) => VariableValue::List(items.iter().map(|item| self.value(item)).collect()),
+            NodeValue::Sequence(items) => {
+                VariableValue::List(items.iter().map(|item| self.value(item)).collect())
+            }
             NodeValue::Mapping(entries) => VariableValue::Map(
                 entries
                     .iter()
@@ -215,7 +217,8 @@ impl Reader<'_> {
     }
 
     fn expression(&mut self, text: &str, span: Span) -> VariableValue {
-        let source = self.document.text.get(span.start..span.start + span.length).unwrap_or_default().to_owned();
+        let source =
+            self.document.text.get(span.start..span.start + span.length).unwrap_or_default().to_owned();
         let place = |start: usize, length: usize| {
             let piece = &text[start..start + length];
             // Quotes, escapes and parameters shift places; where the lookup stands as written, it is found.

@@ -45,7 +45,11 @@ pub(super) struct Inherited<'c> {
 
 impl Reader<'_> {
     /// Stacks as a list, or as a map from name to stack.
-    pub(super) fn stacks(&mut self, node: &Node, inherited: &Inherited<'_>) -> IndexMap<StackName, StackDefinition> {
+    pub(super) fn stacks(
+        &mut self,
+        node: &Node,
+        inherited: &Inherited<'_>,
+    ) -> IndexMap<StackName, StackDefinition> {
         let mut stacks = IndexMap::new();
         match &node.value {
             _ if is_null(node) => {}
@@ -76,7 +80,11 @@ impl Reader<'_> {
         stacks
     }
 
-    fn add(&mut self, stacks: &mut IndexMap<StackName, StackDefinition>, definition: Option<StackDefinition>) {
+    fn add(
+        &mut self,
+        stacks: &mut IndexMap<StackName, StackDefinition>,
+        definition: Option<StackDefinition>,
+    ) {
         let Some(definition) = definition else { return };
         match stacks.get(&definition.name) {
             Some(first) => {
@@ -103,12 +111,18 @@ impl Reader<'_> {
         }
     }
 
-    fn stack(&mut self, node: &Node, key: Option<&Node>, inherited: &Inherited<'_>) -> Option<StackDefinition> {
+    fn stack(
+        &mut self,
+        node: &Node,
+        key: Option<&Node>,
+        inherited: &Inherited<'_>,
+    ) -> Option<StackDefinition> {
         let known: Vec<&'static str> =
             FIELDS.into_iter().filter(|field| !matches!(*field, "region" | "profile")).collect();
         let mut removed = REMOVED.to_vec();
         removed.push(("region", "a run works in one region: choose it with --region or AWS_REGION"));
-        removed.push(("profile", "a run has one set of credentials: choose it with --profile or AWS_PROFILE"));
+        removed
+            .push(("profile", "a run has one set of credentials: choose it with --profile or AWS_PROFILE"));
         let fields = self.strict_fields("a stack", node, &known, &removed)?;
         let (name, span) = match (key, fields.get("name")) {
             (Some(key), _) => (key.as_text().unwrap_or_default().to_owned(), key.span),
@@ -119,7 +133,8 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let text = |reader: &mut Self, field: &str| fields.get(field).and_then(|node| reader.literal(field, node));
+        let text =
+            |reader: &mut Self, field: &str| fields.get(field).and_then(|node| reader.literal(field, node));
         let flag = |reader: &mut Self, field: &str, default: bool| match fields.get(field) {
             Some(node) => reader.boolean(field, node).unwrap_or(default),
             None => default,
@@ -169,13 +184,22 @@ impl Reader<'_> {
             tags,
             termination_protection: flag(self, "termination_protection", false),
             timeout_minutes: self.timeout(&name, &fields),
-            variables: fields.get("variables").map(|node| self.variables("variables", node)).unwrap_or_default(),
+            variables: fields
+                .get("variables")
+                .map(|node| self.variables("variables", node))
+                .unwrap_or_default(),
             name: StackName::new(name),
             span,
         })
     }
 
-    fn template(&mut self, name: &str, at: Span, fields: &Fields<'_>, needed: bool) -> Option<TemplateSource> {
+    fn template(
+        &mut self,
+        name: &str,
+        at: Span,
+        fields: &Fields<'_>,
+        needed: bool,
+    ) -> Option<TemplateSource> {
         let (class_path, template_path) = (fields.get("class_path"), fields.get("template_path"));
         match (class_path, template_path) {
             (Some(class_path), Some(template_path)) => {

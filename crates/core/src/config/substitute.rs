@@ -38,7 +38,8 @@ impl Substituted {
 
     /// Maps an offset; inside a replaced piece to its beginning, or to its end for the end of a span.
     fn offset(&self, new: usize, is_end: bool) -> usize {
-        let index = self.pieces.partition_point(|piece| if is_end { piece.new < new } else { piece.new <= new });
+        let index =
+            self.pieces.partition_point(|piece| if is_end { piece.new < new } else { piece.new <= new });
         let Some(piece) = index.checked_sub(1).and_then(|index| self.pieces.get(index)) else { return new };
         match (piece.replaced, is_end) {
             (false, _) => piece.original.start + (new - piece.new),
@@ -50,7 +51,8 @@ impl Substituted {
 
 /// Substitutes every parameter outside comments.
 pub(super) fn substitute(text: &str, parameters: &Parameters) -> Substituted {
-    let mut result = Substituted { text: String::new(), pieces: Vec::new(), missing: Vec::new(), bare: Vec::new() };
+    let mut result =
+        Substituted { text: String::new(), pieces: Vec::new(), missing: Vec::new(), bare: Vec::new() };
     let mut scanner = Scanner::default();
     let mut position = 0;
     let mut copied = 0;
@@ -192,7 +194,8 @@ impl Scanner {
             }
         }
         let after_gap = self.previous.is_none_or(|c| c.is_whitespace());
-        let value_begins = after_gap || self.previous.is_some_and(|c| matches!(c, '[' | '{' | ',' | ':' | '!'));
+        let value_begins =
+            after_gap || self.previous.is_some_and(|c| matches!(c, '[' | '{' | ',' | ':' | '!'));
         match self.state {
             State::Plain if self.block.is_some() => {}
             State::Plain => match character {
@@ -200,7 +203,9 @@ impl Scanner {
                 '\'' if value_begins => self.state = State::Single,
                 '"' if value_begins => self.state = State::Double,
                 '|' | '>' if after_gap => self.line_ends_in_block_mark = true,
-                c if !c.is_whitespace() && !matches!(c, '+' | '-' | '0'..='9') => self.line_ends_in_block_mark = false,
+                c if !c.is_whitespace() && !matches!(c, '+' | '-' | '0'..='9') => {
+                    self.line_ends_in_block_mark = false
+                }
                 _ => {}
             },
             State::Single if character == '\'' => self.state = State::Plain,
@@ -240,7 +245,10 @@ mod tests {
     fn python_template_rules() {
         assert_eq!(text("${a} $a $$a ${output vpc.Id} $5 ${x-y}"), "1 1 $a ${output vpc.Id} $5 ${x-y}");
         assert_eq!(text("${list} ${flag} ${nothing}"), r#"["b",true,null] true null"#);
-        assert_eq!(text("a: '$long_name' # ${unknown} $a\nb: \"# ${a}\"\n"), "a: 'x' # ${unknown} $a\nb: \"# 1\"\n");
+        assert_eq!(
+            text("a: '$long_name' # ${unknown} $a\nb: \"# ${a}\"\n"),
+            "a: 'x' # ${unknown} $a\nb: \"# 1\"\n"
+        );
         assert_eq!(text("a: don't # ${zzz}\nb: |\n  # ${a}\n"), "a: don't # ${zzz}\nb: |\n  # 1\n");
     }
 

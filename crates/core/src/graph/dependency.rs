@@ -41,7 +41,10 @@ pub enum GraphProblem {
     },
     /// An edge from a stack to itself.
     #[error("stack `{stack}` {verb} itself")]
-    #[diagnostic(code(graph::self_reference), help("a stack cannot wait for itself; inside one template use Ref and GetAtt"))]
+    #[diagnostic(
+        code(graph::self_reference),
+        help("a stack cannot wait for itself; inside one template use Ref and GetAtt")
+    )]
     SelfReference {
         /// The stack.
         stack: String,
@@ -53,7 +56,10 @@ pub enum GraphProblem {
     },
     /// Stacks that need each other.
     #[error("stacks need each other: {path}")]
-    #[diagnostic(code(graph::cycle), help("remove one of these dependencies; none of the stacks could ever start"))]
+    #[diagnostic(
+        code(graph::cycle),
+        help("remove one of these dependencies; none of the stacks could ever start")
+    )]
     Cycle {
         /// The cycle, closed: `a -> b -> a`.
         path: String,
@@ -121,7 +127,8 @@ pub fn order(needs: &BTreeMap<StackName, BTreeSet<StackName>>) -> Vec<StackName>
             dependants.entry(need).or_default().push(name);
         }
     }
-    let mut ready: BTreeSet<&StackName> = open.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+    let mut ready: BTreeSet<&StackName> =
+        open.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
     let mut ordered = Vec::with_capacity(needs.len());
     while let Some(next) = ready.pop_first() {
         ordered.push(next.clone());
@@ -166,7 +173,8 @@ impl<'c> Builder<'c> {
                 None if verb == "reads an output of" => {
                     "`rxref` and `cfn` read outputs of stacks outside this config".to_owned()
                 }
-                None => "a stack that left the config is about to be deleted, so nothing can wait for it".to_owned(),
+                None => "a stack that left the config is about to be deleted, so nothing can wait for it"
+                    .to_owned(),
             };
             let (stack, name) = (stack.as_str().to_owned(), name.as_str().to_owned());
             self.report(GraphProblem::UnknownStack { stack, verb, name, help, span: span.into() });
@@ -213,7 +221,8 @@ impl<'c> Builder<'c> {
 /// One shortest cycle of every set of stacks that need each other, starting at its first name.
 fn cycles(needs: &BTreeMap<StackName, BTreeSet<StackName>>) -> Vec<Vec<StackName>> {
     let names: Vec<&StackName> = needs.keys().collect();
-    let index: BTreeMap<&StackName, usize> = names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
+    let index: BTreeMap<&StackName, usize> =
+        names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
     let mut graph: DiGraphMap<usize, ()> = DiGraphMap::new();
     for (from, to) in needs.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to))) {
         if let (Some(from), Some(to)) = (index.get(from), index.get(to)) {
@@ -234,7 +243,11 @@ fn cycles(needs: &BTreeMap<StackName, BTreeSet<StackName>>) -> Vec<Vec<StackName
     found
 }
 
-fn shortest_way_back(graph: &DiGraphMap<usize, ()>, members: &BTreeSet<usize>, start: usize) -> Option<Vec<usize>> {
+fn shortest_way_back(
+    graph: &DiGraphMap<usize, ()>,
+    members: &BTreeSet<usize>,
+    start: usize,
+) -> Option<Vec<usize>> {
     let mut came_from: BTreeMap<usize, usize> = BTreeMap::new();
     let mut frontier = std::collections::VecDeque::from([start]);
     while let Some(at) = frontier.pop_front() {
@@ -243,7 +256,9 @@ fn shortest_way_back(graph: &DiGraphMap<usize, ()>, members: &BTreeSet<usize>, s
         for to in next {
             if to == start {
                 let mut path = vec![at];
-                while let Some(before) = path.last().filter(|at| **at != start).and_then(|at| came_from.get(at)) {
+                while let Some(before) =
+                    path.last().filter(|at| **at != start).and_then(|at| came_from.get(at))
+                {
                     path.push(*before);
                 }
                 path.reverse();
@@ -289,7 +304,9 @@ mod tests {
         ]
         .concat();
         let graph = build(&text).0.unwrap();
-        let needs = |name: &str| graph.needs_of(&name.into()).iter().map(|n| n.as_str().to_owned()).collect::<Vec<_>>();
+        let needs = |name: &str| {
+            graph.needs_of(&name.into()).iter().map(|n| n.as_str().to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!(needs("app"), ["db", "vpc"]);
         assert_eq!(needs("vpc"), ["log"]);
         let order: Vec<String> = graph.order().iter().map(|name| name.as_str().to_owned()).collect();

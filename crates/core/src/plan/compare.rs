@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::parameters::{Given, parameters, same_value};
 use super::scope::PlanScope;
-use super::{Changes, Desired, Note, ParameterChange, PlanProblem, Reason, Settings, ShownValue, TemplateChange, World};
+use super::{
+    Changes, Desired, Note, ParameterChange, PlanProblem, Reason, Settings, ShownValue, TemplateChange, World,
+};
 use crate::config::StackDefinition;
 use crate::error::{Finding, Findings};
 use crate::event::StepFailure;
@@ -101,7 +103,11 @@ impl Comparison {
         let mut after_stacks = BTreeSet::new();
         let shown = |name: &str, text: &str, secret: bool| {
             let no_echo = template.parameters.get(name).is_some_and(|declared| declared.no_echo);
-            if secret || no_echo || text == HIDDEN { ShownValue::Secret } else { ShownValue::Plain(text.to_owned()) }
+            if secret || no_echo || text == HIDDEN {
+                ShownValue::Secret
+            } else {
+                ShownValue::Plain(text.to_owned())
+            }
         };
         for (name, value) in given {
             let old = before.get(&name);
@@ -114,7 +120,9 @@ impl Comparison {
                         Some(old) if same_value(kind, old, &text) => {}
                         _ => {
                             let after = Some(shown(&name, &text, secret));
-                            self.changes.parameters.insert(name.clone(), ParameterChange { before: old_shown, after });
+                            self.changes
+                                .parameters
+                                .insert(name.clone(), ParameterChange { before: old_shown, after });
                             changed.push(name);
                         }
                     }
@@ -122,7 +130,9 @@ impl Comparison {
                 Given::Previous => self.note_unused_default(&name, template, deployed, old),
                 Given::Unknown(after) => {
                     let shown = Some(ShownValue::KnownAfter(after.clone()));
-                    self.changes.parameters.insert(name.clone(), ParameterChange { before: old_shown, after: shown });
+                    self.changes
+                        .parameters
+                        .insert(name.clone(), ParameterChange { before: old_shown, after: shown });
                     after_stacks.extend(after);
                     unknown.push(name);
                 }
@@ -147,12 +157,21 @@ impl Comparison {
     }
 
     /// A parameter that keeps its value does not follow a changed default; CFNgin does the same, silently.
-    fn note_unused_default(&mut self, name: &str, template: &Template, deployed: Option<&Template>, old: Option<&String>) {
-        let default = |template: &Template| template.parameters.get(name).and_then(|declared| declared.default.clone());
+    fn note_unused_default(
+        &mut self,
+        name: &str,
+        template: &Template,
+        deployed: Option<&Template>,
+        old: Option<&String>,
+    ) {
+        let default =
+            |template: &Template| template.parameters.get(name).and_then(|declared| declared.default.clone());
         let new = default(template);
         let moved = deployed.is_some_and(|deployed| default(deployed) != new);
         if moved && new.is_some() && new.as_ref() != old {
-            let text = format!("parameter {name} keeps its deployed value: the template's new default does not apply to it");
+            let text = format!(
+                "parameter {name} keeps its deployed value: the template's new default does not apply to it"
+            );
             self.notes.push(Note { warning: false, code: "parameters::default_not_applied", text });
         }
     }
@@ -177,7 +196,9 @@ impl Comparison {
 
 fn same_json(current: Option<&str>, wanted: &str) -> bool {
     let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
-    current.is_some_and(|current| current == wanted || (parse(current).is_some() && parse(current) == parse(wanted)))
+    current.is_some_and(|current| {
+        current == wanted || (parse(current).is_some() && parse(current) == parse(wanted))
+    })
 }
 
 /// How two normalised templates differ, by logical id.
@@ -192,7 +213,9 @@ fn template_change(before: &Value, after: &Value) -> TemplateChange {
     for (id, resource) in &new {
         match old.get(id) {
             None => drop(change.added.insert(id.clone(), kind(resource))),
-            Some(previous) if previous != resource => drop(change.modified.insert(id.clone(), kind(resource))),
+            Some(previous) if previous != resource => {
+                drop(change.modified.insert(id.clone(), kind(resource)))
+            }
             Some(_) => {}
         }
     }
@@ -203,7 +226,9 @@ fn template_change(before: &Value, after: &Value) -> TemplateChange {
         [before, after].into_iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys).collect();
     change.sections = sections
         .into_iter()
-        .filter(|section| section.as_str() != "Resources" && before.get(section.as_str()) != after.get(section.as_str()))
+        .filter(|section| {
+            section.as_str() != "Resources" && before.get(section.as_str()) != after.get(section.as_str())
+        })
         .cloned()
         .collect();
     change
@@ -213,16 +238,26 @@ fn template_change(before: &Value, after: &Value) -> TemplateChange {
 ///
 /// # Errors
 /// [`StepFailure`] if its values cannot be resolved.
-pub fn is_settled(desired: &Desired, world: &World, settings: &Settings, name: &StackName) -> Result<bool, StepFailure> {
-    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name)) else {
+pub fn is_settled(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    name: &StackName,
+) -> Result<bool, StepFailure> {
+    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name))
+    else {
         return Ok(false);
     };
     let Some(existing) = world.stacks.get(&definition.fqn) else { return Ok(false) };
     let pending = BTreeSet::new();
     let scope = PlanScope { desired, world, settings, pending: &pending };
-    let comparison = compare(&scope, definition, template, Some(existing), &mut Findings::default()).map_err(failure)?;
+    let comparison =
+        compare(&scope, definition, template, Some(existing), &mut Findings::default()).map_err(failure)?;
     // Protection has an operation of its own.
-    let certain = comparison.certain.iter().filter(|reason| !matches!(reason, Reason::TerminationProtectionChanged { .. }));
+    let certain = comparison
+        .certain
+        .iter()
+        .filter(|reason| !matches!(reason, Reason::TerminationProtectionChanged { .. }));
     Ok(certain.count() == 0 && comparison.possible.is_empty())
 }
 
@@ -236,13 +271,18 @@ pub fn request_parameters(
     settings: &Settings,
     name: &StackName,
 ) -> Result<Vec<(String, ParameterValue)>, StepFailure> {
-    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name)) else {
-        return Err(StepFailure { message: format!("stack `{name}` has no template"), ..StepFailure::default() });
+    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name))
+    else {
+        return Err(StepFailure {
+            message: format!("stack `{name}` has no template"),
+            ..StepFailure::default()
+        });
     };
     let pending = BTreeSet::new();
     let scope = PlanScope { desired, world, settings, pending: &pending };
     let existing = world.stacks.get(&definition.fqn);
-    let given = parameters(&desired.config.document, definition, template, existing, &scope).map_err(failure)?;
+    let given =
+        parameters(&desired.config.document, definition, template, existing, &scope).map_err(failure)?;
     Ok(given
         .into_iter()
         .filter_map(|(name, value)| match value {

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compare::compare;
 use super::scope::PlanScope;
 use super::{
-    Action, Certainty, Changes, Desired, Note, Plan, PlanProblem, PlannedHook, Purpose, Reason, Settings, Step, World,
-    removal,
+    Action, Certainty, Changes, Desired, Note, Plan, PlanProblem, PlannedHook, Purpose, Reason, Settings,
+    Step, World, removal,
 };
 use crate::config::{Config, HookDefinition, StackDefinition};
 use crate::error::{Finding, Findings};
@@ -26,7 +26,8 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     }
     if desired.config.stacks.is_empty() && world.nodes().next().is_some() && !settings.allow_empty {
         let names: Vec<&str> = world.nodes().map(StackName::as_str).collect();
-        let recorded = if names.len() > 10 { format!("{}, ...", names[..10].join(", ")) } else { names.join(", ") };
+        let recorded =
+            if names.len() > 10 { format!("{}, ...", names[..10].join(", ")) } else { names.join(", ") };
         findings.push(Finding::general(PlanProblem::EmptyConfig { count: names.len(), recorded }));
         return Err(findings);
     }
@@ -61,8 +62,12 @@ pub(super) fn assemble(
     let steps = dependency::order(&needs).iter().filter_map(|name| steps.remove(name)).collect();
     let config = &desired.config;
     let hooks = match purpose {
-        Purpose::Deploy => [("pre_deploy", &config.hooks.pre_deploy), ("post_deploy", &config.hooks.post_deploy)],
-        Purpose::Destroy => [("pre_destroy", &config.hooks.pre_destroy), ("post_destroy", &config.hooks.post_destroy)],
+        Purpose::Deploy => {
+            [("pre_deploy", &config.hooks.pre_deploy), ("post_deploy", &config.hooks.post_deploy)]
+        }
+        Purpose::Destroy => {
+            [("pre_destroy", &config.hooks.pre_destroy), ("post_destroy", &config.hooks.post_destroy)]
+        }
     };
     let planned = |(stage, hooks): (&'static str, &Vec<HookDefinition>)| {
         hooks
@@ -101,7 +106,12 @@ pub(super) fn refuse_other_place(world: &World, findings: &mut Findings) {
 }
 
 /// A step that does nothing yet; the caller fills in the rest.
-pub(super) fn step(name: &StackName, definition_or: &crate::ident::StackFqn, action: Action, reason: Reason) -> Step {
+pub(super) fn step(
+    name: &StackName,
+    definition_or: &crate::ident::StackFqn,
+    action: Action,
+    reason: Reason,
+) -> Step {
     let certainty = if action.is_change() { Certainty::Will } else { Certainty::Proved };
     Step {
         name: name.clone(),
@@ -134,7 +144,11 @@ struct Planner<'a> {
 impl Planner<'_> {
     /// Plans one stack of the config; `None` if there was a problem, which then is a finding.
     fn step(&mut self, definition: &StackDefinition) -> Option<Step> {
-        let live = self.world.stacks.get(&definition.fqn).filter(|stack| stack.status != StackStatus::DeleteComplete);
+        let live = self
+            .world
+            .stacks
+            .get(&definition.fqn)
+            .filter(|stack| stack.status != StackStatus::DeleteComplete);
         self.refuse_renamed(definition);
         let mut step = self.decide(definition, live)?;
         step.needs = self.desired.graph.needs_of(&definition.name);
@@ -153,7 +167,9 @@ impl Planner<'_> {
         if !definition.enabled {
             return Some(plain(Action::Skip, Reason::Disabled));
         }
-        let Some(live) = live else { return self.creation(definition, plain(Action::Create, Reason::Absent)) };
+        let Some(live) = live else {
+            return self.creation(definition, plain(Action::Create, Reason::Absent));
+        };
         let status = live.status;
         match status {
             StackStatus::DeleteInProgress => {
@@ -175,7 +191,8 @@ impl Planner<'_> {
                     });
                     return None;
                 }
-                let mut step = self.creation(definition, plain(Action::Recreate, Reason::CreationFailed(status)))?;
+                let mut step =
+                    self.creation(definition, plain(Action::Recreate, Reason::CreationFailed(status)))?;
                 step.notes.extend(protection_note(live));
                 Some(step)
             }
@@ -208,7 +225,12 @@ impl Planner<'_> {
         }
     }
 
-    fn update(&mut self, definition: &StackDefinition, live: &StackState, status: StackStatus) -> Option<Step> {
+    fn update(
+        &mut self,
+        definition: &StackDefinition,
+        live: &StackState,
+        status: StackStatus,
+    ) -> Option<Step> {
         let Some(template) = self.desired.templates.get(&definition.name) else {
             let stack = definition.name.as_str().to_owned();
             self.report(PlanProblem::NoTemplate { stack, span: definition.span.into() });
@@ -235,7 +257,9 @@ impl Planner<'_> {
             if self.waits_for(definition) {
                 reasons.push(Reason::OperationInProgress(status));
             } else if !reasons.is_empty() {
-                let text = format!("another operation is under way ({status}): the update will be refused unless it is over by then; `in_progress_behavior: wait` waits for it");
+                let text = format!(
+                    "another operation is under way ({status}): the update will be refused unless it is over by then; `in_progress_behavior: wait` waits for it"
+                );
                 notes.push(note("plan::operation_in_progress", text));
             }
         }
@@ -266,7 +290,8 @@ impl Planner<'_> {
 
     /// A stack that was deployed under another name would be left behind.
     fn refuse_renamed(&mut self, definition: &StackDefinition) {
-        let Some(before) = self.world.state.nodes.get(&definition.name).and_then(|facts| facts.fqn.as_ref()) else {
+        let Some(before) = self.world.state.nodes.get(&definition.name).and_then(|facts| facts.fqn.as_ref())
+        else {
             return;
         };
         let taken_over = self.desired.config.stacks.values().any(|other| other.fqn == *before);
@@ -309,7 +334,10 @@ fn cannot_update(status: StackStatus) -> Option<String> {
 /// A warning that a deletion will fail.
 pub(super) fn protection_note(live: &StackState) -> Option<Note> {
     live.termination_protection.then(|| {
-        note("plan::termination_protected", "termination protection is on: the deletion will be refused until it is switched off")
+        note(
+            "plan::termination_protected",
+            "termination protection is on: the deletion will be refused until it is switched off",
+        )
     })
 }
 
@@ -324,5 +352,6 @@ pub(super) fn ignored_flags(config: &Config, name: &StackName) -> Option<Note> {
     .into_iter()
     .filter_map(|(set, text)| set.then_some(text))
     .collect();
-    (!flags.is_empty()).then(|| note("plan::flags_ignored", format!("a destroy does not heed `{}`", flags.join("`, `"))))
+    (!flags.is_empty())
+        .then(|| note("plan::flags_ignored", format!("a destroy does not heed `{}`", flags.join("`, `"))))
 }

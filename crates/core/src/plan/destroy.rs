@@ -21,8 +21,11 @@ pub fn destroy(desired: &Desired, world: &World, _settings: &Settings) -> Result
     let names: BTreeSet<&StackName> = desired.config.stacks.keys().chain(world.nodes()).collect();
     let mut steps: BTreeMap<StackName, Step> =
         names.into_iter().map(|name| (name.clone(), one(desired, world, name))).collect();
-    let deleted: BTreeSet<StackName> =
-        steps.iter().filter(|(_, step)| step.action == Action::Delete).map(|(name, _)| name.clone()).collect();
+    let deleted: BTreeSet<StackName> = steps
+        .iter()
+        .filter(|(_, step)| step.action == Action::Delete)
+        .map(|(name, _)| name.clone())
+        .collect();
     for (name, needs) in edges(desired, world, &deleted) {
         for need in needs {
             if let Some(step) = steps.get_mut(&need).filter(|step| step.action == Action::Delete) {
@@ -51,7 +54,9 @@ fn one(desired: &Desired, world: &World, name: &StackName) -> Step {
             (true, true) => step(name, &fqn, Action::Skip, Reason::Gone),
             (true, false) => {
                 let mut step = step(name, &fqn, Action::Skip, Reason::NameUnknown);
-                let text = format!("no stack `{fqn}` exists, and it is not known whether `{name}` had another name: its record is kept; `runway-rs graph forget {name}` drops it");
+                let text = format!(
+                    "no stack `{fqn}` exists, and it is not known whether `{name}` had another name: its record is kept; `runway-rs graph forget {name}` drops it"
+                );
                 step.notes.push(note("plan::name_unknown", text));
                 step
             }
@@ -61,7 +66,9 @@ fn one(desired: &Desired, world: &World, name: &StackName) -> Step {
     let other = facts.and_then(|facts| facts.stack_id.as_ref()).is_some_and(|id| *id != live.id);
     if configured.is_none() && other {
         let mut step = step(name, &fqn, Action::Skip, Reason::OtherIncarnation);
-        let text = format!("`{fqn}` was created anew outside this graph, so it is left alone; delete it by hand, or `runway-rs graph forget {name}`");
+        let text = format!(
+            "`{fqn}` was created anew outside this graph, so it is left alone; delete it by hand, or `runway-rs graph forget {name}`"
+        );
         step.notes.push(note("plan::other_incarnation", text));
         return step;
     }

@@ -60,7 +60,8 @@ pub fn parameters(
             }
         }
     }
-    let open = |name: &String| !given.iter().any(|(known, _)| known == name) && !failed.contains(name.as_str());
+    let open =
+        |name: &String| !given.iter().any(|(known, _)| known == name) && !failed.contains(name.as_str());
     let mut previous = Vec::new();
     let mut missing = Vec::new();
     for (name, declared) in template.parameters.iter().filter(|(name, _)| open(name)) {
@@ -101,13 +102,24 @@ fn one(
         Resolved::Unknown { after } => return Ok(Some(Given::Unknown(after))),
         Resolved::Known { value, secret } => (value, secret || declared.no_echo),
     };
-    let shape = |found| Box::new(PlanProblem::ParameterShape { stack: stack(), variable: name.to_owned(), found, span });
+    let shape = |found| {
+        Box::new(PlanProblem::ParameterShape { stack: stack(), variable: name.to_owned(), found, span })
+    };
     let Some(text) = as_text(&value).map_err(shape)? else { return Ok(None) };
     if let Some(rule) = broken_rule(declared, &text) {
-        let help = declared.constraint_description.clone().unwrap_or_else(|| "see the template's parameter".to_owned());
+        let help = declared
+            .constraint_description
+            .clone()
+            .unwrap_or_else(|| "see the template's parameter".to_owned());
         // The rule may quote the value, a secret must not be quoted.
         let rule = if secret { "it breaks a rule of the template".to_owned() } else { rule };
-        return Err(Box::new(PlanProblem::ParameterNotAllowed { stack: stack(), parameter: name.to_owned(), rule, help, span }));
+        return Err(Box::new(PlanProblem::ParameterNotAllowed {
+            stack: stack(),
+            parameter: name.to_owned(),
+            rule,
+            help,
+            span,
+        }));
     }
     Ok(Some(Given::Value { text, secret }))
 }
@@ -144,7 +156,9 @@ fn broken_rule(declared: &ParameterDefinition, text: &str) -> Option<String> {
     let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
     let items: Vec<&str> = if is_list { text.split(',').map(str::trim).collect() } else { vec![text] };
     for item in &items {
-        if !declared.allowed_values.is_empty() && !declared.allowed_values.iter().any(|allowed| allowed == item) {
+        if !declared.allowed_values.is_empty()
+            && !declared.allowed_values.iter().any(|allowed| allowed == item)
+        {
             return Some(format!("`{item}` is not one of {}", declared.allowed_values.join(", ")));
         }
         if matches!(kind, "Number" | "List<Number>") && item.parse::<f64>().is_err() {
@@ -160,7 +174,10 @@ fn broken_rule(declared: &ParameterDefinition, text: &str) -> Option<String> {
     if !is_list {
         let length = text.chars().count() as u64;
         if declared.min_length.is_some_and(|least| length < least) {
-            return Some(format!("it is shorter than {} characters", declared.min_length.unwrap_or_default()));
+            return Some(format!(
+                "it is shorter than {} characters",
+                declared.min_length.unwrap_or_default()
+            ));
         }
         if declared.max_length.is_some_and(|most| length > most) {
             return Some(format!("it is longer than {} characters", declared.max_length.unwrap_or_default()));
@@ -169,10 +186,16 @@ fn broken_rule(declared: &ParameterDefinition, text: &str) -> Option<String> {
     let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<f64>().ok());
     for value in items.iter().filter_map(|item| item.parse::<f64>().ok()) {
         if number(&declared.min_value).is_some_and(|least| value < least) {
-            return Some(format!("{value} is less than {}", declared.min_value.as_deref().unwrap_or_default()));
+            return Some(format!(
+                "{value} is less than {}",
+                declared.min_value.as_deref().unwrap_or_default()
+            ));
         }
         if number(&declared.max_value).is_some_and(|most| value > most) {
-            return Some(format!("{value} is more than {}", declared.max_value.as_deref().unwrap_or_default()));
+            return Some(format!(
+                "{value} is more than {}",
+                declared.max_value.as_deref().unwrap_or_default()
+            ));
         }
     }
     None
@@ -226,7 +249,11 @@ mod tests {
         assert!(broken_rule(&rules, "abcd").unwrap().contains("longer"));
         assert!(broken_rule(&declared("Number"), "x").is_some());
         assert_eq!(broken_rule(&declared("List<Number>"), "1, 2.5"), None);
-        let range = ParameterDefinition { min_value: Some("2".into()), max_value: Some("4".into()), ..declared("Number") };
+        let range = ParameterDefinition {
+            min_value: Some("2".into()),
+            max_value: Some("4".into()),
+            ..declared("Number")
+        };
         assert!(broken_rule(&range, "1").unwrap().contains("less"));
         assert!(broken_rule(&range, "5").unwrap().contains("more"));
     }

@@ -21,7 +21,10 @@ pub enum PlanProblem {
     },
 
     #[error("stack `{stack}` does not give these parameters of its template: {parameters}")]
-    #[diagnostic(code(parameters::missing), help("add them to `variables`, or give them a `Default` in {template}"))]
+    #[diagnostic(
+        code(parameters::missing),
+        help("add them to `variables`, or give them a `Default` in {template}")
+    )]
     MissingParameters {
         stack: String,
         parameters: String,
@@ -31,7 +34,10 @@ pub enum PlanProblem {
     },
 
     #[error("stack `{stack}`: the variable `{variable}` cannot be a parameter: it is {found}")]
-    #[diagnostic(code(parameters::shape), help("parameters are single values or lists of single values; lists are joined with commas"))]
+    #[diagnostic(
+        code(parameters::shape),
+        help("parameters are single values or lists of single values; lists are joined with commas")
+    )]
     ParameterShape {
         stack: String,
         variable: String,
@@ -52,7 +58,10 @@ pub enum PlanProblem {
     },
 
     #[error("stack `{stack}` does not exist, and without a template it cannot be created")]
-    #[diagnostic(code(plan::no_template), help("add `template_path:`; a locked stack is created if it is missing"))]
+    #[diagnostic(
+        code(plan::no_template),
+        help("add `template_path:`; a locked stack is created if it is missing")
+    )]
     NoTemplate {
         stack: String,
         #[label("no template")]
@@ -69,14 +78,18 @@ pub enum PlanProblem {
     #[error("the persistent graph belongs to {theirs}, this run works in {ours}")]
     #[diagnostic(
         code(plan::other_place),
-        help("stack `{stack}` is recorded there; use one `persistent_graph_key` per account and region, or the right credentials and region")
+        help(
+            "stack `{stack}` is recorded there; use one `persistent_graph_key` per account and region, or the right credentials and region"
+        )
     )]
     OtherPlace { stack: String, theirs: String, ours: String },
 
     #[error("stack `{stack}` was deployed as `{before}`, and the config now calls it `{now}`")]
     #[diagnostic(
         code(plan::renamed),
-        help("`{before}` would be left behind without a record; either keep its `stack_name`, or remove the stack from the config and deploy (which deletes it), or `runway-rs graph forget {stack}` to leave it unmanaged")
+        help(
+            "`{before}` would be left behind without a record; either keep its `stack_name`, or remove the stack from the config and deploy (which deletes it), or `runway-rs graph forget {stack}` to leave it unmanaged"
+        )
     )]
     Renamed {
         stack: String,
@@ -86,10 +99,14 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
-    #[error("stack `{stack}` ({fqn}) is in status {status} and has other tags than the config gives it: it was probably not made by this config")]
+    #[error(
+        "stack `{stack}` ({fqn}) is in status {status} and has other tags than the config gives it: it was probably not made by this config"
+    )]
     #[diagnostic(
         code(plan::not_ours),
-        help("CloudFormation allows nothing but its deletion, which is not done to a stack of somebody else; delete it by hand or change `stack_name`")
+        help(
+            "CloudFormation allows nothing but its deletion, which is not done to a stack of somebody else; delete it by hand or change `stack_name`"
+        )
     )]
     NotOurs {
         stack: String,
@@ -113,9 +130,10 @@ impl Problem for PlanProblem {
             | Self::ParameterNotAllowed { .. }
             | Self::NoTemplate { .. }
             | Self::DeployedTemplate { .. } => ExitCode::Config,
-            Self::EmptyConfig { .. } | Self::OtherPlace { .. } | Self::Renamed { .. } | Self::NotOurs { .. } => {
-                ExitCode::Refused
-            }
+            Self::EmptyConfig { .. }
+            | Self::OtherPlace { .. }
+            | Self::Renamed { .. }
+            | Self::NotOurs { .. } => ExitCode::Refused,
         }
     }
 }

@@ -45,14 +45,18 @@ fn removed_stack(desired: &Desired, world: &World, name: &StackName) -> Step {
             return step(name, &fqn, Action::Skip, Reason::Gone);
         }
         let mut step = step(name, &fqn, Action::Skip, Reason::NameUnknown);
-        let text = format!("no stack `{fqn}` exists, and it is not known whether `{name}` had another name: its record is kept; `runway-rs graph forget {name}` drops it");
+        let text = format!(
+            "no stack `{fqn}` exists, and it is not known whether `{name}` had another name: its record is kept; `runway-rs graph forget {name}` drops it"
+        );
         step.notes.push(note("plan::name_unknown", text));
         return step;
     };
     let other = facts.and_then(|facts| facts.stack_id.as_ref()).is_some_and(|id| *id != live.id);
     if other {
         let mut step = step(name, &fqn, Action::Skip, Reason::OtherIncarnation);
-        let text = format!("`{fqn}` was created anew outside this graph, so it is left alone; delete it by hand, or `runway-rs graph forget {name}`");
+        let text = format!(
+            "`{fqn}` was created anew outside this graph, so it is left alone; delete it by hand, or `runway-rs graph forget {name}`"
+        );
         step.notes.push(note("plan::other_incarnation", text));
         return step;
     }
@@ -69,8 +73,12 @@ fn recorded_again(desired: &Desired, world: &World) -> Vec<Step> {
         return Vec::new();
     }
     let from_facts = world.state.nodes.iter().filter_map(|(name, facts)| Some((name, facts.fqn.clone()?)));
-    let from_intents =
-        world.state.intents.values().flat_map(|session| &session.steps).map(|(name, intent)| (name, intent.fqn.clone()));
+    let from_intents = world
+        .state
+        .intents
+        .values()
+        .flat_map(|session| &session.steps)
+        .map(|(name, intent)| (name, intent.fqn.clone()));
     let known: BTreeMap<&StackName, _> = from_intents.chain(from_facts).collect();
     known
         .into_iter()
@@ -98,7 +106,10 @@ fn known_edges(world: &World, deleted: &BTreeSet<StackName>) -> BTreeMap<StackNa
     for (name, facts) in &world.state.nodes {
         union.entry(name.clone()).or_default().extend(facts.needs.iter().cloned());
     }
-    let among: BTreeMap<StackName, BTreeSet<StackName>> =
-        union.iter().filter(|(name, _)| deleted.contains(*name)).map(|(name, needs)| (name.clone(), needs.clone())).collect();
+    let among: BTreeMap<StackName, BTreeSet<StackName>> = union
+        .iter()
+        .filter(|(name, _)| deleted.contains(*name))
+        .map(|(name, needs)| (name.clone(), needs.clone()))
+        .collect();
     if dependency::order(&among).len() == among.len() { union } else { recorded }
 }

@@ -25,7 +25,8 @@ impl Scope for PlanScope<'_> {
             return OutputValue::Missing(format!("stack `{}` is disabled", definition.name));
         }
         let template = self.desired.templates.get(&definition.name);
-        let undeclared = || OutputValue::Missing(format!("the template of `{}` declares no such output", definition.name));
+        let undeclared =
+            || OutputValue::Missing(format!("the template of `{}` declares no such output", definition.name));
         if self.pending.contains(&definition.name) {
             return match template.and_then(|template| template.output(output)) {
                 Some(_) => OutputValue::Unknown(BTreeSet::from([definition.name.clone()])),

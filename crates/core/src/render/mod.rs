@@ -1,1 +1,10 @@
-//! Rendering of plans.
+//! Plans, graphs, events and tables as text, JSON, Markdown, Mermaid and DOT: values in, strings out.
+
+pub mod events;
+pub mod graph;
+pub mod json;
+pub mod markdown;
+pub mod style;
+pub mod tables;
+pub mod text;
+pub mod words;

@@ -87,7 +87,11 @@ fn an_empty_list_is_not_an_empty_file() {
 fn five_thousand_stacks_are_read() {
     let mut text = String::from("namespace: n\nstacks:\n");
     for index in 0..5_000 {
-        writeln!(text, "  - name: s{index}\n    template_path: t.yml\n    variables: {{V: \"${{output s0.Id}}\"}}").unwrap();
+        writeln!(
+            text,
+            "  - name: s{index}\n    template_path: t.yml\n    variables: {{V: \"${{output s0.Id}}\"}}"
+        )
+        .unwrap();
     }
     assert_eq!(valid(&text).stacks.len(), 5_000);
 }
@@ -102,7 +106,9 @@ fn fixtures_are_valid_or_show_their_problems() {
         let stacks: Vec<String> = config
             .stacks
             .values()
-            .map(|stack| format!("{} -> {} {:?}", stack.name, stack.fqn, stack.variables.keys().collect::<Vec<_>>()))
+            .map(|stack| {
+                format!("{} -> {} {:?}", stack.name, stack.fqn, stack.variables.keys().collect::<Vec<_>>())
+            })
             .collect();
         insta::assert_debug_snapshot!((found, stacks));
         assert!(!findings.has_errors(), "{findings:?}");

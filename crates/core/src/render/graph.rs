@@ -1,0 +1,149 @@
+//! Graphs as text, JSON, Mermaid and DOT.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::json::pretty;
+use super::style::harmless;
+use crate::engine::{GraphView, LockView};
+use crate::ident::StackName;
+
+/// Dependencies by stack.
+type Nodes = BTreeMap<StackName, BTreeSet<StackName>>;
+
+#[derive(Serialize)]
+struct GraphDocument<'g> {
+    version: u32,
+    location: &'g str,
+    exists: bool,
+    stacks: BTreeMap<&'g str, StackDocument<'g>>,
+    tags: &'g BTreeMap<String, String>,
+    lock: Option<&'g LockView>,
+}
+
+#[derive(Serialize)]
+struct StackDocument<'g> {
+    needs: BTreeSet<&'g str>,
+    fqn: Option<&'g str>,
+    account: Option<&'g str>,
+    region: Option<&'g str>,
+    stack_id: Option<&'g str>,
+}
+
+/// The persistent graph as JSON.
+pub fn json(view: &GraphView) -> String {
+    let empty = Nodes::new();
+    let nodes = view.graph.as_ref().map_or(&empty, |graph| &graph.nodes);
+    let stacks = nodes
+        .iter()
+        .map(|(name, needs)| {
+            let facts = view.state.nodes.get(name);
+            let document = StackDocument {
+                needs: needs.iter().map(|need| need.as_str()).collect(),
+                fqn: facts.and_then(|facts| facts.fqn.as_ref()).map(|fqn| fqn.as_str()),
+                account: facts.and_then(|facts| facts.account.as_deref()),
+                region: facts.and_then(|facts| facts.region.as_deref()),
+                stack_id: facts.and_then(|facts| facts.stack_id.as_ref()).map(|id| id.as_str()),
+            };
+            (name.as_str(), document)
+        })
+        .collect();
+    pretty(&GraphDocument {
+        version: 1,
+        location: &view.location,
+        exists: view.graph.is_some(),
+        stacks,
+        tags: &view.tags,
+        lock: view.holder.as_ref(),
+    })
+}
+
+/// The persistent graph for people.
+pub fn text(view: &GraphView) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", view.location);
+    match &view.graph {
+        None => out.push_str("  nothing is recorded\n"),
+        Some(graph) => {
+            for (name, needs) in &graph.nodes {
+                let fqn = view.state.nodes.get(name).and_then(|facts| facts.fqn.as_ref());
+                let fqn = fqn.map(|fqn| format!(" ({fqn})")).unwrap_or_default();
+                let needs: Vec<&str> = needs.iter().map(StackName::as_str).collect();
+                let needs =
+                    if needs.is_empty() { String::new() } else { format!(" needs {}", needs.join(", ")) };
+                let _ = writeln!(out, "  {}", harmless(&format!("{name}{fqn}{needs}")));
+            }
+        }
+    }
+    match &view.holder {
+        Some(lock) => {
+            let _ = writeln!(out, "locked by {}", harmless(&lock.describe()));
+        }
+        None => out.push_str("not locked\n"),
+    }
+    out
+}
+
+/// Dependencies as a Mermaid flow chart: an arrow points from a stack to what it needs.
+pub fn mermaid(nodes: &Nodes) -> String {
+    let ids: BTreeMap<&StackName, String> =
+        nodes.keys().enumerate().map(|(index, name)| (name, format!("s{index}"))).collect();
+    let mut out = String::from("flowchart TD\n");
+    for (name, id) in &ids {
+        let label = harmless(name.as_str()).replace('"', "#quot;");
+        let _ = writeln!(out, "    {id}[\"{label}\"]");
+    }
+    for (name, needs) in nodes {
+        for need in needs {
+            if let (Some(from), Some(to)) = (ids.get(name), ids.get(need)) {
+                let _ = writeln!(out, "    {from} --> {to}");
+            }
+        }
+    }
+    out
+}
+
+/// Dependencies in Graphviz' language: an arrow points from a stack to what it needs.
+pub fn dot(nodes: &Nodes) -> String {
+    let quoted = |name: &StackName| {
+        format!("\"{}\"", harmless(name.as_str()).replace('\\', "\\\\").replace('"', "\\\""))
+    };
+    let mut out = String::from("digraph stacks {\n");
+    for (name, needs) in nodes {
+        let _ = writeln!(out, "    {};", quoted(name));
+        for need in needs {
+            let _ = writeln!(out, "    {} -> {};", quoted(name), quoted(need));
+        }
+    }
+    out.push_str("}\n");
+    out
+}
+
+impl LockView {
+    /// The lock in words: who, where, since when.
+    pub fn describe(&self) -> String {
+        if self.cfngin {
+            return format!("CFNgin (lock code {})", self.code);
+        }
+        let Some(holder) = &self.holder else {
+            return format!("a session that left no lease (lock code {})", self.code);
+        };
+        let mut text = format!("{}@{}, process {}", holder.user, holder.host, holder.pid);
+        if !holder.command.is_empty() {
+            let _ = write!(text, ", running {}", holder.command);
+        }
+        if let Some(acquired) = &self.acquired {
+            let _ = write!(text, ", since {acquired}");
+        }
+        if let Some(renewed) = &self.renewed {
+            let _ = write!(text, ", last renewed {renewed}");
+        }
+        if let Some(url) = &holder.url {
+            let _ = write!(text, ", {url}");
+        }
+        let _ = write!(text, " (lock code {})", self.code);
+        text
+    }
+}

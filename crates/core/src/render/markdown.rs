@@ -1,0 +1,153 @@
+//! A plan for a pull request.
+
+use std::fmt::Write as _;
+
+use super::style::harmless;
+use super::words;
+use crate::plan::{Action, Plan, Step};
+
+/// Writes a plan as GitHub-flavoured Markdown; ends with a line feed.
+pub fn plan(plan: &Plan) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "### Plan to {} `{}`\n", words::purpose(plan.purpose), code(&plan.namespace));
+    let counts = words::counts(&plan.summary());
+    let counts = if counts.is_empty() { "No changes".to_owned() } else { counts };
+    let _ = writeln!(
+        out,
+        "**{counts}** in account {}, region {}.\n",
+        escaped(&plan.account),
+        escaped(&plan.region)
+    );
+    let deleted: Vec<String> = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::Delete | Action::Recreate))
+        .map(|step| format!("`{}`", code(step.fqn.as_str())))
+        .collect();
+    if !deleted.is_empty() {
+        let _ = writeln!(out, "> [!CAUTION]\n> **Will be deleted:** {}\n", deleted.join(", "));
+    }
+    let changing: Vec<&Step> = plan.steps.iter().filter(|step| step.action.is_change()).collect();
+    if !changing.is_empty() {
+        out.push_str("| | stack | action | why |\n|---|---|---|---|\n");
+        for step in &changing {
+            let _ = writeln!(
+                out,
+                "| `{}` | `{}` | {} | {} |",
+                words::sign(step.action),
+                code(step.name.as_str()),
+                words::verb(step),
+                escaped(&words::reasons(step)),
+            );
+        }
+        out.push('\n');
+    }
+    for step in changing {
+        details(&mut out, step);
+    }
+    for (action, title) in [(Action::Skip, "Left alone"), (Action::None, "Unchanged")] {
+        let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.action == action).collect();
+        if steps.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "<details><summary>{title}: {}</summary>\n", steps.len());
+        for step in steps {
+            let _ = writeln!(out, "- `{}`: {}", code(step.name.as_str()), escaped(&words::reasons(step)));
+            for note in &step.notes {
+                let _ = writeln!(out, "  - {}", escaped(&note.text));
+            }
+        }
+        out.push_str("\n</details>\n\n");
+    }
+    for hook in &plan.hooks {
+        let _ = writeln!(out, "- hook {}: `{}`", hook.stage, code(&hook.path));
+    }
+    for note in &plan.notes {
+        let _ = writeln!(out, "- {}", escaped(&note.text));
+    }
+    let trimmed = out.trim_end().len();
+    out.truncate(trimmed);
+    out.push('\n');
+    out
+}
+
+fn details(out: &mut String, step: &Step) {
+    let changes = &step.changes;
+    let mut lines = Vec::new();
+    if let Some(template) = &changes.template {
+        lines.extend(words::template(template).into_iter().map(|(sign, what)| format!("{sign} {what}")));
+    }
+    for (name, change) in &changes.parameters {
+        let before = change.before.as_ref().map(words::shown);
+        let after = change.after.as_ref().map_or("(removed)".to_owned(), words::shown);
+        lines.push(match before {
+            Some(before) if step.action == Action::Update => format!("{name}: {before} -> {after}"),
+            _ => format!("{name}: {after}"),
+        });
+    }
+    for (key, (before, after)) in &changes.tags {
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
+        lines.push(format!("tag {key}: {} -> {}", value(before), value(after)));
+    }
+    if lines.is_empty() && step.notes.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "<details><summary><code>{}</code></summary>\n", html(step.name.as_str()));
+    if !lines.is_empty() {
+        let lines: Vec<String> = lines.iter().map(|line| harmless(line)).collect();
+        let fence = fence(&lines);
+        let _ = writeln!(out, "{fence}diff\n{}\n{fence}\n", lines.join("\n"));
+    }
+    for note in &step.notes {
+        let _ = writeln!(out, "- {}", escaped(&note.text));
+    }
+    out.push_str("\n</details>\n\n");
+}
+
+/// A fence longer than any run of backticks in the lines.
+fn fence(lines: &[String]) -> String {
+    let longest =
+        lines.iter().flat_map(|line| line.split(|c| c != '`')).map(str::len).max().unwrap_or_default();
+    "`".repeat((longest + 1).max(3))
+}
+
+/// Text inside backticks.
+fn code(text: &str) -> String {
+    harmless(text).replace('`', "'").replace('|', "\\|")
+}
+
+/// Text as HTML content.
+fn html(text: &str) -> String {
+    harmless(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Running text: nothing in it may become markup, a mention or a table cell.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in html(text).chars() {
+        if matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!') {
+            out.push('\\');
+        }
+        if c == '@' {
+            // A zero-width joint keeps a mention from notifying somebody.
+            out.push_str("@\u{200b}");
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_in_a_value_becomes_markup() {
+        let text = escaped("a|b <img src=x> `c` [x](y) @team\n# h");
+        assert!(!text.contains('<') && !text.contains('\n'));
+        assert!(text.contains("\\|") && text.contains("\\`") && text.contains("\\[") && text.contains("\\#"));
+        assert!(!text.contains("@team"));
+        assert_eq!(fence(&["a ```` b".to_owned()]), "`````");
+    }
+}

@@ -1,0 +1,178 @@
+//! A plan for people at a terminal or in a log.
+
+use std::fmt::Write as _;
+
+use super::style::{Mark, Style, harmless, wrapped};
+use super::words;
+use crate::plan::{Action, Changes, Note, Plan, Purpose, Step};
+
+/// How a plan is written.
+#[derive(Debug, Clone, Copy)]
+pub struct TextOptions {
+    /// Columns.
+    pub width: usize,
+    /// Colours.
+    pub style: Style,
+}
+
+impl Default for TextOptions {
+    fn default() -> Self {
+        Self { width: 80, style: Style::default() }
+    }
+}
+
+/// Writes a plan; ends with a line feed.
+pub fn plan(plan: &Plan, options: &TextOptions) -> String {
+    let mut out = String::new();
+    let style = options.style;
+    let place = format!("account {}, region {}", plan.account, plan.region);
+    let heading =
+        format!("Plan to {} namespace {} ({place})", words::purpose(plan.purpose), harmless(&plan.namespace));
+    let _ = writeln!(out, "{}\n", style.paint(Mark::Strong, &heading));
+    for step in plan.steps.iter().filter(|step| step.action.is_change()) {
+        changing(&mut out, step, options);
+    }
+    for (action, title) in [(Action::Skip, "Left alone"), (Action::None, "Unchanged")] {
+        let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.action == action).collect();
+        quiet(&mut out, &steps, title, options);
+    }
+    for hook in &plan.hooks {
+        let required = if hook.required { "" } else { " (may fail)" };
+        let _ = writeln!(out, "  hook {}: {}{required}", hook.stage, harmless(&hook.path));
+    }
+    if !plan.hooks.is_empty() {
+        out.push('\n');
+    }
+    for note in &plan.notes {
+        write_note(&mut out, note, "", options);
+    }
+    if !plan.notes.is_empty() {
+        out.push('\n');
+    }
+    deletions(&mut out, plan, options);
+    let counts = words::counts(&plan.summary());
+    let closing = match (plan.purpose, counts.is_empty()) {
+        (_, false) => format!("Plan: {counts}."),
+        (Purpose::Deploy, true) => "No changes: the stacks are as the config says.".to_owned(),
+        (Purpose::Destroy, true) => "No changes: there is nothing to destroy.".to_owned(),
+    };
+    let _ = writeln!(out, "{}", style.paint(Mark::Strong, &closing));
+    out
+}
+
+fn changing(out: &mut String, step: &Step, options: &TextOptions) {
+    let mark = match step.action {
+        Action::Create => Mark::Create,
+        Action::Delete | Action::Recreate => Mark::Delete,
+        Action::Update | Action::None | Action::Skip => Mark::Change,
+    };
+    let head = format!("{} {} {}", words::sign(step.action), words::verb(step), harmless(step.name.as_str()));
+    let fqn =
+        if step.fqn.as_str() == step.name.as_str() { String::new() } else { format!(" ({})", step.fqn) };
+    let _ = writeln!(out, "  {}{}", options.style.paint(mark, &head), options.style.paint(Mark::Faint, &fqn));
+    paragraph(out, &words::reasons(step), "      ", options);
+    details(out, &step.changes, step.action == Action::Create, options);
+    for note in &step.notes {
+        write_note(out, note, "      ", options);
+    }
+    out.push('\n');
+}
+
+fn details(out: &mut String, changes: &Changes, is_new: bool, options: &TextOptions) {
+    let style = options.style;
+    if let Some(template) = &changes.template {
+        for (sign, what) in words::template(template) {
+            let mark = match sign {
+                '+' => Mark::Create,
+                '-' => Mark::Delete,
+                _ => Mark::Change,
+            };
+            let _ = writeln!(out, "      {}", style.paint(mark, &format!("{sign} {}", harmless(&what))));
+        }
+    }
+    for (name, change) in &changes.parameters {
+        let after = change.after.as_ref().map_or("(removed)".to_owned(), words::shown);
+        let line = match &change.before {
+            Some(before) if !is_new => format!("{}: {} -> {after}", harmless(name), words::shown(before)),
+            _ => format!("{}: {after}", harmless(name)),
+        };
+        hanging(out, &line, "      ", options);
+    }
+    for (key, (before, after)) in &changes.tags {
+        let value = |value: &Option<String>| value.as_deref().map_or("(none)".to_owned(), harmless);
+        hanging(
+            out,
+            &format!("tag {}: {} -> {}", harmless(key), value(before), value(after)),
+            "      ",
+            options,
+        );
+    }
+    if let Some((before, after)) = changes.termination_protection {
+        let word = |on: bool| if on { "on" } else { "off" };
+        let _ = writeln!(out, "      termination protection: {} -> {}", word(before), word(after));
+    }
+}
+
+/// Steps that do nothing: unchanged ones by name only, skipped ones with their reason.
+fn quiet(out: &mut String, steps: &[&Step], title: &str, options: &TextOptions) {
+    if steps.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "  {}", options.style.paint(Mark::Faint, &format!("{title}:")));
+    if steps.iter().all(|step| step.action == Action::None && step.notes.is_empty() && !step.adopted) {
+        let names: Vec<String> = steps.iter().map(|step| harmless(step.name.as_str())).collect();
+        paragraph(out, &names.join(", "), "      ", options);
+    } else {
+        for step in steps {
+            let line = format!("{} ({}): {}", step.name, step.fqn, words::reasons(step));
+            hanging(out, &harmless(&line), "      ", options);
+            for note in &step.notes {
+                write_note(out, note, "        ", options);
+            }
+        }
+    }
+    out.push('\n');
+}
+
+/// Deletions once more, where nobody can miss them.
+fn deletions(out: &mut String, plan: &Plan, options: &TextOptions) {
+    let deleted: Vec<&Step> =
+        plan.steps.iter().filter(|step| matches!(step.action, Action::Delete | Action::Recreate)).collect();
+    if deleted.is_empty() {
+        return;
+    }
+    let count = deleted.len();
+    let title = if count == 1 {
+        "1 stack WILL BE DELETED:".to_owned()
+    } else {
+        format!("{count} stacks WILL BE DELETED:")
+    };
+    let _ = writeln!(out, "{}", options.style.paint(Mark::Delete, &title));
+    for step in deleted {
+        let again = if step.action == Action::Recreate { ", then created anew" } else { "" };
+        let _ = writeln!(out, "  {}{again}", options.style.paint(Mark::Delete, step.fqn.as_str()));
+    }
+    out.push('\n');
+}
+
+fn write_note(out: &mut String, note: &Note, indent: &str, options: &TextOptions) {
+    let (mark, word) = if note.warning { (Mark::Warning, "warning") } else { (Mark::Faint, "note") };
+    let text = format!("{word}: {}", harmless(&note.text));
+    for line in wrapped(&text, options.width.saturating_sub(indent.len())) {
+        let _ = writeln!(out, "{indent}{}", options.style.paint(mark, &line));
+    }
+}
+
+fn paragraph(out: &mut String, text: &str, indent: &str, options: &TextOptions) {
+    for line in wrapped(&harmless(text), options.width.saturating_sub(indent.len())) {
+        let _ = writeln!(out, "{indent}{line}");
+    }
+}
+
+/// A paragraph whose further lines are indented more.
+fn hanging(out: &mut String, text: &str, indent: &str, options: &TextOptions) {
+    let lines = wrapped(text, options.width.saturating_sub(indent.len() + 4));
+    for (index, line) in lines.iter().enumerate() {
+        let _ = writeln!(out, "{indent}{}{line}", if index == 0 { "" } else { "    " });
+    }
+}

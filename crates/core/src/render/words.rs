@@ -1,0 +1,155 @@
+//! Plans in words: the same sentences in every format.
+
+use std::collections::BTreeSet;
+
+use crate::ident::StackName;
+use crate::plan::{Action, Certainty, Purpose, Reason, ShownValue, Step, Summary, TemplateChange};
+
+/// A reason as a phrase.
+pub fn reason(reason: &Reason) -> String {
+    match reason {
+        Reason::Absent => "does not exist".to_owned(),
+        Reason::EmptyShell => "exists only as an empty shell of a change set (REVIEW_IN_PROGRESS)".to_owned(),
+        Reason::CreationFailed(status) => format!("its creation failed ({status})"),
+        Reason::BeingDeleted => "is being deleted; will be created once it is gone".to_owned(),
+        Reason::TemplateChanged => "template changed".to_owned(),
+        Reason::ParametersChanged(names) => format!("parameters changed: {}", names.join(", ")),
+        Reason::ParametersUnknown { parameters, after } => {
+            format!("parameters known after deploy of {}: {}", list(after), parameters.join(", "))
+        }
+        Reason::ParametersHidden(names) => {
+            format!("NoEcho parameters cannot be compared: {}", names.join(", "))
+        }
+        Reason::OperationInProgress(status) => format!("another operation is waited for ({status})"),
+        Reason::TagsChanged(keys) => format!("tags changed: {}", keys.join(", ")),
+        Reason::TerminationProtectionChanged { to: true } => {
+            "termination protection is switched on".to_owned()
+        }
+        Reason::TerminationProtectionChanged { to: false } => {
+            "termination protection is switched off".to_owned()
+        }
+        Reason::StackPolicyChanged => "stack policy changed".to_owned(),
+        Reason::NotInConfig => "not in config".to_owned(),
+        Reason::Destroy => "destroy".to_owned(),
+        Reason::Unchanged => "no change".to_owned(),
+        Reason::Disabled => "disabled".to_owned(),
+        Reason::Locked => "locked".to_owned(),
+        Reason::Gone => "no longer exists; its record is dropped".to_owned(),
+        Reason::NeverExisted => "does not exist".to_owned(),
+        Reason::NameUnknown => "its name in CloudFormation is unknown; its record is kept".to_owned(),
+        Reason::OtherIncarnation => "was created anew by somebody else; it is left alone".to_owned(),
+        Reason::Renamed { to } => format!("is now called {to}"),
+        Reason::RecordedAgain => "was missing in the persistent graph; it is recorded again".to_owned(),
+    }
+}
+
+/// A stable code of a reason, for programs.
+pub fn reason_code(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Absent => "absent",
+        Reason::EmptyShell => "empty_shell",
+        Reason::CreationFailed(_) => "creation_failed",
+        Reason::BeingDeleted => "being_deleted",
+        Reason::TemplateChanged => "template_changed",
+        Reason::ParametersChanged(_) => "parameters_changed",
+        Reason::ParametersUnknown { .. } => "parameters_unknown",
+        Reason::ParametersHidden(_) => "parameters_hidden",
+        Reason::OperationInProgress(_) => "operation_in_progress",
+        Reason::TagsChanged(_) => "tags_changed",
+        Reason::TerminationProtectionChanged { .. } => "termination_protection_changed",
+        Reason::StackPolicyChanged => "stack_policy_changed",
+        Reason::NotInConfig => "not_in_config",
+        Reason::Destroy => "destroy",
+        Reason::Unchanged => "unchanged",
+        Reason::Disabled => "disabled",
+        Reason::Locked => "locked",
+        Reason::Gone => "gone",
+        Reason::NeverExisted => "never_existed",
+        Reason::NameUnknown => "name_unknown",
+        Reason::OtherIncarnation => "other_incarnation",
+        Reason::Renamed { .. } => "renamed",
+        Reason::RecordedAgain => "recorded_again",
+    }
+}
+
+/// All reasons of a step in one line.
+pub fn reasons(step: &Step) -> String {
+    let mut phrases: Vec<String> = step.reasons.iter().map(reason).collect();
+    if step.adopted {
+        phrases.push("exists already and is adopted".to_owned());
+    }
+    phrases.join("; ")
+}
+
+/// The verb of a step, as a plan says it.
+pub fn verb(step: &Step) -> &'static str {
+    match (step.action, step.certainty) {
+        (Action::Create, _) => "create",
+        (Action::Update, Certainty::May) => "may update",
+        (Action::Update, _) => "update",
+        (Action::Delete, _) => "DELETE",
+        (Action::Recreate, _) => "DELETE and create",
+        (Action::None, _) => "unchanged",
+        (Action::Skip, _) => "skip",
+    }
+}
+
+/// The sign in front of a step.
+pub fn sign(action: Action) -> char {
+    match action {
+        Action::Create => '+',
+        Action::Update => '~',
+        Action::Delete => '-',
+        Action::Recreate => '±',
+        Action::None => ' ',
+        Action::Skip => '.',
+    }
+}
+
+/// `1 to create, 2 to update`; empty if nothing changes.
+pub fn counts(summary: &Summary) -> String {
+    let parts = [
+        (summary.create, "to create"),
+        (summary.update, "to update"),
+        (summary.recreate, "to DELETE and create"),
+        (summary.delete, "to DELETE"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    parts.join(", ")
+}
+
+/// What a run was for, as a noun.
+pub fn purpose(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Deploy => "deploy",
+        Purpose::Destroy => "destroy",
+    }
+}
+
+/// A value as it may be shown.
+pub fn shown(value: &ShownValue) -> String {
+    match value {
+        ShownValue::Plain(text) if text.is_empty() => "(empty)".to_owned(),
+        ShownValue::Plain(text) => super::style::harmless(text),
+        ShownValue::Secret => "(secret)".to_owned(),
+        ShownValue::KnownAfter(stacks) => format!("(known after deploy of {})", list(stacks)),
+    }
+}
+
+/// A template change in lines: sign, what.
+pub fn template(change: &TemplateChange) -> Vec<(char, String)> {
+    let resources = |sign: char, map: &std::collections::BTreeMap<String, String>| {
+        map.iter().map(move |(id, kind)| (sign, format!("{id} ({kind})"))).collect::<Vec<_>>()
+    };
+    let mut lines = resources('+', &change.added);
+    lines.extend(resources('~', &change.modified));
+    lines.extend(resources('-', &change.removed));
+    lines.extend(change.sections.iter().map(|section| ('~', format!("section {section}"))));
+    lines
+}
+
+/// Names, comma separated.
+pub fn list(names: &BTreeSet<StackName>) -> String {
+    names.iter().map(StackName::as_str).collect::<Vec<_>>().join(", ")
+}
