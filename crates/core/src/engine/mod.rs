@@ -2,6 +2,7 @@
 
 #[allow(dead_code, reason = "linked with the execution loop")]
 mod cadence;
+pub mod desired;
 #[allow(dead_code, reason = "linked with the execution loop")]
 mod judge;
 mod schedule;

@@ -1,0 +1,197 @@
+//! Plans as data: every directory of `fixtures/plan` is a config, what is recorded and what exists; the plan in text,
+//! Markdown and JSON, or every problem found, is a snapshot.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use runway_core::config::load::load;
+use runway_core::engine::desired::desired;
+use runway_core::error::Findings;
+use runway_core::files::{FileError, Files};
+use runway_core::graph::{GraphState, PersistentGraph};
+use runway_core::plan::{self, Plan, Purpose, Settings, World};
+use runway_core::provider::{Place, StackState};
+use runway_core::render;
+use runway_core::text::Document;
+use serde::Deserialize;
+
+/// What is seen in the cloud: `observed.json`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Observed {
+    account: Option<String>,
+    region: Option<String>,
+    stacks: Vec<StackState>,
+    /// Deployed templates by full stack name: files of the case.
+    templates: BTreeMap<String, Utf8PathBuf>,
+    policies: BTreeMap<String, Option<String>>,
+}
+
+/// How the plan is asked for: `options.json`.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    destroy: bool,
+    allow_empty: bool,
+    parameters: BTreeMap<String, serde_json::Value>,
+    environment: BTreeMap<String, String>,
+}
+
+struct Case(Utf8PathBuf);
+
+impl Case {
+    fn read<T: for<'de> Deserialize<'de> + Default>(&self, name: &str) -> T {
+        match std::fs::read_to_string(self.0.join(name)) {
+            Ok(text) => {
+                serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}/{name}: {error}", self.0))
+            }
+            Err(_) => T::default(),
+        }
+    }
+
+    fn world(&self) -> World {
+        let observed: Observed = self.read("observed.json");
+        let recorded = std::fs::read(self.0.join("recorded.json")).ok();
+        let recorded = recorded.map(|bytes| PersistentGraph::read(&bytes).unwrap().graph);
+        let state: Option<GraphState> =
+            std::fs::read(self.0.join("state.json")).ok().map(|bytes| GraphState::read(&bytes).unwrap());
+        World {
+            place: Place {
+                account: observed.account.unwrap_or_else(|| "123456789012".into()),
+                region: observed.region.unwrap_or_else(|| "us-east-1".into()),
+            },
+            recorded: Some(recorded.unwrap_or_default()),
+            state: state.unwrap_or_default(),
+            stacks: observed.stacks.into_iter().map(|stack| (stack.fqn.clone(), stack)).collect(),
+            templates: observed
+                .templates
+                .into_iter()
+                .map(|(fqn, path)| (fqn.as_str().into(), std::fs::read_to_string(self.0.join(path)).unwrap()))
+                .collect(),
+            policies: observed
+                .policies
+                .into_iter()
+                .map(|(fqn, policy)| (fqn.as_str().into(), policy))
+                .collect(),
+        }
+    }
+
+    fn plan(&self) -> Result<(Plan, Findings), Findings> {
+        let options: Options = self.read("options.json");
+        let text = std::fs::read_to_string(self.0.join("cfngin.yml")).unwrap();
+        let (config, mut findings) = load(&Document::new("cfngin.yml", text), &options.parameters);
+        let Some(config) = config else { return Err(findings) };
+        let purpose = if options.destroy { Purpose::Destroy } else { Purpose::Deploy };
+        let (desired, found) = desired(&Arc::new(config), &Directory(self.0.clone()), purpose);
+        findings.extend(found);
+        let Some(desired) = desired.filter(|_| !findings.has_errors()) else { return Err(findings) };
+        let settings = Settings {
+            allow_empty: options.allow_empty,
+            environment: options.environment,
+            parameters: options.parameters,
+        };
+        let world = self.world();
+        match purpose {
+            Purpose::Deploy => plan::deploy(&desired, &world, &settings),
+            Purpose::Destroy => plan::destroy(&desired, &world, &settings),
+        }
+    }
+}
+
+struct Directory(Utf8PathBuf);
+
+impl Files for Directory {
+    fn read(&self, path: &Utf8Path) -> Result<String, FileError> {
+        std::fs::read_to_string(self.0.join(path)).map_err(|_| FileError::Missing(path.to_owned()))
+    }
+}
+
+fn problems(findings: Findings) -> String {
+    let mut out = format!("exit {}\n", findings.exit_code().number());
+    let (errors, warnings) = findings.split();
+    for finding in errors.iter().chain(&warnings) {
+        miette::NarratableReportHandler::new().render_report(&mut out, finding).unwrap();
+        writeln!(out, "---").unwrap();
+    }
+    out
+}
+
+fn each_case(check: impl Fn(&Case)) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/plan");
+    let mut count = 0;
+    for entry in std::fs::read_dir(root).unwrap() {
+        check(&Case(Utf8PathBuf::from_path_buf(entry.unwrap().path()).unwrap()));
+        count += 1;
+    }
+    assert!(count >= 30, "only {count} cases");
+}
+
+#[test]
+fn every_case_has_its_plan() {
+    each_case(|case| {
+        let name = case.0.file_name().unwrap().to_owned();
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.set_omit_expression(true);
+        settings.set_snapshot_path("snapshots");
+        settings.bind(|| match case.plan() {
+            Ok((plan, warnings)) => {
+                let mut text = render::text::plan(&plan, &render::text::TextOptions::default());
+                if warnings.iter().next().is_some() {
+                    text.push_str(&problems(warnings));
+                }
+                insta::assert_snapshot!(format!("{name}.text"), text);
+                insta::assert_snapshot!(format!("{name}.markdown"), render::markdown::plan(&plan));
+                insta::assert_snapshot!(format!("{name}.json"), render::json::plan(&plan));
+            }
+            Err(findings) => insta::assert_snapshot!(format!("{name}.problems"), problems(findings)),
+        });
+    });
+}
+
+#[test]
+fn equal_input_gives_equal_bytes_and_lines_fit() {
+    each_case(|case| {
+        let (Ok((first, _)), Ok((second, _))) = (case.plan(), case.plan()) else { return };
+        assert_eq!(render::json::plan(&first), render::json::plan(&second));
+        let text = render::text::plan(&first, &render::text::TextOptions::default());
+        for line in text.lines() {
+            let unbreakable =
+                line.split_whitespace().map(|word| word.chars().count()).max().unwrap_or_default() > 50;
+            assert!(line.chars().count() <= 80 || unbreakable, "{}: {line}", case.0);
+        }
+    });
+}
+
+/// What holds for every plan, whatever the case.
+#[test]
+fn every_plan_is_safe() {
+    each_case(|case| {
+        let Ok((plan, _)) = case.plan() else { return };
+        let world = case.world();
+        let position = |name: &str| plan.steps.iter().position(|step| step.name.as_str() == name);
+        for step in &plan.steps {
+            assert!(!step.reasons.is_empty(), "{}", step.name);
+            for need in &step.needs {
+                assert!(
+                    position(need.as_str()) < position(step.name.as_str()),
+                    "{} before {need}",
+                    step.name
+                );
+            }
+            if step.action == plan::Action::Delete {
+                assert!(
+                    plan.purpose == Purpose::Destroy || world.is_recorded(&step.name),
+                    "{}: {} is deleted without being recorded",
+                    case.0,
+                    step.name
+                );
+                let clash = plan.steps.iter().any(|other| other.fqn == step.fqn && other.name != step.name);
+                assert!(!clash, "{}: {} is deleted and kept", case.0, step.fqn);
+            }
+        }
+    });
+}
