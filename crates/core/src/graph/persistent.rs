@@ -62,6 +62,22 @@ impl PersistentGraph {
         })
     }
 
+    /// Takes out the edges that close cycles and returns them. Edges count in order of name, so the outcome is the
+    /// same on every run.
+    pub fn break_cycles(&mut self) -> Vec<RecordedEdge> {
+        let empty = self.nodes.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
+        let all = std::mem::replace(&mut self.nodes, empty);
+        let mut closing = Vec::new();
+        for (name, needs) in all {
+            for need in needs {
+                if !self.connect(&name, &need) {
+                    closing.push((name.clone(), need));
+                }
+            }
+        }
+        closing
+    }
+
     /// Forgets a stack and every dependency on it.
     pub fn remove(&mut self, name: &StackName) {
         self.nodes.remove(name);
@@ -70,21 +86,45 @@ impl PersistentGraph {
         }
     }
 
+    /// Whether no stack depends on itself, directly or through others.
+    pub fn is_acyclic(&self) -> bool {
+        let all: BTreeSet<_> = self.nodes.keys().collect();
+        self.dependants_first(&all).len() == all.len()
+    }
+
     /// The order in which the stacks of `removed` may be deleted one after the other: dependants first, by name
-    /// where nothing else decides. Stacks that are not recorded come first.
+    /// where nothing else decides. Stacks on a cycle, which a graph that was read does not have, come last.
     pub fn removal_order(&self, removed: &BTreeSet<StackName>) -> Vec<StackName> {
-        let mut left = removed.clone();
-        let mut order = Vec::with_capacity(left.len());
-        while !left.is_empty() {
-            // Without cycles (a graph that was read has none) some node is free of dependants in every round.
-            let mut free: Vec<_> =
-                left.iter().filter(|name| self.dependants(name).is_disjoint(&left)).cloned().collect();
-            if free.is_empty() {
-                free.extend(left.iter().cloned());
+        let mut left: BTreeSet<_> = removed.iter().collect();
+        let order = self.dependants_first(&left);
+        for name in &order {
+            left.remove(name);
+        }
+        order.into_iter().chain(left).cloned().collect()
+    }
+
+    /// The stacks of `among`, each after every other one that depends on it; without those that are on a cycle or
+    /// that a cycle depends on.
+    fn dependants_first<'a>(&'a self, among: &BTreeSet<&'a StackName>) -> Vec<&'a StackName> {
+        let needs = |name: &StackName| self.nodes.get(name).into_iter().flatten();
+        let mut dependants: BTreeMap<_, usize> = among.iter().map(|name| (*name, 0)).collect();
+        for need in among.iter().flat_map(|name| needs(name)) {
+            if let Some(count) = dependants.get_mut(need) {
+                *count += 1;
             }
-            for name in free {
-                left.remove(&name);
-                order.push(name);
+        }
+        let mut ready: BTreeSet<_> =
+            dependants.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
+        let mut order = Vec::with_capacity(among.len());
+        while let Some(name) = ready.pop_first() {
+            order.push(name);
+            for need in needs(name) {
+                if let Some(count) = dependants.get_mut(need) {
+                    *count -= 1;
+                    if *count == 0 {
+                        ready.insert(need);
+                    }
+                }
             }
         }
         order

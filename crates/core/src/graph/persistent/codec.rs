@@ -88,21 +88,22 @@ impl PersistentGraph {
     }
 }
 
-/// Leaves out the edges that make a graph invalid. Edges are added in order of name, so the outcome is the same
-/// on every run.
+/// Leaves out the edges that make a graph invalid.
 fn repaired(raw: BTreeMap<StackName, BTreeSet<StackName>>) -> ReadGraph {
-    let nodes = raw.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
-    let mut read = ReadGraph { graph: PersistentGraph { nodes }, ..ReadGraph::default() };
-    for (name, needs) in raw {
-        for need in needs {
-            if !read.graph.nodes.contains_key(&need) {
-                read.dangling.push((name.clone(), need));
-            } else if !read.graph.connect(&name, &need) {
-                read.cyclic.push((name.clone(), need));
+    let mut dangling = Vec::new();
+    let mut graph = PersistentGraph { nodes: raw };
+    let recorded: BTreeSet<_> = graph.nodes.keys().cloned().collect();
+    for (name, needs) in &mut graph.nodes {
+        needs.retain(|need| {
+            let kept = recorded.contains(need);
+            if !kept {
+                dangling.push((name.clone(), need.clone()));
             }
-        }
+            kept
+        });
     }
-    read
+    let cyclic = if graph.is_acyclic() { Vec::new() } else { graph.break_cycles() };
+    ReadGraph { graph, dangling, cyclic }
 }
 
 /// Appends a JSON string as Python writes it with `ensure_ascii`.
