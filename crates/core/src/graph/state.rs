@@ -1,10 +1,18 @@
 //! The state object `<key>.json.state`: what CFNgin's graph has no room for.
 
+mod codec;
+
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ident::{StackFqn, StackId, StackName};
+
+/// Format version that is read and written.
+pub const VERSION: u32 = 1;
 
 /// Facts per stack and intents per session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -21,7 +29,7 @@ pub struct GraphState {
     /// What sessions were about to do, by lock code.
     #[serde(default)]
     pub intents: BTreeMap<String, SessionIntents>,
-    /// Members of a later version, kept on rewriting.
+    /// Members that this version does not know, at their places in the document; kept on rewriting.
     #[serde(skip)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }
