@@ -11,11 +11,13 @@ use runway_core::config::load::load;
 use runway_core::engine::desired::desired;
 use runway_core::error::Findings;
 use runway_core::files::{FileError, Files};
+use runway_core::graph::persistent::GraphObject;
 use runway_core::graph::{GraphState, PersistentGraph};
 use runway_core::plan::{self, Plan, Purpose, Settings, World};
 use runway_core::provider::{Place, StackState};
 use runway_core::render;
 use runway_core::text::Document;
+use runway_store::{BucketName, ObjectKey};
 use serde::Deserialize;
 
 /// What is seen in the cloud: `observed.json`.
@@ -40,6 +42,11 @@ struct Options {
     environment: BTreeMap<String, String>,
 }
 
+/// Where the recorded graph would be, for messages.
+fn object() -> GraphObject {
+    GraphObject::new(&BucketName::new("bucket"), &ObjectKey::new("persistent_graphs/ns/main.json"))
+}
+
 struct Case(Utf8PathBuf);
 
 impl Case {
@@ -55,9 +62,9 @@ impl Case {
     fn world(&self) -> World {
         let observed: Observed = self.read("observed.json");
         let recorded = std::fs::read(self.0.join("recorded.json")).ok();
-        let recorded = recorded.map(|bytes| PersistentGraph::read(&bytes).unwrap().graph);
+        let recorded = recorded.map(|bytes| PersistentGraph::read(&bytes, &object()).unwrap().graph);
         let state: Option<GraphState> =
-            std::fs::read(self.0.join("state.json")).ok().map(|bytes| GraphState::read(&bytes).unwrap());
+            std::fs::read(self.0.join("state.json")).ok().map(|bytes| GraphState::read(&bytes, &object()).unwrap());
         World {
             place: Place {
                 account: observed.account.unwrap_or_else(|| "123456789012".into()),
