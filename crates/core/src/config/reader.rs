@@ -29,6 +29,11 @@ impl<'n> Fields<'n> {
         self.raw(name).map(|(_, value)| value).filter(|value| !is_null(value))
     }
 
+    /// Names of the fields as written.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'n str> {
+        self.entries.iter().filter_map(|(key, _)| key.as_text())
+    }
+
     /// Key and value of a field, null or not.
     pub(super) fn raw(&self, name: &str) -> Option<(&'n Node, &'n Node)> {
         self.entries.iter().find(|(key, _)| key.as_text() == Some(name)).copied()

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::error::ConfigProblem;
 use super::reader::{Fields, Reader, is_null};
 use crate::config::{StackDefinition, TemplateSource};
+use crate::error::nearest;
 use crate::ident::{StackFqn, StackName};
 use crate::text::Span;
 use crate::yaml::{Node, NodeValue};
@@ -99,7 +100,9 @@ impl Reader<'_> {
     fn check_fqns(&mut self, stacks: &IndexMap<StackName, StackDefinition>) {
         let mut places: BTreeMap<&StackFqn, Span> = BTreeMap::new();
         for definition in stacks.values() {
-            if let Some(reason) = invalid_stack_name(definition.fqn.as_str()) {
+            // A parameter that is missing is reported already.
+            let incomplete = definition.fqn.as_str().contains("${");
+            if let Some(reason) = invalid_stack_name(definition.fqn.as_str()).filter(|_| !incomplete) {
                 let fqn = definition.fqn.as_str().to_owned();
                 self.report(ConfigProblem::StackName { fqn, reason, span: definition.span.into() });
             }
@@ -219,7 +222,9 @@ impl Reader<'_> {
                 Some(TemplateSource::File { path: Utf8PathBuf::from(path), span: node.span })
             }
             (None, None) => {
-                if needed {
+                // A misspelt field is reported already.
+                let misspelt = fields.keys().any(|key| matches!(nearest(key, FIELDS), Some("template_path" | "class_path")));
+                if needed && !misspelt {
                     self.report(ConfigProblem::NoTemplate { stack: name.to_owned(), span: at.into() });
                 }
                 None

@@ -235,7 +235,7 @@ impl<'t> Builder<'t> {
         } else {
             "check indentation, quotes and colons at and just before this place"
         };
-        YamlError::Syntax { message: error.info(), help, span: Span::new(offset, 1).into() }
+        YamlError::Syntax { message: error.kind().to_string(), help, span: Span::new(offset, 1).into() }
     }
 
     fn document(&mut self) -> Result<Option<Node>, Fail> {

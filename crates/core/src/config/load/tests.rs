@@ -64,7 +64,6 @@ fn all_problems_of_a_file_are_found_in_one_pass() {
             "config::missing_field",
             "config::missing_parameter",
             "config::near_miss",
-            "config::no_template",
             "config::stack_name",
             "config::unknown_key",
             "config::wrong_type",
