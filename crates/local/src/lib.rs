@@ -10,6 +10,8 @@ mod catalogue;
 mod cloudformation;
 mod error;
 mod evaluate;
+#[cfg(any(test, feature = "test-support"))]
+pub mod faulty;
 mod parameters;
 mod policy;
 mod prepare;

@@ -1,5 +1,6 @@
 //! The simulator under virtual time.
 
+mod conformance;
 mod lifecycle;
 mod refusals;
 
