@@ -61,7 +61,11 @@ struct Preparation<'a> {
 
 impl<'a> Preparation<'a> {
     fn new(input: &'a Input<'a>) -> Self {
-        Self { input, exports: input.state.exports(), prepared: Prepared::default() }
+        Self {
+            input,
+            exports: input.state.exports(input.existing.map(|(index, _)| index)),
+            prepared: Prepared::default(),
+        }
     }
 
     fn scope(&self) -> Scope<'_> {

@@ -176,16 +176,20 @@ impl State {
         }
     }
 
-    /// Export values by name, of all live stacks.
-    pub(crate) fn exports(&self) -> BTreeMap<String, String> {
-        let live = self.stacks.iter().filter(|stack| stack.is_live());
-        live.flat_map(|stack| {
-            let content = &stack.content;
-            content.exports.iter().filter_map(|(output, export)| {
-                content.outputs.get(output).map(|value| (export.clone(), value.clone()))
+    /// Export values by name, of all stacks other than the one at `except` that are not going away. A stack does not
+    /// see its own exports.
+    pub(crate) fn exports(&self, except: Option<usize>) -> BTreeMap<String, String> {
+        let others = self.stacks.iter().enumerate().filter(|(index, stack)| {
+            Some(*index) != except && stack.is_live() && stack.status != StackStatus::DeleteInProgress
+        });
+        others
+            .flat_map(|(_, stack)| {
+                let content = &stack.content;
+                content.exports.iter().filter_map(|(output, export)| {
+                    content.outputs.get(output).map(|value| (export.clone(), value.clone()))
+                })
             })
-        })
-        .collect()
+            .collect()
     }
 
     /// Name of the stack, other than the one at `except`, that exports `export`.

@@ -125,15 +125,18 @@ fn load(directory: &Path) -> Result<State, LocalError> {
         }
         Err(error) => return Err(LocalError::access(&path, &error)),
     };
-    // Looked at by itself, because the rest of a newer format may not be readable.
-    let version = serde_json::from_str::<serde_json::Value>(&text)
-        .map_err(|error| LocalError::Corrupt { path: path.clone(), message: error.to_string() })?
-        .get("version")
-        .and_then(serde_json::Value::as_u64);
-    match version {
+    let corrupt =
+        |error: serde_json::Error| LocalError::Corrupt { path: path.clone(), message: error.to_string() };
+    let error = match serde_json::from_str::<State>(&text) {
+        Ok(state) if state.version <= VERSION => return Ok(state),
+        Ok(state) => return Err(LocalError::Newer { path, version: state.version.into() }),
+        Err(error) => error,
+    };
+    // A newer format may be unreadable but for its version.
+    let document: serde_json::Value = serde_json::from_str(&text).map_err(corrupt)?;
+    match document.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version > u64::from(VERSION) => Err(LocalError::Newer { path, version }),
-        _ => serde_json::from_str(&text)
-            .map_err(|error| LocalError::Corrupt { path, message: error.to_string() }),
+        _ => Err(corrupt(error)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The simulator under virtual time.
 
 mod conformance;
+mod laws;
 mod lifecycle;
 mod refusals;
 
