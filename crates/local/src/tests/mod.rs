@@ -1,6 +1,9 @@
 //! The simulator under virtual time.
 
 mod conformance;
+mod directory;
+mod failures;
+mod functions;
 mod laws;
 mod lifecycle;
 mod refusals;
