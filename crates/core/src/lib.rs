@@ -5,6 +5,8 @@
 
 pub mod clock;
 pub mod config;
+#[cfg(feature = "test-support")]
+pub mod conformance;
 pub mod engine;
 pub mod error;
 pub mod event;
