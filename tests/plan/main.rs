@@ -63,8 +63,9 @@ impl Case {
         let observed: Observed = self.read("observed.json");
         let recorded = std::fs::read(self.0.join("recorded.json")).ok();
         let recorded = recorded.map(|bytes| PersistentGraph::read(&bytes, &object()).unwrap().graph);
-        let state: Option<GraphState> =
-            std::fs::read(self.0.join("state.json")).ok().map(|bytes| GraphState::read(&bytes, &object()).unwrap());
+        let state: Option<GraphState> = std::fs::read(self.0.join("state.json"))
+            .ok()
+            .map(|bytes| GraphState::read(&bytes, &object()).unwrap());
         World {
             place: Place {
                 account: observed.account.unwrap_or_else(|| "123456789012".into()),

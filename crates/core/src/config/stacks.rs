@@ -223,7 +223,9 @@ impl Reader<'_> {
             }
             (None, None) => {
                 // A misspelt field is reported already.
-                let misspelt = fields.keys().any(|key| matches!(nearest(key, FIELDS), Some("template_path" | "class_path")));
+                let misspelt = fields
+                    .keys()
+                    .any(|key| matches!(nearest(key, FIELDS), Some("template_path" | "class_path")));
                 if needed && !misspelt {
                     self.report(ConfigProblem::NoTemplate { stack: name.to_owned(), span: at.into() });
                 }

@@ -1,0 +1,313 @@
+//! What can be typed. Runway's own spellings keep working.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Keeps a declared set of AWS CloudFormation stacks true.
+#[derive(Debug, Parser)]
+#[command(name = "runway-rs", version, about, max_term_width = 100)]
+#[command(disable_help_subcommand = true)]
+pub struct Arguments {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// CFNgin config; without it every config of the current directory, in order
+    #[arg(short, long, value_name = "FILE", global = true, env = "RUNWAY_RS_CONFIG")]
+    pub config: Option<Utf8PathBuf>,
+    /// Deploy environment: chooses <NAME>.env and <NAME>-<region>.env beside the config
+    #[arg(short = 'e', long, value_name = "NAME", global = true, env = "DEPLOY_ENVIRONMENT")]
+    pub deploy_environment: Option<String>,
+    /// Parameter for ${NAME} in the config; wins over environment files
+    #[arg(long = "param", value_name = "NAME=VALUE", global = true, value_parser = parameter)]
+    pub parameters: Vec<(String, String)>,
+    /// One more environment file; wins over those found by name
+    #[arg(long, value_name = "FILE", global = true, env = "RUNWAY_RS_ENV_FILE")]
+    pub env_file: Option<Utf8PathBuf>,
+    /// `aws`, or `local[:DIR]` for the embedded CloudFormation (DIR is .runway/local beside the config)
+    #[arg(long, value_name = "PROVIDER", global = true, env = "RUNWAY_RS_PROVIDER", default_value = "aws")]
+    pub provider: String,
+    /// Region; otherwise AWS_REGION, AWS_DEFAULT_REGION or the profile's
+    #[arg(long, global = true)]
+    pub region: Option<String>,
+    /// Profile of the AWS configuration
+    #[arg(long, global = true)]
+    pub profile: Option<String>,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: Colour,
+    /// No colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Say less: once no progress, twice only errors
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub quiet: u8,
+    /// Say more: requests with their ids; twice all details
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, visible_alias = "debug")]
+    pub verbose: u8,
+    /// Run as in CI: ask nothing (the variable CI does the same)
+    #[arg(long, global = true)]
+    pub ci: bool,
+    /// Do not run as in CI although the variable CI is set
+    #[arg(long, global = true, conflicts_with = "ci")]
+    pub no_ci: bool,
+    /// Requests by API on standard error at the end
+    #[arg(long, global = true)]
+    pub stats: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what a deploy would do; writes nothing
+    #[command(visible_alias = "taxi")]
+    Plan(PlanArguments),
+    /// Show the plan, ask, and carry it out
+    #[command(visible_alias = "takeoff")]
+    Deploy(RunArguments),
+    /// Delete every stack of config and persistent graph, dependants first
+    #[command(visible_alias = "dismantle")]
+    Destroy(RunArguments),
+    /// Create the config's bucket if it does not exist
+    Init,
+    /// List configured, recorded and existing stacks
+    Status(FormatArguments),
+    /// Print outputs of the config's stacks
+    Outputs(OutputsArguments),
+    /// Look at the persistent graph, or mend it
+    #[command(subcommand)]
+    Graph(GraphCommand),
+    /// Check configs and everything they name, without looking at the cloud
+    Validate(FormatArguments),
+    /// Print the JSON Schema of a document
+    Schema {
+        /// Which document
+        document: SchemaDocument,
+    },
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// Documents with a schema.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SchemaDocument {
+    /// The config file
+    Cfngin,
+    /// `plan --format json`
+    Plan,
+    /// `status --format json`
+    Status,
+    /// `deploy --format json`, one object a line
+    Events,
+}
+
+/// Options of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// Form of the plan
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: PlanFormat,
+    /// Exit with 2 if there is something to do
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Plan a destroy
+    #[arg(long)]
+    pub destroy: bool,
+    /// Options that deploys have as well.
+    #[command(flatten)]
+    pub common: PlanningArguments,
+}
+
+/// Options of everything that plans.
+#[derive(Debug, Args)]
+pub struct PlanningArguments {
+    /// An empty stack list may delete every recorded stack
+    #[arg(long, env = "RUNWAY_RS_ALLOW_EMPTY")]
+    pub allow_empty: bool,
+    /// Operations under way at once
+    #[arg(long, value_name = "N", env = "RUNWAY_RS_CONCURRENCY", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub concurrency: Option<u16>,
+    /// Accepted for Runway's sake; modules have no tags here
+    #[arg(long, hide = true)]
+    pub tag: Vec<String>,
+}
+
+/// Options of `deploy` and `destroy`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Do not ask
+    #[arg(short, long, visible_alias = "force")]
+    pub yes: bool,
+    /// Form of progress and result: text, or JSON objects one a line
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+    /// Time after which an unrenewed lock counts as dead, 2s to 1h
+    #[arg(long, value_name = "DURATION", env = "RUNWAY_RS_LOCK_TTL", default_value = "60s", value_parser = lock_ttl)]
+    pub lock_ttl: Duration,
+    /// Wait this long for a lock that somebody else holds
+    #[arg(long, value_name = "DURATION", env = "RUNWAY_RS_LOCK_WAIT", value_parser = duration)]
+    pub lock_wait: Option<Duration>,
+    /// Options that plans have as well.
+    #[command(flatten)]
+    pub common: PlanningArguments,
+}
+
+/// A choice of form.
+#[derive(Debug, Args)]
+pub struct FormatArguments {
+    /// Form of the result
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: TextOrJson,
+}
+
+/// Options of `outputs`.
+#[derive(Debug, Args)]
+pub struct OutputsArguments {
+    /// One stack only
+    pub stack: Option<String>,
+    /// Form of the result
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: OutputsFormat,
+}
+
+/// Commands of `graph`.
+#[derive(Debug, Subcommand)]
+pub enum GraphCommand {
+    /// Print the persistent graph
+    Show {
+        /// Form of the result
+        #[arg(long, value_enum, default_value = "text")]
+        format: GraphFormat,
+    },
+    /// Remove a lock, after showing who holds it
+    Unlock {
+        /// Do not ask
+        #[arg(long, visible_alias = "yes")]
+        force: bool,
+    },
+    /// Stop managing a stack without deleting it
+    Forget {
+        /// The stack
+        stack: String,
+        /// Time after which an unrenewed lock counts as dead, 2s to 1h
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lock_ttl)]
+        lock_ttl: Duration,
+    },
+}
+
+/// Forms of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum PlanFormat {
+    Text,
+    Json,
+    Markdown,
+}
+
+/// Forms of a graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum GraphFormat {
+    Text,
+    Json,
+    Mermaid,
+    Dot,
+}
+
+/// Forms of outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum OutputsFormat {
+    Text,
+    Json,
+    Env,
+}
+
+/// Text or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum TextOrJson {
+    Text,
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+/// `90`, `90s`, `5m`, `1h` or `500ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let count: u64 =
+        text[..end].parse().map_err(|_| "expected a number with s, m or h, for example 60s".to_owned())?;
+    match &text[end..] {
+        "" | "s" => Ok(Duration::from_secs(count)),
+        "ms" => Ok(Duration::from_millis(count)),
+        "m" => Ok(Duration::from_secs(count.saturating_mul(60))),
+        "h" => Ok(Duration::from_secs(count.saturating_mul(3600))),
+        unit => Err(format!("unknown unit `{unit}`: use s, m or h")),
+    }
+}
+
+fn lock_ttl(text: &str) -> Result<Duration, String> {
+    let ttl = duration(text)?;
+    let allowed = Duration::from_secs(2)..=Duration::from_secs(3600);
+    if allowed.contains(&ttl) { Ok(ttl) } else { Err("must be from 2s to 1h".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        assert!(duration("soon").is_err());
+        assert!(lock_ttl("1s").is_err() && lock_ttl("2h").is_err() && lock_ttl("2s").is_ok());
+    }
+
+    #[test]
+    fn runways_spellings_work() {
+        for line in [
+            "runway-rs taxi -e test --debug",
+            "runway-rs takeoff --ci --tag app",
+            "runway-rs dismantle --deploy-environment test --force",
+            "runway-rs plan --verbose --no-color",
+        ] {
+            Arguments::try_parse_from(line.split(' ')).unwrap();
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! One function for each command: settings and engine in, text and exit code out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use clap::CommandFactory;
+use runway_core::clock::Clock;
+use runway_core::engine::{Engine, EngineError, Interrupt, Options};
+use runway_core::exit::ExitCode;
+use runway_core::ident::StackName;
+use runway_core::plan::Purpose;
+use runway_core::render;
+
+use crate::Arguments;
+use crate::args::{
+    Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanArguments,
+    PlanFormat, PlanningArguments, RunArguments, SchemaDocument, TextOrJson,
+};
+use crate::clock::SystemClock;
+use crate::connect::{Connected, connect};
+use crate::files::Beside;
+use crate::gate::Ask;
+use crate::load::{self, Loaded};
+use crate::output::{self, Output};
+use crate::progress;
+use crate::settings::{Environment, ProviderChoice, Settings, SettingsProblem, discover};
+use crate::signals;
+
+/// Runs a command to its end.
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let mut output = Output::new(&arguments.global, &environment);
+    match &arguments.command {
+        Command::Completions { shell } => {
+            let mut bytes = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "runway-rs", &mut bytes);
+            output.data(&String::from_utf8_lossy(&bytes));
+            return ExitCode::Ok;
+        }
+        Command::Man => {
+            let mut bytes = Vec::new();
+            let done = clap_mangen::Man::new(Arguments::command()).render(&mut bytes);
+            output.data(&String::from_utf8_lossy(&bytes));
+            return if done.is_ok() { ExitCode::Ok } else { ExitCode::Unexpected };
+        }
+        Command::Schema { document } => {
+            output.data(schema(*document));
+            return ExitCode::Ok;
+        }
+        _ => {}
+    }
+    output.json_errors = wants_json(&arguments.command);
+    let current = match std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok()) {
+        Some(current) => current,
+        None => Utf8PathBuf::from("."),
+    };
+    let context = Context { arguments, environment, output, current };
+    match context.start() {
+        Ok(exit) => exit,
+        Err(error) => {
+            context.output.findings(&error.findings, error.exit);
+            error.exit
+        }
+    }
+}
+
+fn wants_json(command: &Command) -> bool {
+    match command {
+        Command::Plan(arguments) => arguments.format == PlanFormat::Json,
+        Command::Deploy(arguments) | Command::Destroy(arguments) => arguments.format == TextOrJson::Json,
+        Command::Status(arguments) | Command::Validate(arguments) => arguments.format == TextOrJson::Json,
+        Command::Outputs(arguments) => arguments.format == OutputsFormat::Json,
+        Command::Graph(GraphCommand::Show { format }) => *format == GraphFormat::Json,
+        _ => false,
+    }
+}
+
+/// The generated schemas, as they are checked in.
+fn schema(document: SchemaDocument) -> &'static str {
+    match document {
+        SchemaDocument::Cfngin => include_str!("../../../config-schema/cfngin.schema.json"),
+        SchemaDocument::Plan => include_str!("../../../config-schema/plan.schema.json"),
+        SchemaDocument::Status => include_str!("../../../config-schema/status.schema.json"),
+        SchemaDocument::Events => include_str!("../../../config-schema/events.schema.json"),
+    }
+}
+
+/// Everything a command starts from.
+struct Context {
+    arguments: Arguments,
+    environment: Environment,
+    output: Output,
+    current: Utf8PathBuf,
+}
+
+impl Context {
+    fn start(&self) -> Result<ExitCode, EngineError> {
+        let global = &self.arguments.global;
+        let planning = planning(&self.arguments.command);
+        let settings = Settings::resolve(
+            global,
+            planning.and_then(|planning| planning.concurrency),
+            name(&self.arguments.command),
+            &self.environment,
+            &self.current,
+        )
+        .map_err(EngineError::of)?;
+        let paths = discover(global, &self.current).map_err(EngineError::of)?;
+        if paths.is_empty() {
+            self.output.message(
+                "warning: no CFNgin config in this directory, so there is nothing to do (-c FILE names one)",
+            );
+            return Ok(ExitCode::Ok);
+        }
+        let purpose = match &self.arguments.command {
+            Command::Destroy(_) => Purpose::Destroy,
+            Command::Plan(arguments) if arguments.destroy => Purpose::Destroy,
+            // These look at stacks only; templates may be missing.
+            Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init => Purpose::Destroy,
+            _ => Purpose::Deploy,
+        };
+        if let Command::Validate(format) = &self.arguments.command {
+            let region = settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
+            let (_, findings) = load::configs(&paths, global, &settings, &region, &self.current, purpose);
+            return Ok(self.validated(findings, paths.len(), format));
+        }
+        // A config error must not wait for credentials: with a known region everything is checked first.
+        let early = settings.region.clone().or_else(|| {
+            matches!(settings.provider, ProviderChoice::Local(_)).then(|| "us-east-1".to_owned())
+        });
+        let known = match &early {
+            Some(region) => Some(self.load(&paths, &settings, region, purpose)?),
+            None => None,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| unexpected(&error))?;
+        let exit = runtime.block_on(async {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let directory = paths.first().and_then(|path| path.parent()).unwrap_or(&self.current);
+            let connected = connect(&settings, &self.environment, directory, Arc::clone(&clock)).await?;
+            let configs = match known {
+                Some(configs) => configs,
+                None => self.load(&paths, &settings, connected.provider.region(), purpose)?,
+            };
+            let session = Session { context: self, settings: &settings, connected: &connected, clock };
+            let exit = session.command(&configs).await;
+            if global.stats {
+                self.stats(&connected);
+            }
+            exit
+        });
+        // A question that nobody answers must not keep the process.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        exit
+    }
+
+    fn load(
+        &self,
+        paths: &[Utf8PathBuf],
+        settings: &Settings,
+        region: &str,
+        purpose: Purpose,
+    ) -> Result<Vec<Loaded>, EngineError> {
+        let global = &self.arguments.global;
+        let (configs, findings) = load::configs(paths, global, settings, region, &self.current, purpose);
+        if findings.has_errors() {
+            return Err(findings.into());
+        }
+        self.output.findings(&findings.split().1, ExitCode::Ok);
+        Ok(configs)
+    }
+
+    fn validated(
+        &self,
+        findings: runway_core::error::Findings,
+        files: usize,
+        format: &FormatArguments,
+    ) -> ExitCode {
+        let exit = findings.exit_code();
+        let (mut errors, warnings) = findings.split();
+        let valid = errors.is_empty();
+        errors.extend(warnings);
+        self.output.findings(&errors, exit);
+        if valid && format.format == TextOrJson::Json {
+            self.output.data(&output::error_document(&errors, ExitCode::Ok));
+        } else if valid {
+            self.output.message(&format!("{files} config{} valid", if files == 1 { " is" } else { "s are" }));
+        }
+        exit
+    }
+
+    fn stats(&self, connected: &Connected) {
+        let requests = connected.requests();
+        let total: u64 = requests.values().sum();
+        for (operation, count) in &requests {
+            self.output.message(&format!("{count:>6} {operation}"));
+        }
+        self.output.message(&format!("{total:>6} requests"));
+    }
+}
+
+fn unexpected(error: &std::io::Error) -> EngineError {
+    EngineError::of(SettingsProblem::Unreadable { path: "the runtime".into(), message: error.to_string() })
+}
+
+fn planning(command: &Command) -> Option<&PlanningArguments> {
+    match command {
+        Command::Plan(arguments) => Some(&arguments.common),
+        Command::Deploy(arguments) | Command::Destroy(arguments) => Some(&arguments.common),
+        _ => None,
+    }
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Plan(_) => "plan",
+        Command::Deploy(_) => "deploy",
+        Command::Destroy(_) => "destroy",
+        Command::Init => "init",
+        Command::Status(_) => "status",
+        Command::Outputs(_) => "outputs",
+        Command::Graph(GraphCommand::Show { .. }) => "graph show",
+        Command::Graph(GraphCommand::Unlock { .. }) => "graph unlock",
+        Command::Graph(GraphCommand::Forget { .. }) => "graph forget",
+        Command::Validate(_) => "validate",
+        Command::Schema { .. } => "schema",
+        Command::Completions { .. } => "completions",
+        Command::Man => "man",
+    }
+}
+
+/// A connected command.
+struct Session<'c> {
+    context: &'c Context,
+    settings: &'c Settings,
+    connected: &'c Connected,
+    clock: Arc<dyn Clock>,
+}
+
+impl Session<'_> {
+    async fn command(&self, configs: &[Loaded]) -> Result<ExitCode, EngineError> {
+        match &self.context.arguments.command {
+            Command::Plan(arguments) => self.plan(configs, arguments).await,
+            Command::Deploy(arguments) => self.run(configs, arguments, Purpose::Deploy).await,
+            Command::Destroy(arguments) => self.run(configs, arguments, Purpose::Destroy).await,
+            Command::Init => self.init(configs).await,
+            Command::Status(arguments) => self.status(configs, arguments).await,
+            Command::Outputs(arguments) => self.outputs(configs, arguments).await,
+            Command::Graph(command) => self.graph(configs, command).await,
+            Command::Validate(_) | Command::Schema { .. } | Command::Completions { .. } | Command::Man => {
+                Ok(ExitCode::Ok)
+            }
+        }
+    }
+
+    fn engine(&self, loaded: &Loaded, change: impl FnOnce(&mut Options)) -> Engine {
+        let settings = self.settings;
+        let mut environment = self.context.environment.clone();
+        // Runway: lookups see the region and the environment's name of the run.
+        environment.insert("AWS_REGION".to_owned(), self.connected.provider.region().to_owned());
+        environment.insert("DEPLOY_ENVIRONMENT".to_owned(), settings.deploy_environment.clone());
+        let planning = planning(&self.context.arguments.command);
+        let mut options = Options {
+            environment,
+            parameters: loaded.parameters.clone(),
+            concurrency: settings.concurrency,
+            allow_empty: planning.is_some_and(|planning| planning.allow_empty),
+            lock_ttl: Duration::from_secs(60),
+            lock_wait: None,
+            holder: settings.holder.clone(),
+            session: uuid::Uuid::new_v4().to_string(),
+            replans: 3,
+            poll_limit: settings.poll_limit,
+            follow_events: false,
+        };
+        change(&mut options);
+        Engine {
+            provider: Arc::clone(&self.connected.provider),
+            files: Arc::new(Beside(loaded.directory.clone())),
+            clock: Arc::clone(&self.clock),
+            options,
+        }
+    }
+
+    async fn plan(&self, configs: &[Loaded], arguments: &PlanArguments) -> Result<ExitCode, EngineError> {
+        let output = &self.context.output;
+        let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Deploy };
+        let mut pending = false;
+        for loaded in configs {
+            let planned = self.engine(loaded, |_| ()).plan(&loaded.config, purpose).await?;
+            output.findings(&planned.warnings, ExitCode::Ok);
+            let options = render::text::TextOptions { width: output.width, style: output.style };
+            output.data(&match arguments.format {
+                PlanFormat::Text => render::text::plan(&planned.plan, &options),
+                PlanFormat::Json => render::json::plan(&planned.plan),
+                PlanFormat::Markdown => render::markdown::plan(&planned.plan),
+            });
+            pending |= planned.plan.has_changes();
+        }
+        Ok(if pending && arguments.detailed_exitcode { ExitCode::ChangesPending } else { ExitCode::Ok })
+    }
+
+    async fn run(
+        &self,
+        configs: &[Loaded],
+        arguments: &RunArguments,
+        purpose: Purpose,
+    ) -> Result<ExitCode, EngineError> {
+        let output = &self.context.output;
+        let json = arguments.format == TextOrJson::Json;
+        let interrupt = Interrupt::default();
+        signals::connect(&interrupt);
+        let gate = Ask { output: output.clone(), standing: arguments.yes || self.settings.ci, json };
+        let mut ordered: Vec<&Loaded> = configs.iter().collect();
+        if purpose == Purpose::Destroy {
+            ordered.reverse();
+        }
+        for loaded in ordered {
+            let engine = self.engine(loaded, |options| {
+                options.lock_ttl = arguments.lock_ttl;
+                options.lock_wait = arguments.lock_wait;
+                options.follow_events = json || (output.quiet == 0 && output::is_live() && !self.settings.ci);
+            });
+            let mut reporter = progress::reporter(output, json, self.settings.ci);
+            let outcome = engine.run(&loaded.config, purpose, &gate, reporter.as_mut(), &interrupt).await?;
+            if !outcome.planned.plan.has_changes() {
+                gate.show(&outcome.planned);
+            }
+            output.findings(&outcome.errors, outcome.exit);
+            if outcome.exit != ExitCode::Ok {
+                return Ok(outcome.exit);
+            }
+        }
+        Ok(ExitCode::Ok)
+    }
+
+    async fn init(&self, configs: &[Loaded]) -> Result<ExitCode, EngineError> {
+        for loaded in configs {
+            let line = self.engine(loaded, |_| ()).init(&loaded.config).await?;
+            self.context.output.message(&line);
+        }
+        Ok(ExitCode::Ok)
+    }
+
+    async fn status(&self, configs: &[Loaded], arguments: &FormatArguments) -> Result<ExitCode, EngineError> {
+        for loaded in configs {
+            let rows = self.engine(loaded, |_| ()).status(&loaded.config).await?;
+            self.context.output.data(&match arguments.format {
+                TextOrJson::Text => render::tables::status_text(&rows),
+                TextOrJson::Json => render::tables::status_json(&rows),
+            });
+        }
+        Ok(ExitCode::Ok)
+    }
+
+    async fn outputs(
+        &self,
+        configs: &[Loaded],
+        arguments: &OutputsArguments,
+    ) -> Result<ExitCode, EngineError> {
+        let stack = arguments.stack.as_deref().map(StackName::from);
+        // A stack is looked for in the config that has it; with several configs the others are passed over.
+        let with_stack = |loaded: &&Loaded| {
+            configs.len() == 1 || stack.as_ref().is_none_or(|stack| loaded.config.stacks.contains_key(stack))
+        };
+        let mut all = BTreeMap::new();
+        for loaded in configs.iter().filter(with_stack) {
+            all.extend(self.engine(loaded, |_| ()).outputs(&loaded.config, stack.as_ref()).await?);
+        }
+        self.context.output.data(&match arguments.format {
+            OutputsFormat::Text => render::tables::outputs_text(&all),
+            OutputsFormat::Json => render::tables::outputs_json(&all),
+            OutputsFormat::Env => render::tables::outputs_env(&all),
+        });
+        Ok(ExitCode::Ok)
+    }
+
+    async fn graph(&self, configs: &[Loaded], command: &GraphCommand) -> Result<ExitCode, EngineError> {
+        let output = &self.context.output;
+        for loaded in configs {
+            match command {
+                GraphCommand::Show { format } => {
+                    let view = self.engine(loaded, |_| ()).graph(&loaded.config).await?;
+                    let nodes = view.graph.as_ref().map(|graph| graph.nodes.clone()).unwrap_or_default();
+                    output.data(&match format {
+                        GraphFormat::Text => render::graph::text(&view),
+                        GraphFormat::Json => render::graph::json(&view),
+                        GraphFormat::Mermaid => render::graph::mermaid(&nodes),
+                        GraphFormat::Dot => render::graph::dot(&nodes),
+                    });
+                }
+                GraphCommand::Unlock { force } => {
+                    let exit = self.unlock(loaded, *force).await?;
+                    if exit != ExitCode::Ok {
+                        return Ok(exit);
+                    }
+                }
+                GraphCommand::Forget { stack, lock_ttl } => {
+                    let engine = self.engine(loaded, |options| options.lock_ttl = *lock_ttl);
+                    let mut reporter = progress::reporter(output, false, self.settings.ci);
+                    engine
+                        .forget(&loaded.config, &StackName::from(stack.as_str()), reporter.as_mut())
+                        .await?;
+                    output
+                        .message(&format!("{stack} is no longer managed; the stack itself was not touched"));
+                }
+            }
+        }
+        Ok(ExitCode::Ok)
+    }
+
+    async fn unlock(&self, loaded: &Loaded, force: bool) -> Result<ExitCode, EngineError> {
+        let output = &self.context.output;
+        let engine = self.engine(loaded, |_| ());
+        let view = engine.graph(&loaded.config).await?;
+        let Some(lock) = &view.holder else {
+            output.message(&format!("{} is not locked", view.location));
+            return Ok(ExitCode::Ok);
+        };
+        output.message(&format!("{} is locked by {}", view.location, lock.describe()));
+        if !force {
+            if !output::can_ask() {
+                output.message("error: nothing was changed: there is no terminal to ask\nhelp: --force removes the lock without asking");
+                return Ok(ExitCode::Refused);
+            }
+            let asked = output.clone();
+            let question = "A run that is still alive will stop. Remove the lock?";
+            if !tokio::task::spawn_blocking(move || asked.ask(question)).await.unwrap_or(false) {
+                output.message("nothing was changed");
+                return Ok(ExitCode::Ok);
+            }
+        }
+        engine.unlock(&loaded.config, &view).await?;
+        output.message("unlocked");
+        Ok(ExitCode::Ok)
+    }
+}

@@ -1,0 +1,198 @@
+//! The only module that prints: data on standard output, everything else on standard error.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+
+use runway_core::error::Finding;
+use runway_core::exit::ExitCode;
+use runway_core::render::json::pretty;
+use runway_core::render::style::Style;
+use serde::Serialize;
+
+use crate::args::{Colour, Global};
+
+/// Where and how to print.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    /// Colours on standard output.
+    pub(crate) style: Style,
+    /// Colours on standard error.
+    pub(crate) error_style: Style,
+    /// Columns.
+    pub(crate) width: usize,
+    /// 0 for everything, 1 for no progress, 2 for errors only.
+    pub(crate) quiet: u8,
+    /// Errors as a JSON document on standard output as well.
+    pub(crate) json_errors: bool,
+}
+
+impl Output {
+    /// Decides on colours and width.
+    pub(crate) fn new(global: &Global, environment: &std::collections::BTreeMap<String, String>) -> Self {
+        let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+        let off = global.no_color || set("NO_COLOR") || set("RUNWAY_NO_COLOR");
+        let colour = |terminal: bool| match global.color {
+            Colour::Always => !global.no_color,
+            Colour::Never => false,
+            Colour::Auto => {
+                !off && (terminal || set("CLICOLOR_FORCE"))
+                    && environment.get("TERM").is_none_or(|term| term != "dumb")
+            }
+        };
+        let width =
+            environment.get("COLUMNS").and_then(|text| text.parse().ok()).filter(|width| *width >= 40);
+        Self {
+            style: Style { colour: colour(std::io::stdout().is_terminal()) },
+            error_style: Style { colour: colour(std::io::stderr().is_terminal()) },
+            width: width.or_else(terminal_width).unwrap_or(80),
+            quiet: global.quiet,
+            json_errors: false,
+        }
+    }
+
+    /// Prints data. A reader that has gone away ends the printing silently.
+    #[expect(
+        clippy::unused_self,
+        reason = "all printing goes through a value, so that tests of callers can see it"
+    )]
+    pub(crate) fn data(&self, text: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    }
+
+    /// Prints a line of progress.
+    pub(crate) fn progress(&self, line: &str) {
+        if self.quiet == 0 {
+            eprint_line(line);
+        }
+    }
+
+    /// Prints something a person should read even when progress is off.
+    pub(crate) fn message(&self, text: &str) {
+        if self.quiet < 2 {
+            eprint_line(text.trim_end_matches('\n'));
+        }
+    }
+
+    /// Prints errors and warnings with their places, then how many there are. Returns the exit code of the errors.
+    pub(crate) fn findings(&self, findings: &[Finding], exit: ExitCode) {
+        let mut text = String::new();
+        for finding in findings.iter().filter(|finding| self.quiet < 2 || !finding.is_warning()) {
+            let _ = writeln!(text, "{}", self.rendered(finding).trim_end_matches('\n'));
+            text.push('\n');
+        }
+        let errors = findings.iter().filter(|finding| !finding.is_warning()).count();
+        if errors > 1 {
+            let _ = writeln!(text, "error: {errors} problems");
+        }
+        if !text.is_empty() {
+            eprint_line(text.trim_end_matches('\n'));
+        }
+        if errors > 0 && self.json_errors {
+            self.data(&error_document(findings, exit));
+        }
+    }
+
+    fn rendered(&self, finding: &Finding) -> String {
+        let theme = if self.error_style.colour {
+            miette::GraphicalTheme::unicode()
+        } else {
+            miette::GraphicalTheme::unicode_nocolor()
+        };
+        let handler =
+            miette::GraphicalReportHandler::new_themed(theme).with_width(self.width).with_links(false);
+        let mut text = String::new();
+        match handler.render_report(&mut text, finding) {
+            Ok(()) => text,
+            Err(_) => finding.to_string(),
+        }
+    }
+
+    /// Asks a yes-or-no question; anything but a yes is a no.
+    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
+    pub(crate) fn ask(&self, question: &str) -> bool {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush());
+        drop(stderr);
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer).unwrap_or_default();
+        if read == 0 {
+            eprint_line("");
+        }
+        matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+}
+
+/// Whether somebody can be asked.
+pub(crate) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether progress can be drawn.
+pub(crate) fn is_live() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Prints clap's words on a wrong command line, or the help or version that was asked for.
+pub(crate) fn usage(error: &clap::Error) -> u8 {
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::Usage.number() } else { ExitCode::Ok.number() }
+}
+
+fn eprint_line(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = writeln!(stderr, "{text}");
+}
+
+fn terminal_width() -> Option<usize> {
+    use std::os::fd::AsFd;
+    let stderr = std::io::stderr();
+    let size = rustix::termios::tcgetwinsize(stderr.as_fd()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|width| *width >= 40)
+}
+
+#[derive(Serialize)]
+struct ErrorDocument {
+    version: u32,
+    error: ErrorBody,
+}
+
+#[derive(Serialize)]
+struct ErrorBody {
+    code: String,
+    exit: u8,
+    findings: Vec<FindingDocument>,
+}
+
+#[derive(Serialize)]
+struct FindingDocument {
+    code: String,
+    severity: &'static str,
+    message: String,
+    file: Option<String>,
+    line: Option<usize>,
+    column: Option<usize>,
+    help: Option<String>,
+}
+
+/// Findings for programs.
+pub(crate) fn error_document(findings: &[Finding], exit: ExitCode) -> String {
+    let document = |finding: &Finding| {
+        let place =
+            finding.document.as_ref().zip(Some(finding.offset()).filter(|offset| *offset != usize::MAX));
+        let (line, column) = place.map(|(document, offset)| document.line_and_column(offset)).unzip();
+        FindingDocument {
+            code: finding.code(),
+            severity: if finding.is_warning() { "warning" } else { "error" },
+            message: finding.to_string(),
+            file: finding.document.as_ref().map(|document| document.name.clone()),
+            line,
+            column,
+            help: finding.problem.help().map(|help| help.to_string()),
+        }
+    };
+    let first = findings.iter().find(|finding| !finding.is_warning()).map(Finding::code).unwrap_or_default();
+    let body =
+        ErrorBody { code: first, exit: exit.number(), findings: findings.iter().map(document).collect() };
+    pretty(&ErrorDocument { version: 1, error: body })
+}

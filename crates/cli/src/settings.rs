@@ -1,0 +1,279 @@
+//! Arguments, environment and files resolved to what a run needs. Pure, but for a look at the file system.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::Diagnostic;
+use runway_core::engine::Holder;
+use runway_core::error::Problem;
+use runway_core::exit::ExitCode;
+use thiserror::Error;
+
+use crate::args::Global;
+
+/// The process environment as a value.
+pub(crate) type Environment = BTreeMap<String, String>;
+
+/// Operations under way at once, unless told otherwise.
+const CONCURRENCY: usize = 16;
+/// Longest pause between two looks at running stacks, unless told otherwise.
+const POLL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Problems with settings.
+#[derive(Debug, Error, Diagnostic)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub(crate) enum SettingsProblem {
+    #[error("there is no config {path}")]
+    #[diagnostic(code(settings::no_config), help("name a CFNgin config with -c FILE"))]
+    NoConfig { path: Utf8PathBuf },
+
+    #[error("cannot read {path}: {message}")]
+    #[diagnostic(code(settings::unreadable), help("it must be a readable UTF-8 text file"))]
+    Unreadable { path: Utf8PathBuf, message: String },
+
+    #[error("{path} is a Runway project file, which this version does not read")]
+    #[diagnostic(
+        code(settings::runway_yml),
+        help(
+            "name the CFNgin config of a module with -c FILE; parameters of the module go into an environment file or --param"
+        )
+    )]
+    RunwayYml { path: Utf8PathBuf },
+
+    #[error("`{value}` is no provider")]
+    #[diagnostic(code(settings::provider), help("use `aws`, `local` or `local:DIR`"))]
+    Provider { value: String },
+
+    #[error("{name} must be a whole number, not `{value}`")]
+    #[diagnostic(code(settings::variable), help("unset the variable or correct it"))]
+    Variable { name: &'static str, value: String },
+}
+
+impl Problem for SettingsProblem {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Provider { .. } | Self::Variable { .. } => ExitCode::Usage,
+            _ => ExitCode::Config,
+        }
+    }
+}
+
+/// Which cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ProviderChoice {
+    /// AWS.
+    Aws,
+    /// The embedded one, in a directory.
+    Local(Option<Utf8PathBuf>),
+}
+
+/// What holds for a whole command.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) provider: ProviderChoice,
+    pub(crate) region: Option<String>,
+    pub(crate) profile: Option<String>,
+    pub(crate) deploy_environment: String,
+    pub(crate) ci: bool,
+    pub(crate) concurrency: usize,
+    pub(crate) poll_limit: Duration,
+    pub(crate) holder: Holder,
+}
+
+impl Settings {
+    /// Resolves arguments and environment. `directory` is the current directory.
+    pub(crate) fn resolve(
+        global: &Global,
+        concurrency: Option<u16>,
+        command: &str,
+        environment: &Environment,
+        directory: &Utf8Path,
+    ) -> Result<Self, SettingsProblem> {
+        let provider = match global.provider.as_str() {
+            "aws" => ProviderChoice::Aws,
+            "local" => ProviderChoice::Local(None),
+            other => match other.strip_prefix("local:").filter(|path| !path.is_empty()) {
+                Some(path) => ProviderChoice::Local(Some(directory.join(path))),
+                None => return Err(SettingsProblem::Provider { value: other.to_owned() }),
+            },
+        };
+        let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
+        let number = |name: &'static str| match variable(name) {
+            None => Ok(None),
+            Some(value) => match value.trim().parse::<u64>() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) => Err(SettingsProblem::Variable { name, value }),
+            },
+        };
+        // Runway: 0 means its own default.
+        let runway_concurrency = number("RUNWAY_MAX_CONCURRENT_CFNGIN_STACKS")?.filter(|count| *count > 0);
+        let poll_limit = match number("CFNGIN_STACK_POLL_TIME")? {
+            Some(seconds) => Duration::from_secs(seconds),
+            None => POLL_LIMIT,
+        };
+        Ok(Self {
+            provider,
+            region: global
+                .region
+                .clone()
+                .or_else(|| variable("AWS_REGION"))
+                .or_else(|| variable("AWS_DEFAULT_REGION")),
+            profile: global.profile.clone(),
+            deploy_environment: global
+                .deploy_environment
+                .clone()
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| directory.file_name().unwrap_or("default").to_owned()),
+            // Runway: the variable counts by its existence, whatever its value.
+            ci: !global.no_ci && (global.ci || environment.contains_key("CI")),
+            concurrency: concurrency
+                .map(usize::from)
+                .or_else(|| usize::try_from(runway_concurrency?).ok())
+                .unwrap_or(CONCURRENCY),
+            poll_limit,
+            holder: holder(command, environment),
+        })
+    }
+}
+
+fn holder(command: &str, environment: &Environment) -> Holder {
+    let first = |names: &[&str]| {
+        names.iter().find_map(|name| environment.get(*name).filter(|value| !value.is_empty()).cloned())
+    };
+    let github = || {
+        let (server, repository, run) = (
+            environment.get("GITHUB_SERVER_URL")?,
+            environment.get("GITHUB_REPOSITORY")?,
+            environment.get("GITHUB_RUN_ID")?,
+        );
+        Some(format!("{server}/{repository}/actions/runs/{run}"))
+    };
+    Holder {
+        user: first(&["GITHUB_ACTOR", "USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "unknown".to_owned()),
+        host: host_name(environment),
+        pid: std::process::id(),
+        command: command.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        url: github().or_else(|| first(&["CI_JOB_URL", "BUILD_URL", "CIRCLE_BUILD_URL"])),
+    }
+}
+
+#[cfg(unix)]
+fn host_name(_environment: &Environment) -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(not(unix))]
+fn host_name(environment: &Environment) -> String {
+    environment.get("COMPUTERNAME").cloned().unwrap_or_default()
+}
+
+/// The configs to work on, in order: the one that was named, or CFNgin's choice in the current directory.
+pub(crate) fn discover(global: &Global, directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SettingsProblem> {
+    let named = global.config.as_ref().map(|path| directory.join(path));
+    if let Some(path) = &named {
+        if path.is_file() {
+            return match path.file_name() {
+                Some("runway.yml" | "runway.yaml") => {
+                    Err(SettingsProblem::RunwayYml { path: shown(path, directory) })
+                }
+                _ => Ok(vec![path.clone()]),
+            };
+        }
+        if !path.is_dir() {
+            return Err(SettingsProblem::NoConfig { path: shown(path, directory) });
+        }
+    }
+    let searched = named.unwrap_or_else(|| directory.to_owned());
+    for name in ["runway.yml", "runway.yaml"] {
+        if searched.join(name).is_file() {
+            return Err(SettingsProblem::RunwayYml { path: shown(&searched.join(name), directory) });
+        }
+    }
+    let unreadable = |error: std::io::Error| SettingsProblem::Unreadable {
+        path: searched.clone(),
+        message: error.to_string(),
+    };
+    let mut found = Vec::new();
+    for entry in searched.read_dir_utf8().map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if is_config(entry.file_name()) && entry.path().is_file() {
+            found.push(entry.into_path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether CFNgin takes a file of this name in a module directory for a config.
+fn is_config(name: &str) -> bool {
+    let Some(stem) = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml")) else { return false };
+    let others = ["bitbucket-pipelines", "buildspec", "docker-compose", "runway"];
+    let is_other =
+        |other: &&str| stem.strip_prefix(*other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    !name.starts_with('.') && !others.iter().any(|other| is_other(&other))
+}
+
+/// A path as people want to see it: relative to where they are, if it is below.
+pub(crate) fn shown(path: &Utf8Path, directory: &Utf8Path) -> Utf8PathBuf {
+    path.strip_prefix(directory).map_or_else(|_| path.to_owned(), Utf8Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Arguments;
+    use clap::Parser;
+
+    fn resolve(line: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsProblem> {
+        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Settings::resolve(&arguments.global, None, "plan", &environment, Utf8Path::new("/project/dev"))
+    }
+
+    #[test]
+    fn the_provider_is_chosen_and_never_guessed() {
+        let provider = |line: &str| resolve(line, &[]).map(|settings| settings.provider);
+        assert_eq!(provider("x plan").unwrap(), ProviderChoice::Aws);
+        assert_eq!(provider("x plan --provider local").unwrap(), ProviderChoice::Local(None));
+        assert_eq!(
+            provider("x plan --provider local:state").unwrap(),
+            ProviderChoice::Local(Some("/project/dev/state".into()))
+        );
+        assert!(provider("x plan --provider azure").is_err());
+        assert!(provider("x plan --provider local:").is_err());
+    }
+
+    #[test]
+    fn ci_counts_by_existence_and_can_be_overridden() {
+        assert!(resolve("x plan", &[("CI", "false")]).unwrap().ci);
+        assert!(!resolve("x plan --no-ci", &[("CI", "1")]).unwrap().ci);
+        assert!(resolve("x plan --ci", &[]).unwrap().ci);
+    }
+
+    #[test]
+    fn runways_variables_are_heeded() {
+        let settings = resolve(
+            "x plan",
+            &[("RUNWAY_MAX_CONCURRENT_CFNGIN_STACKS", "3"), ("CFNGIN_STACK_POLL_TIME", "2")],
+        )
+        .unwrap();
+        assert_eq!((settings.concurrency, settings.poll_limit), (3, Duration::from_secs(2)));
+        assert_eq!(
+            resolve("x plan", &[("RUNWAY_MAX_CONCURRENT_CFNGIN_STACKS", "0")]).unwrap().concurrency,
+            CONCURRENCY
+        );
+        assert!(resolve("x plan", &[("CFNGIN_STACK_POLL_TIME", "soon")]).is_err());
+    }
+
+    #[test]
+    fn configs_are_told_from_other_files() {
+        let names = ["a.yml", "runway-foo.yml", "buildspec-x.yml", "Z.yaml"];
+        let others =
+            [".a.yml", "runway.yml", "runway.module.yml", "docker-compose.override.yml", "a.YML", "a.json"];
+        assert!(names.into_iter().all(is_config));
+        assert!(!others.into_iter().any(is_config));
+    }
+}
