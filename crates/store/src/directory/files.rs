@@ -3,10 +3,9 @@
 use std::io::{BufReader, Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use fs_err as fs;
 
-use super::layout::{self, Entry};
+use super::layout::{self, Entry, Version};
 use crate::error::StoreErrorKind;
 use crate::key::ObjectKey;
 use crate::record::{Record, Refusal};
@@ -23,7 +22,7 @@ pub(super) struct Files {
 }
 
 /// The right to write, until dropped; the operating system gives it back for a process that dies.
-pub(super) struct WriteLock(#[expect(dead_code, reason = "held for its lock")] std::fs::File);
+pub(super) struct WriteLock(#[expect(dead_code, reason = "held for its lock")] fs::File);
 
 impl Files {
     pub(super) fn new(root: PathBuf) -> Self {
@@ -51,10 +50,10 @@ impl Files {
     /// Waits until no other process and no other thread writes to the bucket.
     pub(super) fn lock(&self) -> Result<WriteLock, Refusal> {
         self.check()?;
-        let path = self.root.join("lock");
         let open = || {
+            let path = self.root.join("lock");
             let file =
-                std::fs::File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+                fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
             // A signal may interrupt the wait.
             while let Err(error) = file.lock() {
                 if error.kind() != ErrorKind::Interrupted {
@@ -63,9 +62,7 @@ impl Files {
             }
             Ok(WriteLock(file))
         };
-        open().map_err(|error: Error| {
-            refusal(Error::new(error.kind(), format!("failed to lock {}: {error}", path.display())))
-        })
+        open().map_err(refusal)
     }
 
     pub(super) fn folder(&self, key: &ObjectKey) -> Folder {
@@ -109,7 +106,7 @@ impl Folder {
     }
 
     /// What the key holds now.
-    pub(super) fn current_object(&self) -> Result<Option<(Entry, (Record, Bytes))>, Refusal> {
+    pub(super) fn current_object(&self) -> Result<Option<(Entry, Version)>, Refusal> {
         self.current(|entry| self.object(entry))
     }
 
@@ -134,7 +131,7 @@ impl Folder {
     }
 
     /// One version, or `None` if it is not kept.
-    pub(super) fn object(&self, entry: Entry) -> Result<Option<(Record, Bytes)>, Refusal> {
+    pub(super) fn object(&self, entry: Entry) -> Result<Option<Version>, Refusal> {
         self.read(entry, |path| layout::decode(fs::read(path)?.into()))
     }
 
@@ -206,7 +203,5 @@ pub(super) fn refusal(error: Error) -> Refusal {
         }
         _ => StoreErrorKind::Unavailable,
     };
-    // The cause is the reason of the operating system, without the path.
-    let reason = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    (kind, format!("{error}{}", reason.unwrap_or_default()))
+    (kind, error.to_string())
 }

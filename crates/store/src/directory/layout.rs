@@ -60,6 +60,9 @@ impl Entry {
     }
 }
 
+/// Metadata and body of one version.
+pub(super) type Version = (Record, Bytes);
+
 /// One version as one file, so that body and metadata change together: a line of JSON, then the body.
 pub(super) fn encode(record: &Record, body: &[u8]) -> serde_json::Result<Vec<u8>> {
     let mut file = serde_json::to_vec(record)?;
@@ -76,7 +79,7 @@ pub(super) fn decode_record(file: &mut impl BufRead) -> std::io::Result<Record> 
 }
 
 /// Metadata and body of a version, from its whole file.
-pub(super) fn decode(mut file: Bytes) -> std::io::Result<(Record, Bytes)> {
+pub(super) fn decode(mut file: Bytes) -> std::io::Result<Version> {
     let mut rest: &[u8] = &file;
     let record = decode_record(&mut rest)?;
     let body = file.split_off(file.len() - rest.len());

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::files::{Files, Folder};
-use self::layout::Entry;
+use self::layout::{Entry, Version};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
 use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Tags};
@@ -88,7 +88,7 @@ impl Shared {
         record.metadata(Some(entry.number.to_string()), (self.clock)())
     }
 
-    fn object(&self, entry: Entry, (record, body): (Record, Bytes)) -> Object {
+    fn object(&self, entry: Entry, (record, body): Version) -> Object {
         Object { body, metadata: self.metadata(entry, &record) }
     }
 
