@@ -6,6 +6,7 @@
 
 mod advance;
 mod buckets;
+mod call;
 mod catalogue;
 mod cloudformation;
 mod error;
