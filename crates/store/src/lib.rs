@@ -1,19 +1,71 @@
 //! Object stores whose writes can be conditional.
 //!
-//! [`ObjectStore`] is the contract; memory, directory and wrapper stores live here, the S3 store in `runway-aws`.
-//! Everything that shares an object between sessions (the lock, the persistent graph, caches) relies on the
-//! conditions of this contract, so every store has to pass the suite in `conformance` (feature `test-support`).
+//! [`ObjectStore`] is the contract: one bucket, with entity tags, conditions on writes, and tags. Everything that
+//! shares an object between sessions (the lock, the persistent graph, caches) relies on these conditions, so every
+//! store has to pass the suite in `conformance` (feature `test-support`).
+//!
+//! | store | what it is |
+//! |---|---|
+//! | [`Memory`] | a bucket in memory, gone with the process |
+//! | [`Directory`] | a bucket in a directory, kept between processes and shared by them |
+//! | [`Counting`] | any store, with every request recorded |
+//! | [`ReadOnly`] | any store, with every write refused |
+//! | `Faulty` | any store, with scripted faults (feature `test-support`) |
+//!
+//! The S3 store is in `runway-aws`.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use runway_store::{BucketName, Condition, Memory, ObjectKey, ObjectStore, Put, StoreErrorKind};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), runway_store::StoreError> {
+//! let store = Memory::new(BucketName::new("example"), Arc::new(|| jiff::Timestamp::UNIX_EPOCH));
+//! let key = ObjectKey::new("lock");
+//! let create = Put { condition: Condition::IfAbsent, ..Put::default() };
+//!
+//! store.put(&key, "first".into(), &create).await?;
+//! let refused = store.put(&key, "second".into(), &create).await;
+//! assert_eq!(refused.map_err(|error| error.kind), Err(StoreErrorKind::Precondition));
+//! # Ok(())
+//! # }
+//! ```
 
+#[cfg(test)]
+mod agreement;
+#[cfg(any(test, feature = "test-support"))]
+pub mod conformance;
+mod counting;
+mod directory;
 mod error;
+#[cfg(any(test, feature = "test-support"))]
+mod faulty;
 mod key;
+mod memory;
 mod object;
+mod operation;
+mod read_only;
+mod record;
 
+pub use counting::Counting;
+pub use directory::Directory;
 pub use error::{StoreError, StoreErrorKind};
+#[cfg(any(test, feature = "test-support"))]
+pub use faulty::{Fault, Faulty, When};
 pub use key::{BucketName, ObjectKey};
+pub use memory::Memory;
 pub use object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Tags};
+pub use operation::{Operation, Verb};
+pub use read_only::ReadOnly;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
+
+/// The clock of a store: where `Date` and `Last-Modified` come from.
+pub type StoreClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// One bucket: objects by key, with entity tags, conditions on writes, and tags.
 ///
@@ -30,12 +82,19 @@ pub trait ObjectStore: Send + Sync {
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError>;
     /// Writes an object; the tags in `how` replace all tags of the object (S3 does the same).
     async fn put(&self, key: &ObjectKey, body: Bytes, how: &Put) -> Result<PutOutcome, StoreError>;
-    /// Deletes an object. Without a condition, deleting an absent key succeeds.
+    /// Deletes an object. Without a condition, deleting an absent key succeeds. [`Condition::IfAbsent`] makes no
+    /// sense here and is refused with [`StoreErrorKind::Invalid`].
     async fn delete(&self, key: &ObjectKey, condition: &Condition) -> Result<(), StoreError>;
     /// Lists keys below `prefix` in byte order, after the key `after`, one page at a time.
     async fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, StoreError>;
     /// Reads the tags of an object, or `None` if the key is absent.
     async fn tags(&self, key: &ObjectKey) -> Result<Option<Tags>, StoreError>;
-    /// Replaces the tags of an existing object. Takes no condition, so the lock never uses it.
+    /// Replaces the tags of an existing object; an absent key is an error. Takes no condition, so the lock never
+    /// uses it.
     async fn set_tags(&self, key: &ObjectKey, tags: &Tags) -> Result<(), StoreError>;
+    /// Reads one version of an object, also after the object was overwritten or deleted; `None` if the key never
+    /// had such a version or the store no longer keeps it.
+    async fn get_version(&self, key: &ObjectKey, version_id: &str) -> Result<Option<Object>, StoreError>;
+    /// The versions of one object, newest first, without deletions; empty where the store keeps none.
+    async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError>;
 }

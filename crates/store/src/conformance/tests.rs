@@ -1,0 +1,169 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::*;
+use crate::{BucketName, Counting, Directory, Faulty, Memory, Page, StoreClock};
+
+fn clock() -> StoreClock {
+    Arc::new(|| Timestamp::UNIX_EPOCH)
+}
+
+fn name() -> BucketName {
+    BucketName::new("bucket")
+}
+
+#[tokio::test]
+async fn memory_conforms() {
+    let options = ConformanceOptions { keeps_versions: false, ..ConformanceOptions::new("suite/") };
+    object_store(&Memory::new(name(), clock()), &options).await;
+}
+
+#[tokio::test]
+async fn memory_with_versions_conforms() {
+    object_store(&Memory::versioned(name(), clock()), &ConformanceOptions::new("suite/")).await;
+}
+
+#[tokio::test]
+async fn a_directory_conforms() {
+    let parent = tempfile::tempdir().unwrap();
+    let store = Directory::create(parent.path().join("bucket"), name(), clock()).unwrap();
+    object_store(&store, &ConformanceOptions::new("suite/")).await;
+}
+
+#[tokio::test]
+async fn wrappers_conform_when_idle() {
+    let memory = Arc::new(Memory::versioned(name(), clock()));
+    let store = Faulty::new(Arc::new(Counting::new(memory)));
+    object_store(&store, &ConformanceOptions::new("suite/")).await;
+}
+
+#[tokio::test]
+async fn the_suite_leaves_other_keys_alone() {
+    let store = Memory::versioned(name(), clock());
+    let beside = ObjectKey::new("suite");
+    store.put(&beside, Bytes::from("kept"), &Put::default()).await.unwrap();
+    object_store(&store, &ConformanceOptions { pages: false, ..ConformanceOptions::new("suite/") }).await;
+    let left: Vec<_> = store.list("", None).await.unwrap().objects.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(left, [beside]);
+}
+
+/// How a store may break the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Defect {
+    IgnoresIfAbsent,
+    IgnoresIfMatch,
+    IgnoresIfMatchOnDelete,
+    ChecksBeforeItWrites,
+    KeepsTags,
+    DropsTags,
+    ForgetsContentType,
+    FoldsCase,
+    EndsAfterOnePage,
+    ListsEverything,
+}
+
+/// A store with one defect.
+struct Broken {
+    inner: Memory,
+    defect: Defect,
+}
+
+impl Broken {
+    fn is(&self, defect: Defect) -> bool {
+        self.defect == defect
+    }
+
+    fn key(&self, key: &ObjectKey) -> ObjectKey {
+        if self.is(Defect::FoldsCase) { ObjectKey::new(key.as_str().to_lowercase()) } else { key.clone() }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Broken {
+    fn bucket(&self) -> &BucketName {
+        self.inner.bucket()
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
+        self.inner.get(&self.key(key)).await
+    }
+
+    async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {
+        self.inner.head(&self.key(key)).await
+    }
+
+    async fn put(&self, key: &ObjectKey, body: Bytes, how: &Put) -> Result<PutOutcome, StoreError> {
+        let mut how = how.clone();
+        match (self.defect, &how.condition) {
+            (Defect::IgnoresIfAbsent, Condition::IfAbsent)
+            | (Defect::IgnoresIfMatch, Condition::IfMatch(_)) => {
+                how.condition = Condition::None;
+            }
+            (Defect::ChecksBeforeItWrites, Condition::IfAbsent) if self.head(key).await?.is_none() => {
+                tokio::task::yield_now().await;
+                how.condition = Condition::None;
+            }
+            (Defect::KeepsTags, _) if how.tags.is_empty() => {
+                how.tags = self.inner.tags(key).await?.unwrap_or_default();
+            }
+            (Defect::DropsTags, _) => how.tags.clear(),
+            (Defect::ForgetsContentType, _) => how.content_type = None,
+            _ => {}
+        }
+        self.inner.put(&self.key(key), body, &how).await
+    }
+
+    async fn delete(&self, key: &ObjectKey, condition: &Condition) -> Result<(), StoreError> {
+        let ignored = self.is(Defect::IgnoresIfMatchOnDelete);
+        self.inner.delete(&self.key(key), if ignored { &Condition::None } else { condition }).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, StoreError> {
+        let prefix = if self.is(Defect::ListsEverything) { "" } else { prefix };
+        let page = self.inner.list(prefix, after).await?;
+        Ok(Page { more: page.more && !self.is(Defect::EndsAfterOnePage), ..page })
+    }
+
+    async fn tags(&self, key: &ObjectKey) -> Result<Option<Tags>, StoreError> {
+        self.inner.tags(&self.key(key)).await
+    }
+
+    async fn set_tags(&self, key: &ObjectKey, tags: &Tags) -> Result<(), StoreError> {
+        self.inner.set_tags(&self.key(key), tags).await
+    }
+
+    async fn get_version(&self, key: &ObjectKey, version_id: &str) -> Result<Option<Object>, StoreError> {
+        self.inner.get_version(&self.key(key), version_id).await
+    }
+
+    async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
+        self.inner.versions(&self.key(key)).await
+    }
+}
+
+#[tokio::test]
+async fn broken_stores_are_found_out() {
+    let cases = [
+        (Defect::IgnoresIfAbsent, "only-the-first-creates"),
+        (Defect::IgnoresIfMatch, "a-stale-write-is-refused"),
+        (Defect::IgnoresIfMatchOnDelete, "a-stale-deletion-is-refused"),
+        (Defect::ChecksBeforeItWrites, "one-of-many-creates"),
+        (Defect::KeepsTags, "a-write-replaces-tags"),
+        (Defect::DropsTags, "a-write-sets-tags"),
+        (Defect::ForgetsContentType, "a-write-can-be-read"),
+        (Defect::FoldsCase, "keys-come-in-byte-order"),
+        (Defect::EndsAfterOnePage, "long-listings-come-in-pages"),
+        (Defect::ListsEverything, "absence-is-a-value"),
+    ];
+    for (defect, check) in cases {
+        let suite = tokio::spawn(async move {
+            let store = Broken { inner: Memory::versioned(name(), clock()), defect };
+            object_store(&store, &ConformanceOptions::new("suite/")).await;
+        });
+        let panic = suite.await.expect_err(&format!("{defect:?} passes")).into_panic();
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(message.contains(&format!("fails the check `{check}`")), "{defect:?}: {message}");
+    }
+}

@@ -1,0 +1,230 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use self::files::{Files, Folder};
+use self::layout::Entry;
+use crate::error::{StoreError, StoreErrorKind};
+use crate::key::{BucketName, ObjectKey};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Tags};
+use crate::operation::{Operation, Verb};
+use crate::record::{self, Record, Refusal};
+use crate::{ObjectStore, StoreClock};
+
+mod files;
+mod layout;
+#[cfg(test)]
+mod tests;
+
+/// A bucket in a directory of the file system, kept between processes and shared by them.
+///
+/// Every write is checked and applied under one exclusive file lock and appears in one step; reads wait for nothing.
+/// Like a versioned S3 bucket it keeps earlier versions, but only the last twenty of each key. Entity tags are the
+/// MD5 of the body. Any text is a valid key. A power failure may lose the latest writes: nothing is flushed to disk.
+///
+/// A directory that cannot be read or written is the error kind [`StoreErrorKind::Denied`], one that does not exist
+/// [`StoreErrorKind::NoBucket`].
+#[derive(Clone)]
+pub struct Directory {
+    bucket: BucketName,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    files: Files,
+    clock: StoreClock,
+}
+
+impl Directory {
+    /// The bucket in the directory `path`, which is created with its parents unless it exists.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Denied`] if the directory cannot be created there.
+    pub fn create(
+        path: impl Into<PathBuf>,
+        bucket: BucketName,
+        clock: StoreClock,
+    ) -> Result<Self, StoreError> {
+        let store = Self::open(path, bucket, clock);
+        store.shared.files.create().map_err(|(kind, message)| StoreError {
+            kind,
+            operation: "create",
+            bucket: store.bucket.clone(),
+            key: String::new(),
+            message,
+            request_id: None,
+        })?;
+        Ok(store)
+    }
+
+    /// The bucket in the directory `path`. As with S3, whether it exists shows with the first request.
+    pub fn open(path: impl Into<PathBuf>, bucket: BucketName, clock: StoreClock) -> Self {
+        Self { bucket, shared: Arc::new(Shared { files: Files::new(path.into()), clock }) }
+    }
+
+    /// Runs file operations on a thread that may block. They are short, but a write waits for the lock, and whoever
+    /// holds it may be a stopped process: timers and signals have to be served meanwhile.
+    async fn run<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        action: impl FnOnce(&Shared) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let outcome = tokio::task::spawn_blocking(move || {
+            shared.files.check()?;
+            action(&shared)
+        });
+        outcome
+            .await
+            .unwrap_or_else(|error| Err((StoreErrorKind::Unavailable, format!("interrupted: {error}"))))
+            .map_err(|(kind, message)| operation.error(kind, &self.bucket, message))
+    }
+}
+
+impl Shared {
+    fn metadata(&self, entry: Entry, record: &Record) -> Metadata {
+        record.metadata(Some(entry.number.to_string()), (self.clock)())
+    }
+
+    fn object(&self, entry: Entry, (record, body): (Record, Bytes)) -> Object {
+        Object { body, metadata: self.metadata(entry, &record) }
+    }
+
+    fn put(&self, key: &ObjectKey, body: &Bytes, how: &Put) -> Result<PutOutcome, Refusal> {
+        record::allow_tags(&how.tags)?;
+        let lock = self.files.lock()?;
+        let folder = self.files.folder(key);
+        record::allow_put(&how.condition, stored_etag(&folder, &how.condition)?.as_ref())?;
+        let number = folder.entries()?.last().map_or(1, |newest| newest.number + 1);
+        let now = (self.clock)();
+        let record = Record::of(key, body, how, now);
+        folder.write(&lock, Entry { number, deleted: false }, &record, body)?;
+        // The object is written, whatever comes of this; the next write prunes again.
+        let _housekeeping = folder.prune(&lock);
+        Ok(PutOutcome { etag: record.etag, version_id: Some(number.to_string()), date: Some(now) })
+    }
+
+    fn delete(&self, key: &ObjectKey, condition: &Condition) -> Result<(), Refusal> {
+        let lock = self.files.lock()?;
+        let folder = self.files.folder(key);
+        record::allow_delete(condition, stored_etag(&folder, condition)?.as_ref())?;
+        match folder.entries()?.last() {
+            Some(newest) if !newest.deleted => folder.write_deletion(&lock, newest.number + 1),
+            _ => Ok(()),
+        }
+    }
+
+    fn set_tags(&self, key: &ObjectKey, tags: Tags) -> Result<(), Refusal> {
+        record::allow_tags(&tags)?;
+        let lock = self.files.lock()?;
+        let folder = self.files.folder(key);
+        let (entry, (record, body)) = folder.current_object()?.ok_or_else(record::nothing_to_tag)?;
+        folder.write(&lock, entry, &Record { tags, ..record }, &body)
+    }
+
+    /// Reads the metadata of every object of the bucket: keys are not in the order of the folders that hold them.
+    fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, Refusal> {
+        let mut objects = Vec::new();
+        for folder in self.files.folders()? {
+            let Some((entry, record)) = folder.current_record()? else { continue };
+            if record.key.as_str().starts_with(prefix) && after.is_none_or(|after| record.key > *after) {
+                objects.push((record.key.clone(), self.metadata(entry, &record)));
+            }
+        }
+        objects.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        Ok(record::page(objects.into_iter()))
+    }
+
+    fn get_version(&self, key: &ObjectKey, version_id: &str) -> Result<Option<Object>, Refusal> {
+        let folder = self.files.folder(key);
+        let Some(entry) = Entry::parse(&format!("{version_id}.object")) else { return Ok(None) };
+        Ok(folder.object(entry)?.map(|found| self.object(entry, found)))
+    }
+
+    fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, Refusal> {
+        let folder = self.files.folder(key);
+        let mut versions = Vec::new();
+        for entry in folder.entries()?.into_iter().rev().filter(|entry| !entry.deleted) {
+            versions.extend(folder.record(entry)?.map(|record| self.metadata(entry, &record)));
+        }
+        Ok(versions)
+    }
+}
+
+/// The entity tag that `condition` is held against. Without a condition nothing is read, so that a damaged file can
+/// be overwritten and deleted.
+fn stored_etag(folder: &Folder, condition: &Condition) -> Result<Option<ETag>, Refusal> {
+    match condition {
+        Condition::None => Ok(None),
+        _ => Ok(folder.current_record()?.map(|(_, record)| record.etag)),
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Directory {
+    fn bucket(&self) -> &BucketName {
+        &self.bucket
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
+        let wanted = key.clone();
+        self.run(Operation::new(Verb::Get, key), move |shared| {
+            let current = shared.files.folder(&wanted).current_object()?;
+            Ok(current.map(|(entry, found)| shared.object(entry, found)))
+        })
+        .await
+    }
+
+    async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {
+        let wanted = key.clone();
+        self.run(Operation::new(Verb::Head, key), move |shared| {
+            let current = shared.files.folder(&wanted).current_record()?;
+            Ok(current.map(|(entry, record)| shared.metadata(entry, &record)))
+        })
+        .await
+    }
+
+    async fn put(&self, key: &ObjectKey, body: Bytes, how: &Put) -> Result<PutOutcome, StoreError> {
+        let (target, how) = (key.clone(), how.clone());
+        self.run(Operation::new(Verb::Put, key), move |shared| shared.put(&target, &body, &how)).await
+    }
+
+    async fn delete(&self, key: &ObjectKey, condition: &Condition) -> Result<(), StoreError> {
+        let (target, condition) = (key.clone(), condition.clone());
+        self.run(Operation::new(Verb::Delete, key), move |shared| shared.delete(&target, &condition)).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, StoreError> {
+        let (below, after) = (prefix.to_owned(), after.cloned());
+        self.run(Operation::list(prefix), move |shared| shared.list(&below, after.as_ref())).await
+    }
+
+    async fn tags(&self, key: &ObjectKey) -> Result<Option<Tags>, StoreError> {
+        let wanted = key.clone();
+        self.run(Operation::new(Verb::Tags, key), move |shared| {
+            let current = shared.files.folder(&wanted).current_record()?;
+            Ok(current.map(|(_, record)| record.tags))
+        })
+        .await
+    }
+
+    async fn set_tags(&self, key: &ObjectKey, tags: &Tags) -> Result<(), StoreError> {
+        let (target, tags) = (key.clone(), tags.clone());
+        self.run(Operation::new(Verb::SetTags, key), move |shared| shared.set_tags(&target, tags)).await
+    }
+
+    async fn get_version(&self, key: &ObjectKey, version_id: &str) -> Result<Option<Object>, StoreError> {
+        let (wanted, version_id) = (key.clone(), version_id.to_owned());
+        self.run(Operation::new(Verb::GetVersion, key), move |shared| {
+            shared.get_version(&wanted, &version_id)
+        })
+        .await
+    }
+
+    async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
+        let wanted = key.clone();
+        self.run(Operation::new(Verb::Versions, key), move |shared| shared.versions(&wanted)).await
+    }
+}
