@@ -9,8 +9,8 @@ use bytes::Bytes;
 use runway_core::clock::Clock;
 use runway_core::provider::{ErrorKind, ProviderError};
 use runway_store::{
-    BucketName, Condition, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, StoreError,
-    StoreErrorKind, Tags,
+    BucketName, Condition, Directory, Memory, Metadata, Object, ObjectKey, ObjectStore, Page, Put,
+    PutOutcome, StoreClock, StoreError, Tags,
 };
 
 type Open = Arc<dyn ObjectStore>;
@@ -18,53 +18,84 @@ type Open = Arc<dyn ObjectStore>;
 /// All buckets of a cloud.
 #[derive(Clone)]
 pub(crate) struct Buckets {
-    clock: Arc<dyn Clock>,
-    directory: Option<PathBuf>,
-    open: Arc<Mutex<BTreeMap<String, Open>>>,
+    clock: StoreClock,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Memory(Arc<Mutex<BTreeMap<String, Arc<Memory>>>>),
+    /// One directory for each bucket below this one.
+    Directory(PathBuf),
 }
 
 impl Buckets {
     /// Buckets that live as long as the value.
     pub(crate) fn memory(clock: &Arc<dyn Clock>) -> Self {
-        Self { clock: Arc::clone(clock), directory: None, open: Arc::default() }
+        Self { clock: store_clock(clock), place: Place::Memory(Arc::default()) }
     }
 
     /// One directory for each bucket below `path`.
     pub(crate) fn directory(path: PathBuf, clock: &Arc<dyn Clock>) -> Self {
-        Self { clock: Arc::clone(clock), directory: Some(path), open: Arc::default() }
+        Self { clock: store_clock(clock), place: Place::Directory(path) }
     }
 
-    /// Creates a bucket; succeeds if it exists.
+    /// Creates a bucket that keeps versions; succeeds if it exists.
     pub(crate) fn create(&self, bucket: &BucketName) -> Result<(), ProviderError> {
-        let error =
-            |kind, message: String| Err(ProviderError::new(kind, "CreateBucket", bucket.as_str(), message));
         if !is_valid_name(bucket.as_str()) {
-            return error(
-                ErrorKind::Validation,
-                "InvalidBucketName: The specified bucket is not valid.".to_owned(),
-            );
+            let message = "InvalidBucketName: The specified bucket is not valid.";
+            return Err(ProviderError::new(ErrorKind::Validation, "CreateBucket", bucket.as_str(), message));
         }
-        let _ = (&self.clock, &self.directory);
-        error(ErrorKind::Unsupported, "no stores yet".to_owned())
+        match &self.place {
+            Place::Memory(open) => {
+                let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+                open.entry(bucket.as_str().to_owned())
+                    .or_insert_with(|| Arc::new(Memory::versioned(bucket.clone(), Arc::clone(&self.clock))));
+            }
+            Place::Directory(path) => {
+                Directory::create(path.join(bucket.as_str()), bucket.clone(), Arc::clone(&self.clock))?;
+            }
+        }
+        Ok(())
     }
 
-    /// The store of an existing bucket.
-    fn find(&self, bucket: &BucketName, operation: &'static str, key: &str) -> Result<Open, StoreError> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.get(bucket.as_str()).cloned().ok_or_else(|| StoreError {
-            kind: StoreErrorKind::NoBucket,
-            operation,
-            bucket: bucket.clone(),
-            key: key.to_owned(),
-            message: "NoSuchBucket: The specified bucket does not exist".to_owned(),
-            request_id: None,
-        })
+    /// Whether a bucket exists.
+    pub(crate) fn exists(&self, bucket: &BucketName) -> bool {
+        is_valid_name(bucket.as_str())
+            && match &self.place {
+                Place::Memory(open) => {
+                    open.lock().unwrap_or_else(PoisonError::into_inner).contains_key(bucket.as_str())
+                }
+                Place::Directory(path) => path.join(bucket.as_str()).is_dir(),
+            }
+    }
+
+    /// The store as it is now. What no bucket may be called is not looked for: it could lead out of the directory.
+    fn find(&self, bucket: &BucketName) -> Open {
+        let missing = || Arc::new(Memory::missing(bucket.clone(), Arc::clone(&self.clock)));
+        if !is_valid_name(bucket.as_str()) {
+            return missing();
+        }
+        match &self.place {
+            Place::Memory(open) => {
+                let open = open.lock().unwrap_or_else(PoisonError::into_inner);
+                open.get(bucket.as_str()).cloned().unwrap_or_else(missing)
+            }
+            Place::Directory(path) => {
+                Arc::new(Directory::open(path.join(bucket.as_str()), bucket.clone(), Arc::clone(&self.clock)))
+            }
+        }
     }
 
     /// A handle on a bucket, whether it exists or not: that is looked up by every request, as S3 does.
     pub(crate) fn store(&self, bucket: &BucketName) -> Open {
         Arc::new(Handle { bucket: bucket.clone(), buckets: self.clone() })
     }
+}
+
+fn store_clock(clock: &Arc<dyn Clock>) -> StoreClock {
+    let clock = Arc::clone(clock);
+    Arc::new(move || clock.now())
 }
 
 /// S3's rules for names of general purpose buckets: 3 to 63 lower-case letters, digits, dots and dashes, beginning
@@ -91,30 +122,38 @@ impl ObjectStore for Handle {
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
-        self.buckets.find(&self.bucket, "read", key.as_str())?.get(key).await
+        self.buckets.find(&self.bucket).get(key).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {
-        self.buckets.find(&self.bucket, "read", key.as_str())?.head(key).await
+        self.buckets.find(&self.bucket).head(key).await
     }
 
     async fn put(&self, key: &ObjectKey, body: Bytes, how: &Put) -> Result<PutOutcome, StoreError> {
-        self.buckets.find(&self.bucket, "write", key.as_str())?.put(key, body, how).await
+        self.buckets.find(&self.bucket).put(key, body, how).await
     }
 
     async fn delete(&self, key: &ObjectKey, condition: &Condition) -> Result<(), StoreError> {
-        self.buckets.find(&self.bucket, "delete", key.as_str())?.delete(key, condition).await
+        self.buckets.find(&self.bucket).delete(key, condition).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, StoreError> {
-        self.buckets.find(&self.bucket, "list", prefix)?.list(prefix, after).await
+        self.buckets.find(&self.bucket).list(prefix, after).await
     }
 
     async fn tags(&self, key: &ObjectKey) -> Result<Option<Tags>, StoreError> {
-        self.buckets.find(&self.bucket, "read the tags of", key.as_str())?.tags(key).await
+        self.buckets.find(&self.bucket).tags(key).await
     }
 
     async fn set_tags(&self, key: &ObjectKey, tags: &Tags) -> Result<(), StoreError> {
-        self.buckets.find(&self.bucket, "tag", key.as_str())?.set_tags(key, tags).await
+        self.buckets.find(&self.bucket).set_tags(key, tags).await
+    }
+
+    async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
+        self.buckets.find(&self.bucket).versions(key).await
+    }
+
+    async fn get_version(&self, key: &ObjectKey, version: &str) -> Result<Option<Object>, StoreError> {
+        self.buckets.find(&self.bucket).get_version(key, version).await
     }
 }

@@ -10,8 +10,8 @@ use runway_core::provider::{
 use runway_store::StoreErrorKind;
 
 use crate::advance::fail;
+use crate::call::{Call, Refusal};
 use crate::catalogue::{digest, uuid};
-use crate::error::LocalError;
 use crate::evaluate::partition;
 use crate::prepare::{self, Prepared};
 use crate::state::{Content, Effect, Operation, Previous, Stack, State, Step};
@@ -23,82 +23,6 @@ use crate::{Local, parameters, policy, request};
 const STACKS_PER_PAGE: usize = 50;
 /// Events on one page of DescribeStackEvents.
 const EVENTS_PER_PAGE: usize = 100;
-
-/// One call: what it is and what it is about, for its errors.
-#[derive(Clone, Copy)]
-struct Call<'a> {
-    operation: &'static str,
-    target: &'a str,
-}
-
-/// A failure inside a change of the state.
-enum Refusal {
-    Provider(ProviderError),
-    Local(LocalError),
-}
-
-impl From<LocalError> for Refusal {
-    fn from(error: LocalError) -> Self {
-        Self::Local(error)
-    }
-}
-
-impl From<ProviderError> for Refusal {
-    fn from(error: ProviderError) -> Self {
-        Self::Provider(error)
-    }
-}
-
-impl<'a> Call<'a> {
-    fn new(operation: &'static str, stack: &'a StackRef) -> Self {
-        Self { operation, target: stack.as_str() }
-    }
-
-    fn error(&self, kind: ErrorKind, message: impl Into<String>) -> ProviderError {
-        ProviderError::new(kind, self.operation, self.target, message)
-    }
-
-    fn validation(&self, message: impl AsRef<str>) -> ProviderError {
-        self.error(ErrorKind::Validation, format!("ValidationError: {}", message.as_ref()))
-    }
-
-    fn missing(&self) -> ProviderError {
-        let message = format!("ValidationError: Stack [{}] does not exist", self.target);
-        self.error(ErrorKind::NotFound, message)
-    }
-
-    fn local(&self, error: &LocalError) -> ProviderError {
-        error.during(self.operation, self.target)
-    }
-
-    fn refusal(&self, refusal: Refusal) -> ProviderError {
-        match refusal {
-            Refusal::Provider(error) => error,
-            Refusal::Local(error) => self.local(&error),
-        }
-    }
-
-    fn find(&self, state: &State, stack: &StackRef) -> Result<usize, ProviderError> {
-        let live = |index: &usize| state.stacks.get(*index).is_some_and(Stack::is_live);
-        state.find(stack).filter(live).ok_or_else(|| self.missing())
-    }
-
-    /// Whether this very request was taken before.
-    ///
-    /// # Errors
-    /// If the token stood for another request.
-    fn is_repeated(&self, stack: &Stack, token: &str, digest: &str) -> Result<bool, ProviderError> {
-        match stack.tokens.get(token) {
-            Some(known) if known == digest => Ok(true),
-            Some(_) => {
-                let message =
-                    format!("TokenAlreadyExistsException: A client request token already exists: {token}");
-                Err(self.error(ErrorKind::Validation, message))
-            }
-            None => Ok(false),
-        }
-    }
-}
 
 impl Local {
     fn look<T>(&self, call: Call<'_>, look: impl FnOnce(&State) -> T) -> Result<T, ProviderError> {

@@ -348,4 +348,12 @@ impl ObjectStore for FaultyStore {
     async fn set_tags(&self, key: &ObjectKey, tags: &Tags) -> Result<(), StoreError> {
         self.run("PutObjectTagging", key.as_str(), self.inner.set_tags(key, tags)).await
     }
+
+    async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
+        self.run("ListObjectVersions", key.as_str(), self.inner.versions(key)).await
+    }
+
+    async fn get_version(&self, key: &ObjectKey, version: &str) -> Result<Option<Object>, StoreError> {
+        self.run("GetObject", key.as_str(), self.inner.get_version(key, version)).await
+    }
 }

@@ -6,6 +6,7 @@
 
 mod advance;
 mod buckets;
+mod call;
 mod catalogue;
 mod cloudformation;
 mod error;
@@ -128,8 +129,8 @@ impl Local {
 
     /// Scripts a stack of this name for this process; `*` means every stack. It applies to operations that begin
     /// later.
-    pub fn script(&self, stack: &str) -> Scripting<'_> {
-        Scripting { script: self.own_script(), stack: stack.to_owned() }
+    pub fn script<'a>(&'a self, stack: &'a str) -> Scripting<'a> {
+        Scripting { script: &self.inner.script, stack }
     }
 
     fn here(&self) -> &Place {
@@ -194,6 +195,12 @@ impl Provider for Local {
     }
 
     fn object_store(&self, bucket: &BucketName, _region: Option<&str>) -> Arc<dyn ObjectStore> {
+        // A bucket may also come from a template.
+        let declared = || self.read(|state| state.has_bucket(bucket.as_str())).is_ok_and(|declared| declared);
+        if !self.inner.buckets.exists(bucket) && declared() {
+            // If this fails, so does the first request to the bucket, with the same reason.
+            drop(self.inner.buckets.create(bucket));
+        }
         self.inner.buckets.store(bucket)
     }
 

@@ -17,6 +17,7 @@
 //! default), `update`, `delete` or `rollback`.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -143,32 +144,30 @@ pub(crate) fn behaviour(
     Ok(behaviour)
 }
 
-/// What is scripted for one stack by this process; see [`crate::Local::script`].
-#[derive(Debug)]
+/// Scripts one stack for this process; see [`Local::script`](crate::Local::script).
+#[derive(Debug, Clone, Copy)]
 pub struct Scripting<'a> {
-    pub(crate) script: std::sync::MutexGuard<'a, Script>,
-    pub(crate) stack: String,
+    pub(crate) script: &'a Mutex<Script>,
+    pub(crate) stack: &'a str,
 }
 
 impl Scripting<'_> {
     /// Every resource takes this long.
-    pub fn takes(mut self, duration: Duration) -> Self {
-        self.stack().seconds = Some(duration.as_secs_f64());
-        self
+    pub fn takes(self, duration: Duration) -> Self {
+        self.change(|script| script.seconds = Some(duration.as_secs_f64()))
     }
 
     /// One resource takes this long.
-    pub fn resource_takes(mut self, logical_id: &str, duration: Duration) -> Self {
-        self.resource(logical_id).seconds = Some(duration.as_secs_f64());
-        self
+    pub fn resource_takes(self, logical_id: &str, duration: Duration) -> Self {
+        self.resource(logical_id, |resource| resource.seconds = Some(duration.as_secs_f64()))
     }
 
     /// One resource fails in a phase, for `reason`. A resource has one scripted failure; a later call replaces it.
-    pub fn fails(mut self, phase: Phase, logical_id: &str, reason: &str) -> Self {
-        let resource = self.resource(logical_id);
-        resource.fail = Some(reason.to_owned());
-        resource.fail_on = phase;
-        self
+    pub fn fails(self, phase: Phase, logical_id: &str, reason: &str) -> Self {
+        self.resource(logical_id, |resource| {
+            resource.fail = Some(reason.to_owned());
+            resource.fail_on = phase;
+        })
     }
 
     /// One resource cannot be created.
@@ -187,16 +186,18 @@ impl Scripting<'_> {
     }
 
     /// Forgets what this process scripted for the stack.
-    pub fn clear(mut self) -> Self {
-        self.script.stacks.remove(&self.stack);
+    pub fn clear(self) -> Self {
+        self.change(|script| *script = StackScript::default())
+    }
+
+    fn change(self, change: impl FnOnce(&mut StackScript)) -> Self {
+        let mut script = self.script.lock().unwrap_or_else(PoisonError::into_inner);
+        change(script.stacks.entry(self.stack.to_owned()).or_default());
+        drop(script);
         self
     }
 
-    fn stack(&mut self) -> &mut StackScript {
-        self.script.stacks.entry(self.stack.clone()).or_default()
-    }
-
-    fn resource(&mut self, logical_id: &str) -> &mut ResourceScript {
-        self.stack().resources.entry(logical_id.to_owned()).or_default()
+    fn resource(self, logical_id: &str, change: impl FnOnce(&mut ResourceScript)) -> Self {
+        self.change(|script| change(script.resources.entry(logical_id.to_owned()).or_default()))
     }
 }

@@ -192,6 +192,12 @@ impl State {
             .collect()
     }
 
+    /// Whether a stack holds a bucket of this name.
+    pub(crate) fn has_bucket(&self, name: &str) -> bool {
+        let mut resources = self.stacks.iter().flat_map(|stack| stack.resources.values());
+        resources.any(|resource| resource.kind == "AWS::S3::Bucket" && resource.physical_id == name)
+    }
+
     /// Name of the stack, other than the one at `except`, that exports `export`.
     pub(crate) fn exporter(&self, export: &str, except: usize) -> Option<&str> {
         let mut others =

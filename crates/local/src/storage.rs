@@ -1,6 +1,6 @@
 //! Where the state is kept: in memory, or as one document in a directory that several processes may share.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{ErrorKind as IoErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -103,14 +103,9 @@ fn is_absent(error: &std::io::Error) -> bool {
 fn lock(directory: &Path) -> Result<File, LocalError> {
     fs_err::create_dir_all(directory).map_err(|error| LocalError::access(directory, &error))?;
     let path = directory.join(LOCK);
-    let options = File::options().read(true).write(true).create(true).truncate(false).open(&path);
-    let file = options.map_err(|error| LocalError::access(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => return Ok(file),
-        // Another process or thread writes: that takes milliseconds.
-        Err(TryLockError::WouldBlock) => {}
-        Err(TryLockError::Error(error)) => return Err(LocalError::access(&path, &error)),
-    }
+    let file = File::options().read(true).write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|error| LocalError::access(&path, &error))?;
+    // Another process or thread may be writing: that takes milliseconds.
     file.lock().map_err(|error| LocalError::access(&path, &error))?;
     Ok(file)
 }

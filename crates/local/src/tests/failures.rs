@@ -34,7 +34,7 @@ async fn an_invalid_wait_condition_fails_and_a_valid_one_times_out() {
 #[tokio::test(start_paused = true)]
 async fn a_creation_that_takes_too_long_is_rolled_back() {
     let cloud = cloud();
-    drop(cloud.script("app").resource_takes("Topic", Duration::from_secs(300)));
+    cloud.script("app").resource_takes("Topic", Duration::from_secs(300));
     let mut wanted = request("app", &two());
     wanted.timeout_minutes = Some(1);
     cloud.create_stack(&wanted).await.unwrap();
@@ -50,7 +50,7 @@ async fn a_resource_that_cannot_be_deleted_leaves_the_stack() {
     let cloud = cloud();
     cloud.create_stack(&request("app", &two())).await.unwrap();
     settled(&cloud, "app").await;
-    drop(cloud.script("app").delete_fails("Bucket", "The bucket you tried to delete is not empty"));
+    cloud.script("app").delete_fails("Bucket", "The bucket you tried to delete is not empty");
     cloud.delete_stack(&name("app"), None, "delete-1").await.unwrap();
     let state = settled(&cloud, "app").await;
     assert_eq!(state.status, StackStatus::DeleteFailed);
@@ -58,7 +58,7 @@ async fn a_resource_that_cannot_be_deleted_leaves_the_stack() {
         state.status_reason.as_deref(),
         Some("The following resource(s) failed to delete: [Bucket]. ")
     );
-    drop(cloud.script("app").clear());
+    cloud.script("app").clear();
     cloud.delete_stack(&name("app"), None, "delete-2").await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(cloud.describe_stack(&name("app")).await.unwrap(), None);

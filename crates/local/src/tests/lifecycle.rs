@@ -70,7 +70,7 @@ async fn a_stack_lives_and_dies() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_creation_rolls_back_and_says_why() {
     let cloud = cloud();
-    drop(cloud.script("app").create_fails("Topic", "no capacity"));
+    cloud.script("app").create_fails("Topic", "no capacity");
     cloud.create_stack(&request("app", &two())).await.unwrap();
     let state = settled(&cloud, "app").await;
     assert_eq!(state.status, StackStatus::RollbackComplete);
@@ -94,7 +94,7 @@ async fn a_failed_update_restores_what_was() {
     let cloud = cloud();
     cloud.create_stack(&request("app", &two())).await.unwrap();
     let before = settled(&cloud, "app").await;
-    drop(cloud.script("app").update_fails("Bucket", "too large"));
+    cloud.script("app").update_fails("Bucket", "too large");
     let mut template = two();
     template["Resources"]["Queue"] = json!({"Type": "AWS::SQS::Queue"});
     let mut update = with(request("app", &template), &[("Size", "3")], "token-2");
