@@ -86,7 +86,9 @@ type Checked<T = ()> = Result<T, Broken>;
 fn template() -> Value {
     json!({
         "Parameters": {"Label": {"Type": "String", "Default": "one"}},
-        "Resources": {"Entry": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": {"Ref": "Label"}}}},
+        "Resources": {"Entry": {"Type": "AWS::SSM::Parameter", "Properties": {
+            "Name": {"Fn::Sub": "/${AWS::StackName}/entry"}, "Type": "String", "Value": {"Ref": "Label"}
+        }}},
         "Outputs": {
             "Label": {"Value": {"Ref": "Label"}},
             "Joined": {"Value": {"Fn::Sub": "${AWS::StackName}/${Label}"}},

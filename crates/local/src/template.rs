@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use runway_core::template::Template;
+use runway_core::template::{ParameterDefinition, Template};
 use serde_json::{Map, Value};
 
 /// Quotas of a template (AWS: CloudFormation quotas).
@@ -158,6 +158,13 @@ impl Checked {
                 let noun = section.trim_end_matches('s');
                 return Err(format!("Template format error: {noun} name {id} is non alphanumeric."));
             }
+        }
+        if let Some((name, _)) =
+            self.template.parameters.iter().find(|(_, parameter)| parameter.kind.is_empty())
+        {
+            return Err(format!(
+                "Template format error: Every Parameters object must contain a Type member. [{name}]"
+            ));
         }
         let mut unknown = Vec::new();
         for (id, resource) in self.section("Resources") {
@@ -369,34 +376,34 @@ pub(crate) fn placeholders(text: &str) -> impl Iterator<Item = &str> {
         .filter(|name| !name.starts_with('!'))
 }
 
-/// Parses a JSON template.
+/// Parses a template: JSON as it is, anything else as YAML.
 fn parse(body: &str) -> Result<Template, String> {
-    let content: Value =
-        serde_json::from_str(body).map_err(|error| format!("Template format error: {error}"))?;
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let definition = |value: &Value| {
-        let optional = |name: &str| value.get(name).map(text);
-        runway_core::template::ParameterDefinition {
-            kind: optional("Type").unwrap_or_default(),
-            default: optional("Default"),
-            no_echo: optional("NoEcho").as_deref() == Some("true"),
-            allowed_values: value
-                .get("AllowedValues")
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-                .map(text)
-                .collect(),
-            allowed_pattern: optional("AllowedPattern"),
-            min_length: optional("MinLength").and_then(|text| text.parse().ok()),
-            max_length: optional("MaxLength").and_then(|text| text.parse().ok()),
-            min_value: optional("MinValue"),
-            max_value: optional("MaxValue"),
-            constraint_description: optional("ConstraintDescription"),
-        }
+    let Ok(content) = serde_json::from_str::<Value>(body) else {
+        return Template::parse("template", body).map_err(|findings| {
+            let first = findings.iter().find(|finding| !finding.is_warning()).map(ToString::to_string);
+            format!("Template format error: {}", first.unwrap_or_else(|| "unsupported structure.".to_owned()))
+        });
     };
-    let parameters = content.get("Parameters").and_then(Value::as_object);
-    let parameters =
-        parameters.into_iter().flatten().map(|(name, value)| (name.clone(), definition(value))).collect();
+    let parameters = content.get("Parameters").and_then(Value::as_object).into_iter().flatten();
+    let parameters = parameters.map(|(name, value)| (name.clone(), definition(value))).collect();
     Ok(Template { path: "template".to_owned(), body: body.to_owned(), content, parameters })
+}
+
+/// The definition of a parameter; numbers and booleans count as their text.
+fn definition(value: &Value) -> ParameterDefinition {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let optional = |name: &str| value.get(name).map(text);
+    let allowed = value.get("AllowedValues").and_then(Value::as_array).into_iter().flatten();
+    ParameterDefinition {
+        kind: optional("Type").unwrap_or_default(),
+        default: optional("Default"),
+        no_echo: optional("NoEcho").is_some_and(|flag| flag.eq_ignore_ascii_case("true")),
+        allowed_values: allowed.map(text).collect(),
+        allowed_pattern: optional("AllowedPattern"),
+        min_length: optional("MinLength").and_then(|text| text.parse().ok()),
+        max_length: optional("MaxLength").and_then(|text| text.parse().ok()),
+        min_value: optional("MinValue"),
+        max_value: optional("MaxValue"),
+        constraint_description: optional("ConstraintDescription"),
+    }
 }
