@@ -80,7 +80,8 @@ pub trait ObjectStore: Send + Sync {
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError>;
     /// Reads the metadata of an object, or `None` if the key is absent.
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError>;
-    /// Writes an object; the tags in `how` replace all tags of the object (S3 does the same).
+    /// Writes an object; the tags in `how` replace all tags of the object (S3 does the same). More than ten tags
+    /// are refused with [`StoreErrorKind::Invalid`].
     async fn put(&self, key: &ObjectKey, body: Bytes, how: &Put) -> Result<PutOutcome, StoreError>;
     /// Deletes an object. Without a condition, deleting an absent key succeeds. [`Condition::IfAbsent`] makes no
     /// sense here and is refused with [`StoreErrorKind::Invalid`].
@@ -89,8 +90,8 @@ pub trait ObjectStore: Send + Sync {
     async fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, StoreError>;
     /// Reads the tags of an object, or `None` if the key is absent.
     async fn tags(&self, key: &ObjectKey) -> Result<Option<Tags>, StoreError>;
-    /// Replaces the tags of an existing object; an absent key is an error. Takes no condition, so the lock never
-    /// uses it.
+    /// Replaces the tags of an existing object; an empty map removes them all, an absent key is an error. More than
+    /// ten tags are refused with [`StoreErrorKind::Invalid`]. Takes no condition, so the lock never uses it.
     async fn set_tags(&self, key: &ObjectKey, tags: &Tags) -> Result<(), StoreError>;
     /// Reads one version of an object, also after the object was overwritten or deleted; `None` if the key never
     /// had such a version or the store no longer keeps it.
