@@ -1,1 +1,167 @@
-//! placeholder
+//! AWS as a provider: CloudFormation, S3, credentials. The only crate that names the SDK.
+//!
+//! The SDK repeats reads by itself. Calls that change something are sent once: whether they may be repeated is decided
+//! above, where it is known whether the lock is still held.
+
+mod cloudformation;
+mod count;
+mod error;
+mod s3;
+mod sdk_config;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_s3::types as s3_types;
+use runway_core::provider::{CloudFormation, ErrorKind, Place, Provider, ProviderError};
+use runway_store::{BucketName, ObjectStore};
+use tokio::sync::OnceCell;
+
+use crate::cloudformation::AwsCloudFormation;
+use crate::count::Counter;
+use crate::s3::S3;
+pub use crate::sdk_config::ConnectOptions;
+
+/// AWS in one account and region.
+#[derive(Clone)]
+pub struct AwsProvider {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: SdkConfig,
+    region: String,
+    counter: Counter,
+    cloudformation: Arc<AwsCloudFormation>,
+    place: OnceCell<Place>,
+    s3: Mutex<BTreeMap<String, aws_sdk_s3::Client>>,
+}
+
+/// Connects: finds region, credentials sources and endpoints as every AWS tool does. Makes no request unless a
+/// profile's region has to be asked for from instance metadata.
+///
+/// # Errors
+/// [`ProviderError`] if no region is configured or the CA bundle cannot be read.
+pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderError> {
+    let config = sdk_config::load(&options).await?;
+    let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
+        let message = "no region is configured: use --region, AWS_REGION, or `region` in the profile";
+        return Err(ProviderError::new(ErrorKind::Validation, "connection", "AWS", message));
+    };
+    let counter = Counter::default();
+    let client = aws_sdk_cloudformation::Client::from_conf(
+        aws_sdk_cloudformation::config::Builder::from(&config).interceptor(counter.clone()).build(),
+    );
+    let s3_endpoint = sdk_config::s3_endpoint(&config, &options);
+    let cloudformation = Arc::new(AwsCloudFormation::new(client, region.clone(), s3_endpoint));
+    let inner =
+        Inner { config, region, counter, cloudformation, place: OnceCell::new(), s3: Mutex::default() };
+    Ok(AwsProvider { inner: Arc::new(inner) })
+}
+
+impl AwsProvider {
+    /// Requests sent so far, every attempt counted, by `Service.Operation`.
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        self.inner.counter.counts()
+    }
+
+    /// The S3 client of a region; path style wherever the endpoint is not AWS's own, because other servers have no names
+    /// for buckets.
+    fn s3_client(&self, region: Option<&str>) -> aws_sdk_s3::Client {
+        let region = region.unwrap_or(&self.inner.region).to_owned();
+        let mut clients = self.inner.s3.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let build = || {
+            let mut builder = aws_sdk_s3::config::Builder::from(&self.inner.config)
+                .region(aws_sdk_s3::config::Region::new(region.clone()))
+                .interceptor(self.inner.counter.clone());
+            if self.inner.cloudformation.s3_endpoint().is_some() {
+                builder = builder.force_path_style(true).request_checksum_calculation(
+                    aws_sdk_s3::config::RequestChecksumCalculation::WhenRequired,
+                );
+            }
+            aws_sdk_s3::Client::from_conf(builder.build())
+        };
+        clients.entry(region.clone()).or_insert_with(build).clone()
+    }
+}
+
+#[async_trait]
+impl Provider for AwsProvider {
+    fn region(&self) -> &str {
+        &self.inner.region
+    }
+
+    async fn place(&self) -> Result<Place, ProviderError> {
+        let ask = || async {
+            let client = aws_sdk_sts::Client::from_conf(
+                aws_sdk_sts::config::Builder::from(&self.inner.config)
+                    .interceptor(self.inner.counter.clone())
+                    .build(),
+            );
+            let answer = client
+                .get_caller_identity()
+                .send()
+                .await
+                .map_err(|error| error::provider(error, "GetCallerIdentity", "the caller"))?;
+            let account = answer.account().unwrap_or_default().to_owned();
+            Ok(Place { account, region: self.inner.region.clone() })
+        };
+        self.inner.place.get_or_try_init(ask).await.cloned()
+    }
+
+    fn cloudformation(&self) -> Arc<dyn CloudFormation> {
+        Arc::clone(&self.inner.cloudformation) as Arc<dyn CloudFormation>
+    }
+
+    fn object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore> {
+        Arc::new(S3::new(self.s3_client(region), bucket.clone()))
+    }
+
+    async fn create_bucket(&self, bucket: &BucketName, region: Option<&str>) -> Result<(), ProviderError> {
+        let client = self.s3_client(region);
+        let region = region.unwrap_or(&self.inner.region);
+        let mut request = client
+            .create_bucket()
+            .bucket(bucket.as_str())
+            .object_ownership(s3_types::ObjectOwnership::BucketOwnerPreferred);
+        // us-east-1 is the one region that must not be named.
+        if region != "us-east-1" {
+            let place = s3_types::BucketLocationConstraint::from(region);
+            let configuration =
+                s3_types::CreateBucketConfiguration::builder().location_constraint(place).build();
+            request = request.create_bucket_configuration(configuration);
+        }
+        if let Err(error) = request.send().await {
+            let error = error::provider(error, "CreateBucket", bucket.as_str());
+            if !error.message.contains("BucketAlreadyOwnedByYou") {
+                return Err(error);
+            }
+        }
+        let versioning = s3_types::VersioningConfiguration::builder()
+            .status(s3_types::BucketVersioningStatus::Enabled)
+            .build();
+        client
+            .put_bucket_versioning()
+            .bucket(bucket.as_str())
+            .versioning_configuration(versioning)
+            .send()
+            .await
+            .map_err(|error| error::provider(error, "PutBucketVersioning", bucket.as_str()))?;
+        let blocked = s3_types::PublicAccessBlockConfiguration::builder()
+            .block_public_acls(true)
+            .ignore_public_acls(true)
+            .block_public_policy(true)
+            .restrict_public_buckets(true)
+            .build();
+        client
+            .put_public_access_block()
+            .bucket(bucket.as_str())
+            .public_access_block_configuration(blocked)
+            .send()
+            .await
+            .map_err(|error| error::provider(error, "PutPublicAccessBlock", bucket.as_str()))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,393 @@
+//! S3 as an object store.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Builder;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types as sdk;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use bytes::Bytes;
+use jiff::Timestamp;
+use runway_core::provider::ErrorKind;
+use runway_store::{
+    BucketName, Condition, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, StoreError,
+    StoreErrorKind, Tags,
+};
+
+use crate::error::{Failure, failure};
+
+/// S3's limit of tags for one object.
+const TAG_LIMIT: usize = 10;
+
+/// One bucket.
+pub(crate) struct S3 {
+    client: Client,
+    bucket: BucketName,
+}
+
+/// Remembers the `Date` of an answer: the SDK does not hand it on.
+#[derive(Debug, Clone, Default)]
+struct DateOfAnswer(Arc<Mutex<Option<Timestamp>>>);
+
+impl DateOfAnswer {
+    fn get(&self) -> Option<Timestamp> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for DateOfAnswer {
+    fn name(&self) -> &'static str {
+        "DateOfAnswer"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context
+            .response()
+            .headers()
+            .get("date")
+            .and_then(|text| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
+        Ok(())
+    }
+}
+
+/// A changing request is sent once.
+fn once() -> Builder {
+    Builder::new().retry_config(RetryConfig::disabled())
+}
+
+fn timestamp(time: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
+    let time = time?;
+    Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+fn etag(text: Option<&str>) -> ETag {
+    ETag::new(text.unwrap_or_default())
+}
+
+/// Tags as a query string, the form of the `x-amz-tagging` header.
+fn tagging(tags: &Tags) -> Option<String> {
+    let encoded = |text: &str| {
+        let mut out = String::new();
+        for byte in text.bytes() {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+                out.push(char::from(byte));
+            } else {
+                out.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        out
+    };
+    let pairs: Vec<String> =
+        tags.iter().map(|(key, value)| format!("{}={}", encoded(key), encoded(value))).collect();
+    (!pairs.is_empty()).then(|| pairs.join("&"))
+}
+
+impl S3 {
+    pub(crate) fn new(client: Client, bucket: BucketName) -> Self {
+        Self { client, bucket }
+    }
+
+    fn error(&self, found: Failure, operation: &'static str, key: &str, conditional: bool) -> StoreError {
+        let kind = match (found.code.as_str(), found.status) {
+            ("NoSuchBucket", _) => StoreErrorKind::NoBucket,
+            ("PreconditionFailed", _) | (_, Some(412)) => StoreErrorKind::Precondition,
+            ("ConditionalRequestConflict", _) | (_, Some(409)) => StoreErrorKind::Conflict,
+            // A condition on a key that is absent.
+            ("NoSuchKey" | "NotFound", _) | (_, Some(404)) if conditional => StoreErrorKind::Precondition,
+            ("SlowDown", _) | (_, Some(503)) => StoreErrorKind::Throttled,
+            _ => match found.kind {
+                ErrorKind::Denied => StoreErrorKind::Denied,
+                ErrorKind::Credentials => StoreErrorKind::Credentials,
+                ErrorKind::Throttled => StoreErrorKind::Throttled,
+                ErrorKind::Unavailable => StoreErrorKind::Unavailable,
+                _ => StoreErrorKind::Invalid,
+            },
+        };
+        let remark = match found.code.as_str() {
+            "AccessControlListNotSupported" => {
+                " (the bucket does not take the header x-amz-acl: bucket-owner-full-control that CFNgin's objects have)"
+            }
+            "AccessDenied" if operation == "write" => {
+                " (a bucket policy may refuse the headers x-amz-server-side-encryption: AES256 or x-amz-acl)"
+            }
+            _ => "",
+        };
+        let message = match (found.code.is_empty(), kind) {
+            (_, StoreErrorKind::NoBucket) => "the bucket does not exist".to_owned(),
+            (true, _) => found.message,
+            (false, _) => format!("{}: {}{remark}", found.code, found.message),
+        };
+        StoreError {
+            kind,
+            operation,
+            bucket: self.bucket.clone(),
+            key: key.to_owned(),
+            message,
+            request_id: found.request_id,
+        }
+    }
+
+    fn fail<E>(
+        &self,
+        error: &SdkError<E, HttpResponse>,
+        operation: &'static str,
+        key: &str,
+        conditional: bool,
+    ) -> StoreError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        self.error(failure(error), operation, key, conditional)
+    }
+
+    /// A failed read: an absent key is no failure.
+    fn read_failed<T, E>(
+        &self,
+        error: &SdkError<E, HttpResponse>,
+        operation: &'static str,
+        key: &str,
+    ) -> Result<Option<T>, StoreError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let found = failure(error);
+        let absent = matches!(found.code.as_str(), "NoSuchKey" | "NoSuchVersion" | "NotFound")
+            || (found.code.is_empty() && found.status == Some(404));
+        if absent { Ok(None) } else { Err(self.error(found, operation, key, false)) }
+    }
+
+    fn refuse_many_tags(&self, tags: &Tags, key: &ObjectKey) -> Result<(), StoreError> {
+        if tags.len() <= TAG_LIMIT {
+            return Ok(());
+        }
+        let message = format!("an object can have {TAG_LIMIT} tags, these are {}", tags.len());
+        Err(StoreError::new(StoreErrorKind::Invalid, "tag", &self.bucket, key, message))
+    }
+
+    async fn read(&self, key: &ObjectKey, version: Option<&str>) -> Result<Option<Object>, StoreError> {
+        let date = DateOfAnswer::default();
+        let request = self
+            .client
+            .get_object()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .set_version_id(version.map(str::to_owned));
+        let answer = match request.customize().interceptor(date.clone()).send().await {
+            Ok(answer) => answer,
+            Err(error) => return self.read_failed(&error, "read", key.as_str()),
+        };
+        let (tag, version_id) = (etag(answer.e_tag()), answer.version_id().map(str::to_owned));
+        let (last_modified, content_type) =
+            (timestamp(answer.last_modified()), answer.content_type().map(str::to_owned));
+        let body = answer.body.collect().await.map_err(|error| {
+            StoreError::new(StoreErrorKind::Unavailable, "read", &self.bucket, key, error.to_string())
+        })?;
+        let body = body.into_bytes();
+        let length = body.len() as u64;
+        let metadata =
+            Metadata { etag: tag, version_id, last_modified, date: date.get(), content_type, length };
+        Ok(Some(Object { body, metadata }))
+    }
+}
+
+#[async_trait]
+impl ObjectStore for S3 {
+    fn bucket(&self) -> &BucketName {
+        &self.bucket
+    }
+
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
+        self.read(key, None).await
+    }
+
+    async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {
+        let date = DateOfAnswer::default();
+        let request = self.client.head_object().bucket(self.bucket.as_str()).key(key.as_str());
+        match request.customize().interceptor(date.clone()).send().await {
+            Ok(answer) => Ok(Some(Metadata {
+                etag: etag(answer.e_tag()),
+                version_id: answer.version_id().map(str::to_owned),
+                last_modified: timestamp(answer.last_modified()),
+                date: date.get(),
+                content_type: answer.content_type().map(str::to_owned),
+                length: answer
+                    .content_length()
+                    .and_then(|length| u64::try_from(length).ok())
+                    .unwrap_or_default(),
+            })),
+            Err(error) => self.read_failed(&error, "look at", key.as_str()),
+        }
+    }
+
+    async fn put(&self, key: &ObjectKey, body: Bytes, how: &Put) -> Result<PutOutcome, StoreError> {
+        self.refuse_many_tags(&how.tags, key)?;
+        let mut request = self
+            .client
+            .put_object()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .body(body.into())
+            // What CFNgin sends with everything it writes.
+            .server_side_encryption(sdk::ServerSideEncryption::Aes256)
+            .acl(sdk::ObjectCannedAcl::BucketOwnerFullControl)
+            .set_content_type(how.content_type.clone())
+            .set_tagging(tagging(&how.tags));
+        request = match &how.condition {
+            Condition::None => request,
+            Condition::IfAbsent => request.if_none_match("*"),
+            Condition::IfMatch(tag) => request.if_match(format!("\"{tag}\"")),
+        };
+        let date = DateOfAnswer::default();
+        let sent = request.customize().config_override(once()).interceptor(date.clone()).send().await;
+        let conditional = how.condition != Condition::None;
+        let answer = sent.map_err(|error| self.fail(&error, "write", key.as_str(), conditional))?;
+        Ok(PutOutcome {
+            etag: etag(answer.e_tag()),
+            version_id: answer.version_id().map(str::to_owned),
+            date: date.get(),
+        })
+    }
+
+    async fn delete(&self, key: &ObjectKey, condition: &Condition) -> Result<(), StoreError> {
+        let request = self.client.delete_object().bucket(self.bucket.as_str()).key(key.as_str());
+        let request = match condition {
+            Condition::None => request,
+            Condition::IfMatch(tag) => request.if_match(format!("\"{tag}\"")),
+            Condition::IfAbsent => {
+                let message = "a deletion cannot be bound to the absence of the key";
+                return Err(StoreError::new(StoreErrorKind::Invalid, "delete", &self.bucket, key, message));
+            }
+        };
+        let sent = request.customize().config_override(once()).send().await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let conditional = *condition != Condition::None;
+                let found = failure(&error);
+                if !conditional && found.status == Some(404) && found.code != "NoSuchBucket" {
+                    return Ok(());
+                }
+                Err(self.error(found, "delete", key.as_str(), conditional))
+            }
+        }
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, StoreError> {
+        let answer = self
+            .client
+            .list_objects_v2()
+            .bucket(self.bucket.as_str())
+            .prefix(prefix)
+            .set_start_after(after.map(|key| key.as_str().to_owned()))
+            .send()
+            .await
+            .map_err(|error| self.fail(&error, "list", prefix, false))?;
+        let objects = answer
+            .contents()
+            .iter()
+            .filter_map(|object| {
+                let metadata = Metadata {
+                    etag: etag(object.e_tag()),
+                    version_id: None,
+                    last_modified: timestamp(object.last_modified()),
+                    date: None,
+                    content_type: None,
+                    length: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+                };
+                Some((ObjectKey::new(object.key()?), metadata))
+            })
+            .collect();
+        Ok(Page { objects, more: answer.is_truncated().unwrap_or_default() })
+    }
+
+    async fn tags(&self, key: &ObjectKey) -> Result<Option<Tags>, StoreError> {
+        let request = self.client.get_object_tagging().bucket(self.bucket.as_str()).key(key.as_str());
+        match request.send().await {
+            Ok(answer) => Ok(Some(
+                answer.tag_set().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect(),
+            )),
+            Err(error) => self.read_failed(&error, "read the tags of", key.as_str()),
+        }
+    }
+
+    async fn set_tags(&self, key: &ObjectKey, tags: &Tags) -> Result<(), StoreError> {
+        self.refuse_many_tags(tags, key)?;
+        if tags.is_empty() {
+            let request = self.client.delete_object_tagging().bucket(self.bucket.as_str()).key(key.as_str());
+            let sent = request.customize().config_override(once()).send().await;
+            return sent.map(drop).map_err(|error| self.fail(&error, "tag", key.as_str(), false));
+        }
+        let build = |error: aws_sdk_s3::error::BuildError| {
+            StoreError::new(StoreErrorKind::Invalid, "tag", &self.bucket, key, error.to_string())
+        };
+        let mut set = sdk::Tagging::builder();
+        for (name, value) in tags {
+            set = set.tag_set(sdk::Tag::builder().key(name).value(value).build().map_err(build)?);
+        }
+        let request = self
+            .client
+            .put_object_tagging()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .tagging(set.build().map_err(build)?);
+        let sent = request.customize().config_override(once()).send().await;
+        sent.map(drop).map_err(|error| self.fail(&error, "tag", key.as_str(), false))
+    }
+
+    async fn get_version(&self, key: &ObjectKey, version_id: &str) -> Result<Option<Object>, StoreError> {
+        self.read(key, Some(version_id)).await
+    }
+
+    async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
+        let answer = self
+            .client
+            .list_object_versions()
+            .bucket(self.bucket.as_str())
+            .prefix(key.as_str())
+            .send()
+            .await
+            .map_err(|error| self.fail(&error, "list the versions of", key.as_str(), false))?;
+        Ok(answer
+            .versions()
+            .iter()
+            .filter(|version| version.key() == Some(key.as_str()))
+            // A bucket without versioning has one version, called "null".
+            .filter(|version| version.version_id().is_some_and(|id| id != "null"))
+            .map(|version| Metadata {
+                etag: etag(version.e_tag()),
+                version_id: version.version_id().map(str::to_owned),
+                last_modified: timestamp(version.last_modified()),
+                date: None,
+                content_type: None,
+                length: version.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+            })
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_encoded_for_the_header() {
+        let tags = Tags::from([("a b".to_owned(), "c&d=é".to_owned()), ("x".to_owned(), String::new())]);
+        assert_eq!(tagging(&tags).as_deref(), Some("a%20b=c%26d%3D%C3%A9&x="));
+        assert_eq!(tagging(&Tags::new()), None);
+    }
+}
