@@ -15,7 +15,7 @@ use crate::ident::{StackFqn, StackId, StackName};
 pub const VERSION: u32 = 1;
 
 /// Facts per stack and intents per session.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GraphState {
     /// Format version, 1.
     pub version: u32,
@@ -35,7 +35,7 @@ pub struct GraphState {
 }
 
 /// What is known of one recorded stack.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NodeFacts {
     /// Name in CloudFormation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ pub struct NodeFacts {
 }
 
 /// Intents of one session.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionIntents {
     /// The store's `Date` when the session took the lease (RFC 9110 text); compared only with later dates of that store.
     #[serde(default)]
@@ -69,7 +69,7 @@ pub struct SessionIntents {
 }
 
 /// What a session was about to do to one stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Intent {
     /// The action.
     pub action: IntentAction,
@@ -90,7 +90,7 @@ pub struct Intent {
 }
 
 /// The kinds of intents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IntentAction {
     /// CreateStack.

@@ -139,7 +139,7 @@ fn helpers_answer_about_the_graph() {
     assert!(graph.reaches(&"app".into(), &"vpc".into()));
     assert!(!graph.reaches(&"vpc".into(), &"app".into()));
     let order = graph.removal_order(&names(&["vpc", "log", "db", "app"]));
-    assert_eq!(order, ["app", "log", "db", "vpc"].map(StackName::from));
+    assert_eq!(order, ["app", "db", "log", "vpc"].map(StackName::from));
     let mut smaller = graph.clone();
     smaller.remove(&"vpc".into());
     assert_eq!(smaller.nodes[&StackName::from("app")], names(&["db"]));
