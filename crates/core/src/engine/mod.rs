@@ -1,12 +1,21 @@
 //! The engine: observes, plans, locks, carries out. Frontends call [`Engine`] and render what it returns.
 
-#[allow(dead_code, reason = "linked with the execution loop")]
+mod backing;
 mod cadence;
 pub mod desired;
-#[allow(dead_code, reason = "linked with the execution loop")]
+mod execute;
+mod failure;
+mod inspect;
 mod judge;
+mod look;
+mod observe;
+mod problem;
+mod records;
+mod run;
 mod schedule;
+mod step;
 
+pub use problem::EngineProblem;
 pub use schedule::{Blocked, Schedule};
 
 use std::collections::BTreeMap;
@@ -19,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::Finding;
+use crate::error::{Finding, Findings};
 use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::files::Files;
@@ -201,14 +210,32 @@ pub struct LockView {
     pub renewed: Option<String>,
 }
 
+impl LockView {
+    /// Who holds it, in words.
+    pub fn words(&self) -> String {
+        match &self.holder {
+            _ if self.cfngin => format!("a CFNgin (Runway) run, lock code {}", self.code),
+            Some(holder) => {
+                let since = self.acquired.as_ref().map(|time| format!(" since {time}")).unwrap_or_default();
+                format!("{}{since}", crate::lock::lease::holder_words(holder))
+            }
+            None => format!("session {}", self.code),
+        }
+    }
+}
+
 impl Engine {
+    /// Everything wrong with a config and the files it names, without looking at the cloud.
+    pub fn validate(&self, config: &Arc<Config>) -> Findings {
+        desired::desired(config, self.files.as_ref(), Purpose::Deploy).1
+    }
+
     /// Observes and plans; writes nothing.
     ///
     /// # Errors
     /// [`EngineError`] if config, lookups, graph object or provider do not allow a plan.
     pub async fn plan(&self, config: &Arc<Config>, purpose: Purpose) -> Result<Planned, EngineError> {
-        let _ = (config, purpose);
-        unimplemented!("written next")
+        self.make_plan(config, purpose).await
     }
 
     /// Plans, asks `gate`, locks, carries out, unlocks.
@@ -223,8 +250,7 @@ impl Engine {
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<RunOutcome, EngineError> {
-        let _ = (config, purpose, gate, reporter, interrupt);
-        unimplemented!("written next")
+        self.run_plan(config, purpose, gate, reporter, interrupt).await
     }
 
     /// Lists configured, recorded and existing stacks, sorted by name; writes nothing.
@@ -232,8 +258,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::plan`].
     pub async fn status(&self, config: &Arc<Config>) -> Result<Vec<StatusRow>, EngineError> {
-        let _ = config;
-        unimplemented!("written next")
+        self.status_rows(config).await
     }
 
     /// Outputs of the config's existing stacks (or of one), by stack and output name; writes nothing.
@@ -245,8 +270,7 @@ impl Engine {
         config: &Arc<Config>,
         stack: Option<&StackName>,
     ) -> Result<BTreeMap<StackName, BTreeMap<String, String>>, EngineError> {
-        let _ = (config, stack);
-        unimplemented!("written next")
+        self.stack_outputs(config, stack).await
     }
 
     /// The persistent graph, its state and its lock; writes nothing.
@@ -254,8 +278,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::plan`]; also if the config has no persistent graph.
     pub async fn graph(&self, config: &Arc<Config>) -> Result<GraphView, EngineError> {
-        let _ = config;
-        unimplemented!("written next")
+        self.graph_view(config).await
     }
 
     /// Removes lock tag and lease if the lock is still the one in `seen`. Recorded nodes and intents stay.
@@ -263,8 +286,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::graph`]; exit code 20 if the lock changed hands meanwhile.
     pub async fn unlock(&self, config: &Arc<Config>, seen: &GraphView) -> Result<(), EngineError> {
-        let _ = (config, seen);
-        unimplemented!("written next")
+        self.force_unlock(config, seen).await
     }
 
     /// Stops managing a stack: drops it from graph and state under the lock; the stack itself is not touched.
@@ -277,7 +299,6 @@ impl Engine {
         stack: &StackName,
         reporter: &mut dyn Reporter,
     ) -> Result<(), EngineError> {
-        let _ = (config, stack, reporter);
-        unimplemented!("written next")
+        self.forget_stack(config, stack, reporter).await
     }
 }

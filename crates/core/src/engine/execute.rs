@@ -1,0 +1,440 @@
+//! Carries out a plan: one loop that alone owns the state of the run, starts steps, looks at running stacks and
+//! reports. It decides nothing the plan does not show, except that a step may turn out to have nothing left to do.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use crate::engine::backing::Backing;
+use crate::engine::cadence::Cadence;
+use crate::engine::failure;
+use crate::engine::judge::{Goal, Verdict, judge};
+use crate::engine::look::{Look, Looked};
+use crate::engine::schedule::Schedule;
+use crate::engine::step::{self, Operation, Submission, SubmitError};
+use crate::engine::{Engine, Interrupt};
+use crate::event::{Event, Outcome, Reporter};
+use crate::ident::{StackFqn, StackName};
+use crate::lock;
+use crate::plan::{Action, Desired, Plan, Summary, World};
+use crate::provider::{StackRef, StackState};
+
+/// Longest time in which a status that does not fit the operation is taken for an old answer.
+const OLD_ANSWERS: Duration = Duration::from_secs(60);
+
+/// What a run has done.
+#[derive(Debug, Default)]
+pub(crate) struct Executed {
+    /// Stacks as last seen, the ones that were not touched included.
+    pub(crate) stacks: BTreeMap<StackFqn, StackState>,
+    /// Steps that succeeded, unchanged ones included.
+    pub(crate) succeeded: BTreeSet<StackName>,
+    /// What was really done, by action.
+    pub(crate) done: Summary,
+    /// Steps that failed.
+    pub(crate) failed: BTreeSet<StackName>,
+    /// Steps that never started.
+    pub(crate) not_run: BTreeSet<StackName>,
+    /// Steps left running.
+    pub(crate) abandoned: BTreeSet<StackName>,
+    /// The lock was lost on the way.
+    pub(crate) lost: Option<lock::LockError>,
+    /// The user interrupted.
+    pub(crate) interrupted: bool,
+}
+
+/// One execution of one plan.
+pub(crate) struct Execution<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) desired: &'a Desired,
+    pub(crate) plan: &'a Plan,
+    pub(crate) backing: &'a Backing,
+    pub(crate) session: Option<&'a lock::Session>,
+    pub(crate) interrupt: &'a Interrupt,
+    /// Pages an unnamed DescribeStacks has, as last seen.
+    pub(crate) pages: usize,
+}
+
+/// A step under way.
+struct Flight {
+    operations: VecDeque<Operation>,
+    started: Duration,
+    watching: Option<Watch>,
+}
+
+/// A stack being watched.
+struct Watch {
+    stack: StackRef,
+    goal: Goal,
+    /// The stack before the operation, to tell an old answer from a new one.
+    before: Option<StackState>,
+    since: Duration,
+    status: Option<String>,
+    /// Id of the last event reported.
+    event: Option<String>,
+}
+
+type Submitted = (StackName, Result<Submission, SubmitError>);
+
+struct Run<'a, 'r> {
+    execution: Execution<'a>,
+    reporter: &'r mut dyn Reporter,
+    world: World,
+    schedule: Schedule,
+    flights: BTreeMap<StackName, Flight>,
+    submitting: FuturesUnordered<BoxFuture<'a, Submitted>>,
+    cadence: Cadence,
+    executed: Executed,
+    /// Nothing new starts.
+    stopping: bool,
+    first_tick: bool,
+}
+
+impl<'a> Execution<'a> {
+    /// Runs to the end: until every step ended or is known not to run, or the user gave up waiting.
+    pub(crate) async fn run(self, world: World, reporter: &mut dyn Reporter) -> Executed {
+        let cadence = Cadence::new(self.engine.options.poll_limit);
+        let schedule = Schedule::new(self.plan);
+        let mut run = Run {
+            execution: self,
+            reporter,
+            world,
+            schedule,
+            flights: BTreeMap::new(),
+            submitting: FuturesUnordered::new(),
+            cadence,
+            executed: Executed::default(),
+            stopping: false,
+            first_tick: true,
+        };
+        run.drive().await;
+        run.finish()
+    }
+}
+
+impl Run<'_, '_> {
+    async fn drive(&mut self) {
+        let interrupt = self.execution.interrupt.clone();
+        let clock = &self.execution.engine.clock;
+        let lost = self.execution.session.map(lock::Session::lost);
+        let mut next_look = clock.monotonic();
+        loop {
+            if interrupt.stop.is_cancelled() && !self.executed.interrupted {
+                self.interrupted();
+            }
+            self.start_ready(&mut next_look).await;
+            if self.flights.is_empty() {
+                return;
+            }
+            let watching = self.flights.values().any(|flight| flight.watching.is_some());
+            let until_look = next_look.saturating_sub(clock.monotonic());
+            tokio::select! {
+                biased;
+                () = interrupt.abandon.cancelled() => {
+                    self.abandon();
+                    return;
+                }
+                () = interrupt.stop.cancelled(), if !self.executed.interrupted => self.interrupted(),
+                () = cancelled(lost.as_ref()), if self.executed.lost.is_none() => self.lock_lost(None),
+                Some((name, result)) = self.submitting.next(), if !self.submitting.is_empty() => {
+                    if self.submitted(&name, result) {
+                        self.cadence.submitted();
+                        next_look = clock.monotonic() + self.cadence.pause();
+                    }
+                }
+                () = clock.sleep(until_look), if watching => {
+                    self.look(&interrupt).await;
+                    next_look = clock.monotonic() + self.cadence.pause();
+                }
+            }
+        }
+    }
+
+    /// One scheduling tick: starts what may start, after a look at the lock.
+    async fn start_ready(&mut self, next_look: &mut Duration) {
+        while !self.stopping && self.schedule.has_ready() {
+            let free = self.execution.engine.options.concurrency.max(1).saturating_sub(self.flights.len());
+            if free == 0 {
+                return;
+            }
+            if !std::mem::take(&mut self.first_tick) {
+                if let Some(session) = self.execution.session {
+                    if let Err(error) = session.look().await {
+                        self.lock_lost(Some(error));
+                        return;
+                    }
+                }
+            }
+            for name in self.schedule.take_ready(free) {
+                self.start(&name);
+            }
+            if !self.flights.is_empty() {
+                *next_look = (*next_look).max(self.execution.engine.clock.monotonic());
+                return;
+            }
+        }
+    }
+
+    fn start(&mut self, name: &StackName) {
+        let Some(step) = self.execution.plan.step(name) else { return };
+        let event = Event::StepStarted { name: name.clone(), fqn: step.fqn.clone(), action: step.action };
+        self.reporter.event(&event);
+        let operations = step::operations(step, self.execution.desired, &self.world);
+        let started = self.execution.engine.clock.monotonic();
+        self.flights.insert(name.clone(), Flight { operations, started, watching: None });
+        self.advance(name);
+    }
+
+    /// Begins the next operation of a step, or ends the step if there is none.
+    fn advance(&mut self, name: &StackName) {
+        let Some(flight) = self.flights.get_mut(name) else { return };
+        flight.watching = None;
+        let Some(operation) = flight.operations.pop_front() else {
+            self.end(name, Outcome::Done);
+            return;
+        };
+        if self.stopping && operation.starts_work() {
+            // A step between two operations (deleted, not yet created again) is left as the records say.
+            self.end(name, Outcome::Abandoned);
+            return;
+        }
+        match step::prepare(&self.execution, &self.world, name, operation) {
+            Ok(Some(submission)) => self.submitting.push(submission),
+            Ok(None) => self.end(name, Outcome::Unchanged),
+            Err(failure) => self.end(name, Outcome::Failed(failure)),
+        }
+    }
+
+    /// Takes the answer to a submission; returns whether there is now something to watch.
+    fn submitted(&mut self, name: &StackName, result: Result<Submission, SubmitError>) -> bool {
+        match result {
+            Ok(Submission::Watch { stack, goal, before }) => {
+                let since = self.execution.engine.clock.monotonic();
+                if let Some(flight) = self.flights.get_mut(name) {
+                    flight.watching = Some(Watch { stack, goal, before: before.map(|b| *b), since, status: None, event: None });
+                }
+                return true;
+            }
+            Ok(Submission::Done) => self.advance(name),
+            Ok(Submission::Unchanged) => self.end(name, Outcome::Unchanged),
+            Err(SubmitError::Failed(failure)) => self.end(name, Outcome::Failed(failure)),
+            Err(SubmitError::LockLost) => {
+                self.lock_lost(None);
+                self.end(name, Outcome::Abandoned);
+            }
+        }
+        false
+    }
+
+    /// Looks once at every stack that is being watched.
+    async fn look(&mut self, interrupt: &Interrupt) {
+        let targets: Vec<(StackName, StackRef, Option<String>)> = self
+            .flights
+            .iter()
+            .filter_map(|(name, flight)| {
+                let watch = flight.watching.as_ref()?;
+                Some((name.clone(), watch.stack.clone(), watch.event.clone()))
+            })
+            .collect();
+        let look = Look {
+            cloudformation: self.execution.engine.provider.cloudformation(),
+            pages: self.execution.pages,
+            follow_events: self.execution.engine.options.follow_events,
+        };
+        let looked = tokio::select! {
+            biased;
+            () = interrupt.abandon.cancelled() => return,
+            looked = look.at(&targets) => looked,
+        };
+        match looked {
+            Ok(looked) => self.judge_all(looked).await,
+            Err(error) => {
+                if error.kind == crate::provider::ErrorKind::Throttled {
+                    self.cadence.throttled();
+                } else {
+                    // What runs goes on running; only our view of it is interrupted.
+                    self.cadence.looked(0, targets.len(), false);
+                    self.reporter.event(&Event::Warning { code: "run::look_failed".into(), text: error.to_string() });
+                }
+            }
+        }
+    }
+
+    async fn judge_all(&mut self, looked: Looked) {
+        self.execution.pages = looked.pages.unwrap_or(self.execution.pages);
+        let (mut ended, mut moved) = (0, false);
+        let mut running = 0;
+        for (name, seen, events) in looked.stacks {
+            for event in &events {
+                self.reporter.event(&Event::Resource {
+                    name: name.clone(),
+                    logical_id: event.logical_id.clone(),
+                    resource_type: event.resource_type.clone(),
+                    status: event.status.clone(),
+                    reason: event.reason.clone(),
+                });
+            }
+            let now = self.execution.engine.clock.monotonic();
+            let Some(watch) = self.flights.get_mut(&name).and_then(|flight| flight.watching.as_mut()) else { continue };
+            moved |= !events.is_empty();
+            if let Some(last) = events.last() {
+                watch.event = Some(last.id.clone());
+            }
+            let status = seen.as_ref().map(|stack| stack.status.as_str().to_owned());
+            if status != watch.status {
+                moved = true;
+                watch.status.clone_from(&status);
+                if let Some(status) = status {
+                    self.reporter.event(&Event::StackStatus { name: name.clone(), status });
+                }
+            }
+            let verdict = match judge(watch.goal, seen.as_ref()) {
+                verdict @ (Verdict::Reached | Verdict::Failed) if is_old_answer(watch, seen.as_ref()) => {
+                    if now.saturating_sub(watch.since) < OLD_ANSWERS { Verdict::Wait } else { verdict }
+                }
+                Verdict::Unexpected if now.saturating_sub(watch.since) < OLD_ANSWERS => Verdict::Wait,
+                Verdict::Unexpected => Verdict::Failed,
+                verdict => verdict,
+            };
+            match verdict {
+                Verdict::Wait | Verdict::Unexpected => running += 1,
+                Verdict::Reached => {
+                    ended += 1;
+                    self.remember(&name, seen);
+                    self.advance(&name);
+                }
+                Verdict::Failed => {
+                    ended += 1;
+                    let (goal, stack) = (watch.goal, watch.stack.clone());
+                    let cloudformation = self.execution.engine.provider.cloudformation();
+                    // Without events the failure is still told, only less well.
+                    let events = failure::latest_operation(cloudformation.as_ref(), &stack, None).await.unwrap_or_default();
+                    let failure = failure::describe(goal, seen.as_ref(), &events);
+                    self.remember(&name, seen);
+                    self.end(&name, Outcome::Failed(failure));
+                }
+            }
+        }
+        self.cadence.looked(ended, running, moved);
+    }
+
+    /// Keeps what was seen of a stack, so that dependants read its outputs and the release knows what exists.
+    fn remember(&mut self, name: &StackName, seen: Option<StackState>) {
+        let Some(step) = self.execution.plan.step(name) else { return };
+        let gone = seen.as_ref().is_none_or(|stack| stack.status == crate::provider::StackStatus::DeleteComplete);
+        match seen {
+            Some(stack) if !gone => {
+                self.world.stacks.insert(step.fqn.clone(), stack);
+            }
+            _ => {
+                self.world.stacks.remove(&step.fqn);
+            }
+        }
+    }
+
+    fn end(&mut self, name: &StackName, outcome: Outcome) {
+        let Some(flight) = self.flights.remove(name) else { return };
+        let Some(step) = self.execution.plan.step(name) else { return };
+        let elapsed = self.execution.engine.clock.monotonic().saturating_sub(flight.started);
+        let succeeded = matches!(outcome, Outcome::Done | Outcome::Unchanged);
+        match &outcome {
+            Outcome::Done => {
+                self.executed.succeeded.insert(name.clone());
+                count(&mut self.executed.done, step.action);
+            }
+            Outcome::Unchanged => {
+                self.executed.succeeded.insert(name.clone());
+                count(&mut self.executed.done, Action::None);
+            }
+            Outcome::Failed(_) => {
+                self.executed.failed.insert(name.clone());
+            }
+            Outcome::Abandoned => {
+                self.executed.abandoned.insert(name.clone());
+            }
+        }
+        self.reporter.event(&Event::StepFinished {
+            name: name.clone(),
+            fqn: step.fqn.clone(),
+            action: step.action,
+            outcome,
+            elapsed,
+        });
+        for blocked in self.schedule.finish(name, succeeded) {
+            self.executed.not_run.insert(blocked.name.clone());
+            if let Some(step) = self.execution.plan.step(&blocked.name) {
+                self.reporter.event(&Event::StepBlocked {
+                    name: blocked.name,
+                    fqn: step.fqn.clone(),
+                    action: step.action,
+                    by: blocked.by,
+                });
+            }
+        }
+    }
+
+    fn interrupted(&mut self) {
+        self.stopping = true;
+        self.executed.interrupted = true;
+        let running = self.flights.keys().cloned().collect();
+        self.reporter.event(&Event::Interrupted { running, watching: true });
+    }
+
+    fn abandon(&mut self) {
+        self.stopping = true;
+        self.executed.interrupted = true;
+        let running: BTreeSet<StackName> = self.flights.keys().cloned().collect();
+        self.reporter.event(&Event::Interrupted { running: running.clone(), watching: false });
+        for name in running {
+            self.end(&name, Outcome::Abandoned);
+        }
+    }
+
+    fn lock_lost(&mut self, error: Option<lock::LockError>) {
+        self.stopping = true;
+        if self.executed.lost.is_some() {
+            return;
+        }
+        let known = || self.execution.session.and_then(lock::Session::loss);
+        let Some(error) = error.or_else(known) else {
+            // The lease is no longer believed, and nobody has said why yet.
+            let location = self.execution.backing.location();
+            let reason = "its lease could not be renewed in time".to_owned();
+            return self.lock_lost(Some(lock::LockError::Lost { location, reason }));
+        };
+        self.reporter.event(&Event::LockLost { reason: error.to_string() });
+        self.executed.lost = Some(error);
+    }
+
+    fn finish(mut self) -> Executed {
+        self.executed.not_run.extend(self.schedule.waiting());
+        self.executed.stacks = self.world.stacks;
+        self.executed
+    }
+}
+
+/// Whether what is seen may still be the state from before the operation: CloudFormation stamps every update.
+fn is_old_answer(watch: &Watch, seen: Option<&StackState>) -> bool {
+    let (Goal::Updated, Some(before), Some(seen)) = (watch.goal, &watch.before, seen) else { return false };
+    seen.updated.is_some() && seen.updated == before.updated
+}
+
+fn count(summary: &mut Summary, action: Action) {
+    match action {
+        Action::Create => summary.create += 1,
+        Action::Update => summary.update += 1,
+        Action::Delete => summary.delete += 1,
+        Action::Recreate => summary.recreate += 1,
+        Action::None => summary.none += 1,
+        Action::Skip => summary.skip += 1,
+    }
+}
+
+async fn cancelled(token: Option<&tokio_util::sync::CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
+}

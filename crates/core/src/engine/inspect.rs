@@ -1,0 +1,170 @@
+//! Commands that look, and the two that mend: status, outputs, graph, unlock, forget.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::engine::backing::Backing;
+use crate::engine::problem::EngineProblem;
+use crate::engine::records::{self, Last};
+use crate::engine::run::forward;
+use crate::engine::{Engine, EngineError, GraphView, LockView, StatusRow, look};
+use crate::error::nearest;
+use crate::event::{Event, Reporter};
+use crate::graph::GraphState;
+use crate::graph::state::{Intent, IntentAction};
+use crate::ident::{StackFqn, StackName};
+use crate::lock::{self, LockError, LockEvent, Premises, Session};
+use crate::plan::fqn_of_recorded;
+use crate::provider::StackState;
+
+impl Engine {
+    pub(crate) async fn status_rows(&self, config: &Arc<Config>) -> Result<Vec<StatusRow>, EngineError> {
+        let backing = Backing::read_only(self, config);
+        let cloudformation = self.provider.cloudformation();
+        let (listed, premises) =
+            tokio::join!(look::list(cloudformation.as_ref()), backing.premises(self));
+        let (stacks, _) = listed?;
+        let premises = premises?;
+        let stacks: BTreeMap<&StackFqn, &StackState> = stacks.iter().map(|stack| (&stack.fqn, stack)).collect();
+        let recorded = premises.as_ref().map(Premises::recorded).unwrap_or_default();
+        let state = premises.map(|premises| premises.state).unwrap_or_default();
+        let names: BTreeSet<&StackName> = config.stacks.keys().chain(recorded.nodes.keys()).collect();
+        let rows = names.into_iter().map(|name| {
+            let fqn = fqn_of(config, &state, name);
+            let stack = stacks.get(&fqn);
+            StatusRow {
+                name: name.clone(),
+                status: stack.map_or("ABSENT", |stack| stack.status.as_str()).to_owned(),
+                recorded: recorded.nodes.contains_key(name),
+                exists: stack.is_some(),
+                configured: config.stacks.contains_key(name),
+                fqn,
+            }
+        });
+        Ok(rows.collect())
+    }
+
+    pub(crate) async fn stack_outputs(
+        &self,
+        config: &Arc<Config>,
+        wanted: Option<&StackName>,
+    ) -> Result<BTreeMap<StackName, BTreeMap<String, String>>, EngineError> {
+        if let Some(name) = wanted {
+            if !config.stacks.contains_key(name) {
+                let known = config.stacks.keys().map(StackName::as_str);
+                let help = match nearest(name.as_str(), known) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => "`runway-rs status` lists the stacks".to_owned(),
+                };
+                return Err(EngineError::of(EngineProblem::NotConfigured { name: name.as_str().to_owned(), help }));
+            }
+        }
+        let (stacks, _) = look::list(self.provider.cloudformation().as_ref()).await?;
+        let stacks: BTreeMap<&StackFqn, &StackState> = stacks.iter().map(|stack| (&stack.fqn, stack)).collect();
+        let mut outputs = BTreeMap::new();
+        for definition in config.stacks.values().filter(|definition| wanted.is_none_or(|name| *name == definition.name)) {
+            match stacks.get(&definition.fqn) {
+                Some(stack) => drop(outputs.insert(definition.name.clone(), stack.outputs.clone())),
+                None if wanted.is_some() => {
+                    return Err(EngineError::of(EngineProblem::NoSuchStack {
+                        name: definition.name.as_str().to_owned(),
+                        fqn: definition.fqn.as_str().to_owned(),
+                    }));
+                }
+                None => {}
+            }
+        }
+        Ok(outputs)
+    }
+
+    pub(crate) async fn graph_view(&self, config: &Arc<Config>) -> Result<GraphView, EngineError> {
+        let backing = Backing::read_only(self, config);
+        let premises = self.lock_as_it_is(&backing).await?;
+        Ok(GraphView {
+            location: backing.location(),
+            holder: premises.lock_view(),
+            graph: premises.graph.map(|seen| seen.read.graph),
+            state: premises.state,
+            tags: premises.tags.unwrap_or_default(),
+        })
+    }
+
+    pub(crate) async fn force_unlock(&self, config: &Arc<Config>, shown: &GraphView) -> Result<(), EngineError> {
+        let backing = Backing::of(self, config);
+        let seen = self.lock_as_it_is(&backing).await?;
+        let holder = |view: Option<LockView>| view.map(|view| view.code);
+        if holder(seen.lock_view()) != holder(shown.holder.clone()) {
+            return Err(EngineError::of(LockError::Changed { location: backing.location() }));
+        }
+        let (store, objects) = backing.graph().ok_or_else(no_graph)?;
+        let (store, clock) = (Arc::clone(store), Arc::clone(&self.clock));
+        lock::force_unlock(store, objects, clock, &seen).await.map_err(EngineError::of)
+    }
+
+    async fn lock_as_it_is(&self, backing: &Backing) -> Result<Premises, EngineError> {
+        let (store, objects) = backing.graph().ok_or_else(no_graph)?;
+        lock::read_lock(store.as_ref(), objects, self.clock.as_ref()).await.map_err(EngineError::of)
+    }
+
+    pub(crate) async fn forget_stack(
+        &self,
+        config: &Arc<Config>,
+        stack: &StackName,
+        reporter: &mut dyn Reporter,
+    ) -> Result<(), EngineError> {
+        let backing = Backing::of(self, config);
+        let (store, objects) = backing.graph().ok_or_else(no_graph)?;
+        let premises = lock::read_premises(store.as_ref(), objects, self.clock.as_ref()).await;
+        let premises = premises.map_err(EngineError::of)?;
+        refuse_unrecorded(&premises, stack)?;
+        let mut session = {
+            let (store, clock) = (Arc::clone(store), Arc::clone(&self.clock));
+            let mut forward = |event: LockEvent| forward(&event, reporter);
+            let acquired =
+                Session::acquire(store, clock, objects, &self.options.lock(), &premises, &mut forward).await;
+            acquired.map_err(EngineError::of)?
+        };
+        let locked = async {
+            session.record(&premises, &records::as_recorded(&premises)).await?;
+            session.confirm().await
+        };
+        if let Err(error) = locked.await {
+            // The first error is the one that tells; the lease expires by itself.
+            let _ = session.give_up().await;
+            return Err(EngineError::of(error));
+        }
+        session.release(&Last::without(stack).ending()).await.map_err(EngineError::of)?;
+        reporter.event(&Event::Unlocked { graph: backing.location() });
+        Ok(())
+    }
+}
+
+fn no_graph() -> EngineError {
+    EngineError::of(EngineProblem::NoPersistentGraph)
+}
+
+/// The name a stack has in CloudFormation: what the config says, else what was recorded, else what CFNgin would say.
+fn fqn_of(config: &Config, state: &GraphState, name: &StackName) -> StackFqn {
+    match config.stacks.get(name) {
+        Some(definition) => definition.fqn.clone(),
+        None => fqn_of_recorded(config, state, name),
+    }
+}
+
+fn refuse_unrecorded(premises: &Premises, stack: &StackName) -> Result<(), EngineError> {
+    let recorded = premises.recorded();
+    let creates = |intent: &Intent| matches!(intent.action, IntentAction::Create | IntentAction::Recreate);
+    let mut intents = premises.state.intents.values();
+    if intents.any(|session| session.steps.get(stack).is_some_and(creates)) {
+        return Err(EngineError::of(EngineProblem::StillIntended { name: stack.as_str().to_owned() }));
+    }
+    if recorded.nodes.contains_key(stack) || premises.state.nodes.contains_key(stack) {
+        return Ok(());
+    }
+    let help = match nearest(stack.as_str(), recorded.nodes.keys().map(StackName::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => "`runway-rs graph show` lists what is recorded".to_owned(),
+    };
+    Err(EngineError::of(EngineProblem::NotRecorded { name: stack.as_str().to_owned(), help }))
+}

@@ -1,0 +1,137 @@
+//! Looks at the world before a plan: reads only, as few as possible, at the same time where possible.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::{try_join, try_join4};
+use futures_util::stream::{StreamExt, TryStreamExt, iter};
+
+use crate::config::{Config, StackDefinition};
+use crate::engine::backing::Backing;
+use crate::engine::{Engine, EngineError, look};
+use crate::ident::StackFqn;
+use crate::lock::Premises;
+use crate::plan::{Purpose, World};
+use crate::provider::{Place, ProviderError, StackRef, StackState, StackStatus};
+
+/// What was seen.
+pub(crate) struct Observed {
+    /// The world as plans see it.
+    pub(crate) world: World,
+    /// Graph, state and lease with their entity tags; `None` if the config has no persistent graph.
+    pub(crate) premises: Option<Premises>,
+    /// Requests an unnamed DescribeStacks took.
+    pub(crate) pages: usize,
+    /// The config's bucket does not exist.
+    pub(crate) bucket_missing: bool,
+}
+
+impl Engine {
+    /// Looks at graph, stacks, templates and policies. `known` are templates and policies read earlier in this run,
+    /// with the stacks as they were then: an untouched stack is not asked again.
+    pub(crate) async fn observe(
+        &self,
+        config: &Config,
+        purpose: Purpose,
+        backing: &Backing,
+        known: Option<&World>,
+    ) -> Result<Observed, EngineError> {
+        let cloudformation = self.provider.cloudformation();
+        let (place, (stacks, pages), premises, no_bucket) = try_join4(
+            async { self.provider.place().await.map_err(EngineError::from) },
+            async { look::list(cloudformation.as_ref()).await.map_err(EngineError::from) },
+            backing.premises(self),
+            backing.bucket_missing(),
+        )
+        .await?;
+        let world = self.complete(config, purpose, place, stacks, premises.as_ref(), known).await?;
+        let bucket_missing = no_bucket || premises.as_ref().is_some_and(|premises| premises.bucket_missing);
+        Ok(Observed { world, premises, pages, bucket_missing })
+    }
+
+    /// Looks at the stacks once more, for a session that has recorded its intents.
+    pub(crate) async fn observe_again(
+        &self,
+        config: &Config,
+        purpose: Purpose,
+        premises: Option<&Premises>,
+        known: &World,
+    ) -> Result<(World, usize), EngineError> {
+        let (stacks, pages) = look::list(self.provider.cloudformation().as_ref()).await?;
+        let world = self.complete(config, purpose, known.place.clone(), stacks, premises, Some(known)).await?;
+        Ok((world, pages))
+    }
+
+    async fn complete(
+        &self,
+        config: &Config,
+        purpose: Purpose,
+        place: Place,
+        stacks: Vec<StackState>,
+        premises: Option<&Premises>,
+        known: Option<&World>,
+    ) -> Result<World, EngineError> {
+        let stacks: BTreeMap<StackFqn, StackState> =
+            stacks.into_iter().map(|stack| (stack.fqn.clone(), stack)).collect();
+        let unchanged = |fqn: &StackFqn| known.filter(|known| known.stacks.get(fqn) == stacks.get(fqn));
+        let wanted: Vec<&StackDefinition> = match purpose {
+            Purpose::Deploy => config
+                .stacks
+                .values()
+                .filter(|definition| definition.enabled && !definition.locked && definition.template.is_some())
+                .filter(|definition| stacks.get(&definition.fqn).is_some_and(|stack| is_comparable(stack.status)))
+                .collect(),
+            Purpose::Destroy => Vec::new(),
+        };
+        let mut templates = BTreeMap::new();
+        let mut policies = BTreeMap::new();
+        let (mut template_reads, mut policy_reads) = (Vec::new(), Vec::new());
+        for definition in wanted {
+            let fqn = &definition.fqn;
+            match unchanged(fqn).and_then(|known| known.templates.get(fqn)) {
+                Some(text) => drop(templates.insert(fqn.clone(), text.clone())),
+                None => template_reads.push(fqn.clone()),
+            }
+            if definition.stack_policy_path.is_some() {
+                match unchanged(fqn).and_then(|known| known.policies.get(fqn)) {
+                    Some(policy) => drop(policies.insert(fqn.clone(), policy.clone())),
+                    None => policy_reads.push(fqn.clone()),
+                }
+            }
+        }
+        let cloudformation = self.provider.cloudformation();
+        let cloudformation = cloudformation.as_ref();
+        let width = self.options.concurrency.max(1);
+        let (read_templates, read_policies) = try_join(
+            iter(template_reads)
+                .map(|fqn| async move {
+                    let text = cloudformation.get_template(&StackRef::Name(fqn.clone())).await?;
+                    Ok::<_, ProviderError>((fqn, text))
+                })
+                .buffer_unordered(width)
+                .try_collect::<Vec<_>>(),
+            iter(policy_reads)
+                .map(|fqn| async move {
+                    let policy = cloudformation.get_stack_policy(&StackRef::Name(fqn.clone())).await?;
+                    Ok::<_, ProviderError>((fqn, policy))
+                })
+                .buffer_unordered(width)
+                .try_collect::<Vec<_>>(),
+        )
+        .await?;
+        templates.extend(read_templates.into_iter().filter_map(|(fqn, text)| Some((fqn, text?))));
+        policies.extend(read_policies);
+        Ok(World {
+            place,
+            recorded: premises.map(Premises::recorded),
+            state: premises.map(|premises| premises.state.clone()).unwrap_or_default(),
+            stacks,
+            templates,
+            policies,
+        })
+    }
+}
+
+/// Whether a stack in this status has a template that a plan compares with.
+fn is_comparable(status: StackStatus) -> bool {
+    !matches!(status, StackStatus::ReviewInProgress | StackStatus::DeleteInProgress | StackStatus::DeleteComplete)
+}

@@ -1,0 +1,161 @@
+//! What can keep the engine from its work, with code, remedy and exit code.
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::engine::EngineError;
+use crate::error::{Finding, Findings, Problem};
+use crate::exit::ExitCode;
+use crate::provider::{ErrorKind, ProviderError};
+
+/// Problems of the engine itself.
+#[derive(Debug, Error, Diagnostic)]
+pub enum EngineProblem {
+    /// A provider call failed.
+    #[error("{0}")]
+    #[diagnostic(code(provider::failed), help("{}", provider_help(.0.kind)))]
+    Provider(ProviderError),
+
+    /// The plan no longer stands after the lock was taken.
+    #[error("the world changed after the plan was made: {what}")]
+    #[diagnostic(code(plan::stale), help("nothing was changed; run the command again to see a new plan"))]
+    Stale {
+        /// What moved.
+        what: String,
+    },
+
+    /// A command that needs the persistent graph, without one.
+    #[error("this config has no persistent graph")]
+    #[diagnostic(
+        code(graph::not_configured),
+        help("set `persistent_graph_key` (and do not set `cfngin_bucket` to an empty string)")
+    )]
+    NoPersistentGraph,
+
+    /// A stack that is not recorded.
+    #[error("the persistent graph has no stack `{name}`")]
+    #[diagnostic(code(graph::not_recorded), help("{help}"))]
+    NotRecorded {
+        /// The name as given.
+        name: String,
+        /// What to do.
+        help: String,
+    },
+
+    /// A stack that another session may still create.
+    #[error("stack `{name}` cannot be forgotten: a session that ended without unlocking was about to create it")]
+    #[diagnostic(
+        code(graph::still_intended),
+        help("run `runway-rs deploy` first: it settles what that session left, at the latest an hour after it began")
+    )]
+    StillIntended {
+        /// The name.
+        name: String,
+    },
+
+    /// A stack that is not in the config.
+    #[error("the config has no stack `{name}`")]
+    #[diagnostic(code(config::no_such_stack), help("{help}"))]
+    NotConfigured {
+        /// The name as given.
+        name: String,
+        /// What to do.
+        help: String,
+    },
+
+    /// A stack that does not exist.
+    #[error("stack `{name}` ({fqn}) does not exist in CloudFormation")]
+    #[diagnostic(code(provider::no_such_stack), help("deploy it first; `runway-rs status` lists what exists"))]
+    NoSuchStack {
+        /// The name.
+        name: String,
+        /// The name in CloudFormation.
+        fqn: String,
+    },
+
+    /// Hooks are configured, and this version cannot run them.
+    #[error("the config has {stage} hooks, which this version does not run: {paths}")]
+    #[diagnostic(
+        code(hooks::not_supported_yet),
+        help("nothing was changed; run them by other means and set `enabled: false` on them, or use Runway for this config")
+    )]
+    HooksNotSupported {
+        /// The stage.
+        stage: String,
+        /// Import paths, comma separated.
+        paths: String,
+    },
+
+    /// An interrupt before anything was changed.
+    #[error("interrupted before anything was changed")]
+    #[diagnostic(code(run::interrupted))]
+    Interrupted,
+}
+
+fn provider_help(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Credentials => {
+            "check AWS_PROFILE or the AWS_ACCESS_KEY_ID variables; `aws sts get-caller-identity` shows who you are, `aws sso login` renews a session"
+        }
+        ErrorKind::Denied => "the credentials are valid but lack a permission that this call needs",
+        ErrorKind::Throttled => "the service asks to slow down; try again, or lower --concurrency",
+        ErrorKind::Unavailable => {
+            "check the network, proxy and AWS_ENDPOINT_URL; nothing is lost, the command can be run again"
+        }
+        ErrorKind::NotFound
+        | ErrorKind::AlreadyExists
+        | ErrorKind::Validation
+        | ErrorKind::Protected
+        | ErrorKind::Unsupported => "nothing is lost; the command can be run again once this is mended",
+    }
+}
+
+/// The exit code a failed provider call leads to.
+pub(crate) fn provider_exit(kind: ErrorKind) -> ExitCode {
+    match kind {
+        ErrorKind::Denied | ErrorKind::Credentials => ExitCode::Denied,
+        ErrorKind::Throttled | ErrorKind::Unavailable => ExitCode::Unavailable,
+        ErrorKind::NotFound
+        | ErrorKind::AlreadyExists
+        | ErrorKind::Validation
+        | ErrorKind::Protected
+        | ErrorKind::Unsupported => ExitCode::Unexpected,
+    }
+}
+
+impl Problem for EngineProblem {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Provider(error) => provider_exit(error.kind),
+            Self::Stale { .. } => ExitCode::Stale,
+            Self::NoPersistentGraph | Self::NotConfigured { .. } | Self::HooksNotSupported { .. } => ExitCode::Config,
+            Self::NotRecorded { .. } => ExitCode::Graph,
+            Self::StillIntended { .. } => ExitCode::Locked,
+            Self::NoSuchStack { .. } => ExitCode::Lookup,
+            Self::Interrupted => ExitCode::Interrupted,
+        }
+    }
+}
+
+impl EngineError {
+    /// An error of one problem without a place in a file.
+    pub fn of(problem: impl Problem) -> Self {
+        let exit = problem.exit_code();
+        Self { findings: vec![Finding::general(problem)], exit }
+    }
+}
+
+impl From<ProviderError> for EngineError {
+    fn from(error: ProviderError) -> Self {
+        Self::of(EngineProblem::Provider(error))
+    }
+}
+
+impl From<Findings> for EngineError {
+    fn from(findings: Findings) -> Self {
+        let exit = findings.exit_code();
+        let (mut errors, warnings) = findings.split();
+        errors.extend(warnings);
+        Self { findings: errors, exit }
+    }
+}

@@ -1,0 +1,173 @@
+//! What a run records: from plan and world to the values that the lock writes before the first change and after the
+//! last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::execute::Executed;
+use crate::engine::observe::Observed;
+use crate::engine::step;
+use crate::graph::GraphState;
+use crate::graph::state::{Intent, IntentAction, NodeFacts};
+use crate::ident::{StackFqn, StackName};
+use crate::lock::code::LockCode;
+use crate::lock::record::{ended, recorded_state};
+use crate::lock::{Ending, Premise, Premises, Record, record_for};
+use crate::plan::{Action, Desired, Plan, Reason, Step, World, fqn_of_recorded};
+use crate::provider::{Place, StackState};
+
+/// How a run ended, for the records.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    gone: BTreeSet<StackName>,
+    facts: BTreeMap<StackName, NodeFacts>,
+    decided: BTreeSet<StackName>,
+}
+
+impl Last {
+    /// The same, as the lock takes it.
+    pub(crate) fn ending(&self) -> Ending<'_> {
+        Ending { gone: &self.gone, facts: &self.facts, decided: &self.decided }
+    }
+
+    /// The end of a session that does nothing but drop one stack from the records.
+    pub(crate) fn without(stack: &StackName) -> Self {
+        Self { gone: BTreeSet::from([stack.clone()]), ..Self::default() }
+    }
+}
+
+/// What is recorded before the first change. `session` is the session's UUID.
+pub(crate) fn first(session: &str, desired: &Desired, plan: &Plan, premises: &Premises, world: &World) -> Record {
+    let place = &world.place;
+    let changing = plan.steps.iter().filter(|step| step.action.is_change());
+    let steps: BTreeMap<StackName, Intent> =
+        changing.filter_map(|step| Some((step.name.clone(), intent(session, place, step)?))).collect();
+    let mut record = record_for(Premise {
+        graph: &premises.recorded(),
+        state: &premises.state,
+        config: &wanted(desired),
+        existing: &existing(desired, world),
+        steps: &steps,
+    });
+    for (name, step) in &steps {
+        if matches!(step.action, IntentAction::Create | IntentAction::Recreate) {
+            let facts = record.facts.entry(name.clone()).or_default();
+            // The incarnation that will be made has no id yet, and the old one's must not be held against it.
+            *facts = NodeFacts { stack_id: None, ..facts_at(place, &step.fqn, std::mem::take(facts)) };
+        }
+    }
+    record
+}
+
+/// What is recorded by a session that is about to change nothing.
+pub(crate) fn as_recorded(premises: &Premises) -> Record {
+    Record { graph: premises.recorded(), facts: premises.state.nodes.clone(), steps: BTreeMap::new() }
+}
+
+/// What is left to record after the last change.
+pub(crate) fn last(desired: &Desired, plan: &Plan, premises: &Premises, world: &World, executed: &Executed) -> Last {
+    let exists = |step: &Step| executed.stacks.contains_key(&step.fqn);
+    let is_gone = |step: &&Step| match step.action {
+        Action::Delete => executed.succeeded.contains(&step.name) && !exists(step),
+        Action::Skip => {
+            step.reasons.iter().any(|reason| matches!(reason, Reason::Gone | Reason::Renamed { .. }))
+        }
+        _ => false,
+    };
+    let gone = plan.steps.iter().filter(is_gone).map(|step| step.name.clone()).collect();
+    let after = World { stacks: executed.stacks.clone(), ..world.clone() };
+    let recorded = premises.recorded();
+    let mut facts = existing(desired, &after);
+    for (name, facts) in &mut facts {
+        let step = plan.step(name);
+        let settled = step.is_some_and(|step| step.action == Action::None || executed.succeeded.contains(name));
+        facts.needs = match wanted_needs(desired, name).filter(|_| settled) {
+            Some(needs) => needs,
+            None => match premises.state.nodes.get(name) {
+                Some(known) => known.needs.clone(),
+                None => recorded.nodes.get(name).cloned().unwrap_or_default(),
+            },
+        };
+    }
+    let intended = premises.state.intents.values().flat_map(|session| session.steps.keys());
+    let named = plan.steps.iter().map(|step| &step.name).chain(intended);
+    let decided = named.filter(|name| !executed.abandoned.contains(*name)).cloned().collect();
+    Last { gone, facts, decided }
+}
+
+/// Whether a run without a change would still have something to record: a stack that vanished, an edge that is new, a
+/// stack that CFNgin recorded and whose id is not known yet.
+pub(crate) fn differ(desired: &Desired, plan: &Plan, observed: &Observed) -> bool {
+    let Some(premises) = &observed.premises else { return false };
+    let executed = Executed { stacks: observed.world.stacks.clone(), ..Executed::default() };
+    let record = first("", desired, plan, premises, &observed.world);
+    let last = last(desired, plan, premises, &observed.world, &executed);
+    let nobody = LockCode::new("");
+    let state = recorded_state(&premises.state, &nobody, "", &record);
+    let (graph, state): (_, GraphState) = ended(&record, &state, &nobody, last.ending(), |_, _| false);
+    graph != premises.recorded() || state.nodes != premises.state.nodes
+}
+
+/// The intent of a changing step.
+fn intent(session: &str, place: &Place, step: &Step) -> Option<Intent> {
+    let action = match step.action {
+        Action::Create => IntentAction::Create,
+        Action::Update => IntentAction::Update,
+        Action::Delete => IntentAction::Delete,
+        Action::Recreate => IntentAction::Recreate,
+        Action::None | Action::Skip => return None,
+    };
+    let creates = matches!(action, IntentAction::Create | IntentAction::Recreate);
+    Some(Intent {
+        action,
+        fqn: step.fqn.clone(),
+        account: Some(place.account.clone()),
+        region: Some(place.region.clone()),
+        stack_id: step.stack_id.clone(),
+        token: creates.then(|| step::token(session, 'c', &step.fqn)),
+    })
+}
+
+/// Stacks of the config that are not disabled, with what each one needs.
+fn wanted(desired: &Desired) -> BTreeMap<StackName, BTreeSet<StackName>> {
+    let names = desired.config.stacks.keys();
+    names.filter_map(|name| Some((name.clone(), wanted_needs(desired, name)?))).collect()
+}
+
+fn wanted_needs(desired: &Desired, name: &StackName) -> Option<BTreeSet<StackName>> {
+    let definition = desired.config.stacks.get(name)?;
+    definition.enabled.then(|| desired.graph.needs().get(name).cloned().unwrap_or_default())
+}
+
+/// Stacks that exist and belong to a name of the config or of the records: where they are, and which they are.
+fn existing(desired: &Desired, world: &World) -> BTreeMap<StackName, NodeFacts> {
+    let config = &desired.config;
+    let mut names: BTreeMap<&StackName, StackFqn> = BTreeMap::new();
+    let intents = world.state.intents.values().flat_map(|session| &session.steps);
+    names.extend(intents.map(|(name, intent)| (name, intent.fqn.clone())));
+    let recorded = world.nodes().chain(world.state.nodes.keys());
+    names.extend(recorded.map(|name| (name, fqn_of_recorded(config, &world.state, name))));
+    names.extend(config.stacks.iter().map(|(name, definition)| (name, definition.fqn.clone())));
+    let configured: BTreeSet<&StackFqn> = config.stacks.values().map(|definition| &definition.fqn).collect();
+    let ours = |name: &StackName, fqn: &StackFqn, live: &StackState| {
+        let other = |id: &_| *id != live.id;
+        let known = world.state.nodes.get(name).and_then(|facts| facts.stack_id.as_ref());
+        config.stacks.contains_key(name) || !configured.contains(fqn) && !known.is_some_and(other)
+    };
+    names
+        .into_iter()
+        .filter_map(|(name, fqn)| {
+            let live = world.stacks.get(&fqn).filter(|live| ours(name, &fqn, live))?;
+            let facts = NodeFacts { stack_id: Some(live.id.clone()), ..NodeFacts::default() };
+            Some((name.clone(), facts_at(&world.place, &fqn, facts)))
+        })
+        .collect()
+}
+
+fn facts_at(place: &Place, fqn: &StackFqn, facts: NodeFacts) -> NodeFacts {
+    NodeFacts {
+        fqn: Some(fqn.clone()),
+        account: Some(place.account.clone()),
+        region: Some(place.region.clone()),
+        ..facts
+    }
+}

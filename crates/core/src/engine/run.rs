@@ -1,0 +1,370 @@
+//! A whole run: plan, ask, lock, look again, carry out, unlock.
+
+use std::sync::Arc;
+
+use crate::config::{Config, HookDefinition};
+use crate::engine::backing::Backing;
+use crate::engine::desired::desired;
+use crate::engine::execute::{Executed, Execution};
+use crate::engine::observe::Observed;
+use crate::engine::problem::EngineProblem;
+use crate::engine::records;
+use crate::engine::{Approval, Engine, EngineError, Gate, Interrupt, Options, Planned, RunOutcome};
+use crate::error::{Finding, Findings, Problem as _};
+use crate::event::{Event, Reporter};
+use crate::exit::ExitCode;
+use crate::lock::code::LockCode;
+use crate::lock::{LockError, LockEvent, LockOptions, Premises, Session};
+use crate::plan::{self, Desired, Note, Plan, Purpose, Settings, World};
+
+impl Options {
+    /// What plans and lookups read of these options.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            allow_empty: self.allow_empty,
+            environment: self.environment.clone(),
+            parameters: self.parameters.clone(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> LockOptions {
+        LockOptions {
+            ttl: self.lock_ttl,
+            wait: self.lock_wait,
+            holder: self.holder.clone(),
+            session: self.session.clone(),
+        }
+    }
+}
+
+/// A plan together with what it was made from.
+struct Made {
+    planned: Planned,
+    observed: Observed,
+}
+
+impl Engine {
+    pub(crate) fn desired(&self, config: &Arc<Config>, purpose: Purpose) -> Result<(Desired, Findings), EngineError> {
+        match desired(config, self.files.as_ref(), purpose) {
+            (Some(desired), warnings) => Ok((desired, warnings)),
+            (None, findings) => Err(findings.into()),
+        }
+    }
+
+    pub(crate) async fn make_plan(&self, config: &Arc<Config>, purpose: Purpose) -> Result<Planned, EngineError> {
+        let (desired, warnings) = self.desired(config, purpose)?;
+        let backing = Backing::read_only(self, config);
+        let mut planned = self.make(&desired, purpose, &backing, None).await?.planned;
+        planned.warnings.splice(0..0, warnings.split().1);
+        Ok(planned)
+    }
+
+    /// Observes and plans.
+    async fn make(
+        &self,
+        desired: &Desired,
+        purpose: Purpose,
+        backing: &Backing,
+        known: Option<&World>,
+    ) -> Result<Made, EngineError> {
+        let observed = self.observe(&desired.config, purpose, backing, known).await?;
+        let planned = self.plan_for(desired, purpose, backing, &observed)?;
+        Ok(Made { planned, observed })
+    }
+
+    /// Plans from what was observed, and adds what the engine itself has to say.
+    fn plan_for(
+        &self,
+        desired: &Desired,
+        purpose: Purpose,
+        backing: &Backing,
+        observed: &Observed,
+    ) -> Result<Planned, EngineError> {
+        let settings = self.options.settings();
+        let world = &observed.world;
+        let (mut plan, mut findings) = match purpose {
+            Purpose::Deploy => plan::deploy(desired, world, &settings)?,
+            Purpose::Destroy => plan::destroy(desired, world, &settings)?,
+        };
+        plan.notes.extend(notes(&desired.config, observed, &self.options.session));
+        for warning in backing.graph_warnings(observed.premises.as_ref()) {
+            findings.push(warning);
+        }
+        Ok(Planned { plan, warnings: findings.split().1 })
+    }
+
+    pub(crate) async fn run_plan(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+        gate: &dyn Gate,
+        reporter: &mut dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<RunOutcome, EngineError> {
+        refuse_hooks(config, purpose)?;
+        let (desired, warnings) = self.desired(config, purpose)?;
+        let backing = Backing::of(self, config);
+        let started = self.clock.monotonic();
+        let mut made = or_interrupted(interrupt, self.make(&desired, purpose, &backing, None)).await?;
+        made.planned.warnings.splice(0..0, warnings.split().1);
+
+        let mut approval = Approval::Standing;
+        if made.planned.plan.has_changes() {
+            approval = gate.approve(&made.planned, 0).await;
+            if let Approval::Refused(exit) = approval {
+                return Ok(ended(made.planned, Executed::default(), exit));
+            }
+        }
+        let dead = |premises: &Premises| premises.dead_lock_to_clear(self.options.lock_ttl);
+        let dead_lock = made.observed.premises.as_ref().is_some_and(dead);
+        let records_differ = records::differ(&desired, &made.planned.plan, &made.observed);
+        if !made.planned.plan.has_changes() && !dead_lock && !records_differ {
+            return Ok(ended(made.planned, Executed::default(), ExitCode::Ok));
+        }
+
+        if made.observed.bucket_missing {
+            if let Some((bucket, _)) = &backing.bucket {
+                self.provider.create_bucket(bucket, config.bucket_region.as_deref()).await?;
+            }
+        }
+        let (Some((store, objects)), Some(premises)) = (backing.graph(), &made.observed.premises) else {
+            let executed = self.execute(&desired, &backing, &made, None, interrupt, reporter).await;
+            return Ok(self.summarise(made.planned, executed, started, reporter));
+        };
+        let mut session = {
+            let (store, clock) = (Arc::clone(store), Arc::clone(&self.clock));
+            let mut forward = |event: LockEvent| forward(&event, reporter);
+            let options = self.options.lock();
+            let acquire = Session::acquire(store, clock, objects, &options, premises, &mut forward);
+            or_interrupted(interrupt, async { acquire.await.map_err(EngineError::of) }).await?
+        };
+        let settled = self.settle(&desired, purpose, &backing, made, approval, gate, &mut session).await;
+        let made = match settled {
+            Ok(Ok(made)) => made,
+            // What kept the run from going on is what the user has to hear; the lease expires by itself.
+            Ok(Err((planned, exit))) => {
+                let _ = session.give_up().await;
+                return Ok(ended(planned, Executed::default(), exit));
+            }
+            Err(error) => {
+                let _ = session.give_up().await;
+                return Err(error);
+            }
+        };
+        reporter.event(&Event::Locked { graph: backing.location(), code: session.code().to_string() });
+        let mut executed = self.execute(&desired, &backing, &made, Some(&session), interrupt, reporter).await;
+        let unlocked = self.unlock_after(session, &desired, &made, &executed).await;
+        let mut errors = Vec::new();
+        match unlocked {
+            Ok(()) => reporter.event(&Event::Unlocked { graph: backing.location() }),
+            Err(error @ LockError::Lost { .. }) if executed.lost.is_none() => executed.lost = Some(error),
+            Err(error) => errors.push(error),
+        }
+        let mut outcome = self.summarise(made.planned, executed, started, reporter);
+        if let Some(error) = errors.first().filter(|_| outcome.exit == ExitCode::Ok) {
+            outcome.exit = error.exit_code();
+        }
+        outcome.errors.extend(errors.into_iter().map(Finding::general));
+        Ok(outcome)
+    }
+
+    /// Gives the lock back: with everything that is known now, or, if the lock was lost or steps were left running,
+    /// with the records as they are, so that the next run knows what was intended.
+    async fn unlock_after(
+        &self,
+        session: Session,
+        desired: &Desired,
+        made: &Made,
+        executed: &Executed,
+    ) -> Result<(), LockError> {
+        let premises = made.observed.premises.as_ref();
+        match premises.filter(|_| executed.lost.is_none() && executed.abandoned.is_empty()) {
+            Some(premises) => {
+                let world = &made.observed.world;
+                let last = records::last(desired, &made.planned.plan, premises, world, executed);
+                session.release(&last.ending()).await
+            }
+            None => session.give_up().await,
+        }
+    }
+
+    /// With the lease in hand: records intents, looks again, and goes on only with a plan that stands. The inner
+    /// error is a refusal at the gate.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one run, used once")]
+    async fn settle(
+        &self,
+        desired: &Desired,
+        purpose: Purpose,
+        backing: &Backing,
+        mut made: Made,
+        approval: Approval,
+        gate: &dyn Gate,
+        session: &mut Session,
+    ) -> Result<Result<Made, (Planned, ExitCode)>, EngineError> {
+        let mut again = 0;
+        loop {
+            let Some(premises) = made.observed.premises.clone() else {
+                return Err(EngineError::of(EngineProblem::NoPersistentGraph));
+            };
+            let (plan, world) = (&made.planned.plan, &made.observed.world);
+            let record = records::first(&self.options.session, desired, plan, &premises, world);
+            let what = match session.record(&premises, &record).await {
+                Ok(()) => {
+                    let (world, pages) =
+                        self.observe_again(&desired.config, purpose, Some(&premises), world).await?;
+                    made.observed = Observed { world, pages, ..made.observed };
+                    let plan = self.plan_for(desired, purpose, backing, &made.observed)?.plan;
+                    let stands = plan == made.planned.plan;
+                    let what = difference(&made.planned.plan, &plan);
+                    made.planned.plan = plan;
+                    if stands {
+                        session.confirm().await.map_err(EngineError::of)?;
+                        return Ok(Ok(made));
+                    }
+                    what
+                }
+                Err(LockError::Moved { location }) => format!("another session wrote {location}"),
+                Err(error) => return Err(EngineError::of(error)),
+            };
+            again += 1;
+            if approval != Approval::Standing || again > self.options.replans {
+                return Err(EngineError::of(EngineProblem::Stale { what }));
+            }
+            let before = made.planned.plan;
+            made = self.make(desired, purpose, backing, Some(&made.observed.world)).await?;
+            if made.planned.plan != before && made.planned.plan.has_changes() {
+                if let Approval::Refused(exit) = gate.approve(&made.planned, again).await {
+                    return Ok(Err((made.planned, exit)));
+                }
+            }
+        }
+    }
+}
+
+impl Engine {
+    async fn execute(
+        &self,
+        desired: &Desired,
+        backing: &Backing,
+        made: &Made,
+        session: Option<&Session>,
+        interrupt: &Interrupt,
+        reporter: &mut dyn Reporter,
+    ) -> Executed {
+        let execution = Execution {
+            engine: self,
+            desired,
+            plan: &made.planned.plan,
+            backing,
+            session,
+            interrupt,
+            pages: made.observed.pages,
+        };
+        execution.run(made.observed.world.clone(), reporter).await
+    }
+
+    /// Reports the end of a run and finds its exit code: a lost lock says more than failed steps, and those more
+    /// than an interrupt that came on top.
+    fn summarise(
+        &self,
+        planned: Planned,
+        executed: Executed,
+        started: std::time::Duration,
+        reporter: &mut dyn Reporter,
+    ) -> RunOutcome {
+        let exit = match (&executed.lost, executed.failed.is_empty(), executed.interrupted) {
+            (Some(error), _, _) => error.exit_code(),
+            (None, false, _) => ExitCode::StepsFailed,
+            (None, true, true) => ExitCode::Interrupted,
+            (None, true, false) => ExitCode::Ok,
+        };
+        let mut not_run = executed.not_run.clone();
+        not_run.extend(executed.abandoned.iter().cloned());
+        reporter.event(&Event::RunFinished {
+            planned: planned.plan.summary(),
+            done: executed.done,
+            failed: executed.failed.clone(),
+            not_run,
+            elapsed: self.clock.monotonic().saturating_sub(started),
+        });
+        ended(planned, executed, exit)
+    }
+}
+
+fn ended(planned: Planned, executed: Executed, exit: ExitCode) -> RunOutcome {
+    let errors = executed.lost.into_iter().map(Finding::general).collect();
+    RunOutcome { planned, done: executed.done, exit, errors }
+}
+
+/// What a reader of the plan should know about graph, lock and bucket.
+fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if observed.premises.is_none() {
+        let text = "no persistent graph is configured: stacks that leave the config are not deleted, and nothing keeps two runs apart";
+        notes.push(Note { warning: false, code: "graph::not_configured", text: text.to_owned() });
+    }
+    if observed.bucket_missing {
+        if let Some(bucket) = config.bucket_name(&observed.world.place.region) {
+            let text = format!("bucket {bucket} does not exist; a deploy creates it");
+            notes.push(Note { warning: false, code: "bucket::missing", text });
+        }
+    }
+    let own = LockCode::of_session(session);
+    let lock = observed.premises.as_ref().and_then(Premises::lock_view);
+    if let Some(lock) = lock.filter(|lock| lock.code != own.as_str()) {
+        let by = lock.words();
+        notes.push(Note { warning: false, code: "lock::held", text: format!("the persistent graph is locked by {by}") });
+    }
+    notes
+}
+
+/// Hooks belong to a later version; leaving them out silently would be a lie.
+fn refuse_hooks(config: &Config, purpose: Purpose) -> Result<(), EngineError> {
+    let stages: [(&str, &[HookDefinition]); 2] = match purpose {
+        Purpose::Deploy => [("pre_deploy", &config.hooks.pre_deploy), ("post_deploy", &config.hooks.post_deploy)],
+        Purpose::Destroy => [("pre_destroy", &config.hooks.pre_destroy), ("post_destroy", &config.hooks.post_destroy)],
+    };
+    for (stage, hooks) in stages {
+        let enabled: Vec<&str> = hooks.iter().filter(|hook| hook.enabled).map(|hook| hook.path.as_str()).collect();
+        if !enabled.is_empty() {
+            let (stage, paths) = (stage.to_owned(), enabled.join(", "));
+            return Err(EngineError::of(EngineProblem::HooksNotSupported { stage, paths }));
+        }
+    }
+    Ok(())
+}
+
+/// Names the first stack for which two plans differ.
+fn difference(before: &Plan, now: &Plan) -> String {
+    let changed = |step: &plan::Step| now.step(&step.name) != Some(step);
+    let step = before.steps.iter().find(|step| changed(step));
+    let step = step.or_else(|| now.steps.iter().find(|step| before.step(&step.name).is_none()));
+    match step {
+        Some(step) => format!("stack {} ({}) is not as it was", step.name, step.fqn),
+        None => "the persistent graph is not as it was".to_owned(),
+    }
+}
+
+/// Passes lock events on as run events.
+pub(crate) fn forward(event: &LockEvent, reporter: &mut dyn Reporter) {
+    match event {
+        LockEvent::Waiting { holder, waited, limit } => reporter.event(&Event::LockWaiting {
+            holder: holder.clone(),
+            waited_seconds: waited.as_secs(),
+            limit_seconds: limit.as_secs(),
+        }),
+        LockEvent::TakenOver { holder } => reporter.event(&Event::LockTakenOver { holder: holder.clone() }),
+    }
+}
+
+/// An error without changes if the user interrupts before `work` is over.
+async fn or_interrupted<T>(
+    interrupt: &Interrupt,
+    work: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    tokio::select! {
+        biased;
+        () = interrupt.stop.cancelled() => Err(EngineError::of(EngineProblem::Interrupted)),
+        result = work => result,
+    }
+}

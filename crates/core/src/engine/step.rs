@@ -1,0 +1,423 @@
+//! One step as a list of operations, each a call to CloudFormation and often a stack to watch afterwards.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+use runway_store::{Condition, ObjectKey, ObjectStore, Put, StoreErrorKind};
+use sha2::{Digest, Sha256};
+
+use crate::clock::Clock;
+use crate::engine::execute::Execution;
+use crate::engine::judge::Goal;
+use crate::event::StepFailure;
+use crate::ident::{StackFqn, StackName};
+use crate::lock;
+use crate::plan::{Action, Desired, Reason, Step, World};
+use crate::provider::{
+    CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus, TemplateLocation,
+    UpdateOutcome,
+};
+use crate::template::Template;
+
+/// What CFNgin always grants; templates that need less are not harmed.
+const CAPABILITIES: [&str; 2] = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"];
+/// Attempts of one mutating call that is throttled or whose answer is lost.
+const ATTEMPTS: u32 = 6;
+
+/// One part of a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Wait until no other operation is under way on the stack.
+    AwaitIdle,
+    /// Wait until the stack, which is being deleted already, is gone.
+    AwaitDeletion,
+    /// UpdateTerminationProtection.
+    SetTerminationProtection(bool),
+    /// SetStackPolicy, where nothing else changes.
+    SetStackPolicy,
+    /// DeleteStack.
+    Delete,
+    /// CreateStack.
+    Create,
+    /// UpdateStack.
+    Update,
+}
+
+impl Operation {
+    /// Whether it changes anything, as opposed to waiting.
+    pub(crate) fn starts_work(&self) -> bool {
+        !matches!(self, Self::AwaitIdle | Self::AwaitDeletion)
+    }
+}
+
+/// What a submitted operation leads to.
+#[derive(Debug)]
+pub(crate) enum Submission {
+    /// A stack to watch.
+    Watch {
+        stack: StackRef,
+        goal: Goal,
+        /// The stack before the operation.
+        before: Option<Box<StackState>>,
+    },
+    /// It is over; the next operation may follow.
+    Done,
+    /// Nothing was left to do.
+    Unchanged,
+}
+
+/// Why an operation was not submitted.
+#[derive(Debug)]
+pub(crate) enum SubmitError {
+    /// The step fails.
+    Failed(StepFailure),
+    /// The lease is not believed valid any more: nothing may be sent.
+    LockLost,
+}
+
+/// The operations of a step, in order.
+pub(crate) fn operations(step: &Step, desired: &Desired, world: &World) -> VecDeque<Operation> {
+    let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
+    let busy = status.is_some_and(StackStatus::is_in_progress);
+    let waits = desired.config.stacks.get(&step.name).is_some_and(|definition| definition.wait_if_in_progress);
+    let mut operations = VecDeque::new();
+    match step.action {
+        Action::Create => {
+            if step.reasons.contains(&Reason::BeingDeleted) {
+                operations.push_back(Operation::AwaitDeletion);
+            }
+            operations.push_back(Operation::Create);
+        }
+        Action::Recreate => operations.extend([Operation::Delete, Operation::Create]),
+        Action::Delete => {
+            if status == Some(StackStatus::DeleteInProgress) {
+                operations.push_back(Operation::AwaitDeletion);
+            } else {
+                if busy {
+                    operations.push_back(Operation::AwaitIdle);
+                }
+                operations.push_back(Operation::Delete);
+            }
+        }
+        Action::Update => {
+            if busy && waits {
+                operations.push_back(Operation::AwaitIdle);
+            }
+            // CFNgin sets the protection before the update and leaves it if the update fails.
+            if let Some((_, wanted)) = step.changes.termination_protection {
+                operations.push_back(Operation::SetTerminationProtection(wanted));
+            }
+            let updates_stack = step.reasons.iter().any(|reason| {
+                !matches!(reason, Reason::TerminationProtectionChanged { .. } | Reason::StackPolicyChanged)
+            });
+            if updates_stack {
+                operations.push_back(Operation::Update);
+            } else if step.changes.stack_policy {
+                operations.push_back(Operation::SetStackPolicy);
+            }
+        }
+        Action::None | Action::Skip => {}
+    }
+    operations
+}
+
+/// The request token of a stack's create, update or delete: equal for every attempt of one session, so that a
+/// repeated request is recognised. At most 128 letters, digits and dashes (CloudFormation, `ClientRequestToken`).
+pub(crate) fn token(session: &str, verb: char, fqn: &StackFqn) -> String {
+    let digest = Sha256::digest(fqn.as_str());
+    let short: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let name: String =
+        fqn.as_str().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(60).collect();
+    format!("rr-{session}-{verb}-{short}-{name}")
+}
+
+/// Everything one operation needs, owned, so that it can run beside the others.
+struct Call {
+    cloudformation: Arc<dyn CloudFormation>,
+    clock: Arc<dyn Clock>,
+    stack: StackRef,
+    before: Option<StackState>,
+    fqn: StackFqn,
+}
+
+/// Prepares an operation of a step: resolves values, builds the request. `Ok(None)` means that nothing is left to do.
+///
+/// # Errors
+/// [`StepFailure`] if values cannot be resolved now that everything is known.
+pub(crate) fn prepare<'a>(
+    execution: &Execution<'a>,
+    world: &World,
+    name: &StackName,
+    operation: Operation,
+) -> Result<Option<BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>>, StepFailure> {
+    let Some(step) = execution.plan.step(name) else { return Ok(None) };
+    let live = world.stacks.get(&step.fqn).cloned();
+    let stack = match (&live, &step.stack_id) {
+        (Some(stack), _) => StackRef::Id(stack.id.clone()),
+        (None, Some(id)) => StackRef::Id(id.clone()),
+        (None, None) => StackRef::Name(step.fqn.clone()),
+    };
+    let engine = execution.engine;
+    let call = Call {
+        cloudformation: engine.provider.cloudformation(),
+        clock: Arc::clone(&engine.clock),
+        stack,
+        before: live,
+        fqn: step.fqn.clone(),
+    };
+    let session = execution.session;
+    let token_of = |verb| token(&engine.options.session, verb, &step.fqn);
+    let config = &execution.desired.config;
+    let submission: BoxFuture<'a, Result<Submission, SubmitError>> = match operation {
+        Operation::AwaitIdle => {
+            let watch = Submission::Watch { stack: call.stack, goal: Goal::Idle, before: None };
+            async move { Ok(watch) }.boxed()
+        }
+        Operation::AwaitDeletion => {
+            let watch = Submission::Watch { stack: call.stack, goal: Goal::Deleted, before: None };
+            async move { Ok(watch) }.boxed()
+        }
+        Operation::SetTerminationProtection(wanted) => call.protect(session, wanted).boxed(),
+        Operation::SetStackPolicy => {
+            let policy = execution.desired.policies.get(name).cloned().unwrap_or_default();
+            call.set_policy(session, policy).boxed()
+        }
+        Operation::Delete => call.delete(session, config.service_role.clone(), token_of('d')).boxed(),
+        Operation::Create | Operation::Update => {
+            let creates = operation == Operation::Create;
+            if !creates && crate::plan::is_settled(execution.desired, world, &engine.options.settings(), name)? {
+                return Ok(None);
+            }
+            let request = request(execution, world, name, &call, token_of(if creates { 'c' } else { 'u' }))?;
+            let upload = Upload::of(execution, name);
+            if creates { call.create(session, upload, request).boxed() } else { call.update(session, upload, request).boxed() }
+        }
+    };
+    let name = name.clone();
+    Ok(Some(async move { (name, submission.await) }.boxed()))
+}
+
+/// Builds the request of a create or update from the config and from what upstream stacks gave.
+fn request(
+    execution: &Execution<'_>,
+    world: &World,
+    name: &StackName,
+    call: &Call,
+    token: String,
+) -> Result<StackRequest, StepFailure> {
+    let desired = execution.desired;
+    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name)) else {
+        return Err(StepFailure { message: format!("stack `{name}` has no template"), ..StepFailure::default() });
+    };
+    let parameters =
+        crate::plan::request_parameters(desired, world, &execution.engine.options.settings(), name)?;
+    let template = match &execution.backing.bucket {
+        Some((bucket, _)) => TemplateLocation::Object {
+            bucket: bucket.clone(),
+            key: template_key(execution, name, template),
+            region: desired.config.bucket_region.clone(),
+        },
+        None => TemplateLocation::Body(template.body.clone()),
+    };
+    let creates = call.before.is_none();
+    Ok(StackRequest {
+        stack: if creates { StackRef::Name(call.fqn.clone()) } else { call.stack.clone() },
+        template,
+        parameters,
+        tags: definition.tags.clone(),
+        role_arn: desired.config.service_role.clone(),
+        stack_policy: desired.policies.get(name).cloned(),
+        capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+        termination_protection: definition.termination_protection,
+        timeout_minutes: definition.timeout_minutes,
+        token,
+    })
+}
+
+/// CFNgin's key, always `.json`, built from the stack's name even where it has a `stack_name`.
+fn template_key(execution: &Execution<'_>, name: &StackName, template: &Template) -> ObjectKey {
+    let fqn = execution.desired.config.fqn(name.as_str());
+    ObjectKey::new(format!("stack_templates/{fqn}/{name}-{}.json", template.md5_prefix()))
+}
+
+/// A template on its way to the bucket.
+struct Upload {
+    store: Arc<dyn ObjectStore>,
+    key: ObjectKey,
+    body: Bytes,
+}
+
+impl Upload {
+    fn of(execution: &Execution<'_>, name: &StackName) -> Option<Self> {
+        let (_, store) = execution.backing.bucket.as_ref()?;
+        let template = execution.desired.templates.get(name)?;
+        Some(Self {
+            store: Arc::clone(store),
+            key: template_key(execution, name, template),
+            body: Bytes::from(template.body.clone()),
+        })
+    }
+
+    /// Uploads unless it is there: the key names the content, so there is no need to look first.
+    async fn send(self, clock: &dyn Clock) -> Result<(), StepFailure> {
+        let how = Put { condition: Condition::IfAbsent, ..Put::default() };
+        for attempt in 1.. {
+            match self.store.put(&self.key, self.body.clone(), &how).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind == StoreErrorKind::Precondition => return Ok(()),
+                Err(error)
+                    if attempt < ATTEMPTS
+                        && matches!(
+                            error.kind,
+                            StoreErrorKind::Throttled | StoreErrorKind::Unavailable | StoreErrorKind::Conflict
+                        ) =>
+                {
+                    clock.sleep(backoff(attempt)).await;
+                }
+                Err(error) => {
+                    return Err(StepFailure {
+                        message: format!("the template could not be uploaded: {error}"),
+                        ..StepFailure::default()
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Call {
+    async fn create(
+        self,
+        session: Option<&lock::Session>,
+        upload: Option<Upload>,
+        request: StackRequest,
+    ) -> Result<Submission, SubmitError> {
+        if let Some(upload) = upload {
+            upload.send(self.clock.as_ref()).await.map_err(SubmitError::Failed)?;
+        }
+        let mut answer_lost = false;
+        let result = self
+            .attempt(session, &mut answer_lost, || self.cloudformation.create_stack(&request))
+            .await?;
+        let stack = match result {
+            Ok(id) => StackRef::Id(id),
+            // An earlier attempt took effect and its answer was lost.
+            Err(error) if error.kind == ErrorKind::AlreadyExists && answer_lost => StackRef::Name(self.fqn.clone()),
+            Err(error) => return Err(SubmitError::Failed(refused(&error))),
+        };
+        Ok(Submission::Watch { stack, goal: Goal::Created, before: None })
+    }
+
+    async fn update(
+        self,
+        session: Option<&lock::Session>,
+        upload: Option<Upload>,
+        request: StackRequest,
+    ) -> Result<Submission, SubmitError> {
+        if let Some(upload) = upload {
+            upload.send(self.clock.as_ref()).await.map_err(SubmitError::Failed)?;
+        }
+        let mut answer_lost = false;
+        let result = self
+            .attempt(session, &mut answer_lost, || self.cloudformation.update_stack(&request))
+            .await?;
+        match result {
+            Ok(UpdateOutcome::NothingToUpdate) if !answer_lost => Ok(Submission::Unchanged),
+            Err(error) if !(answer_lost && error.kind == ErrorKind::Validation) => {
+                Err(SubmitError::Failed(refused(&error)))
+            }
+            // Started now, or by an earlier attempt whose answer was lost.
+            _ => Ok(Submission::Watch {
+                stack: self.stack.clone(),
+                goal: Goal::Updated,
+                before: if answer_lost { None } else { self.before.clone().map(Box::new) },
+            }),
+        }
+    }
+
+    async fn delete(
+        self,
+        session: Option<&lock::Session>,
+        role: Option<String>,
+        token: String,
+    ) -> Result<Submission, SubmitError> {
+        let mut answer_lost = false;
+        self.attempt(session, &mut answer_lost, || {
+            self.cloudformation.delete_stack(&self.stack, role.as_deref(), &token)
+        })
+        .await?
+        .map_err(|error| SubmitError::Failed(refused(&error)))?;
+        Ok(Submission::Watch { stack: self.stack.clone(), goal: Goal::Deleted, before: None })
+    }
+
+    async fn protect(self, session: Option<&lock::Session>, wanted: bool) -> Result<Submission, SubmitError> {
+        self.attempt(session, &mut false, || self.cloudformation.set_termination_protection(&self.stack, wanted))
+            .await?
+            .map_err(|error| SubmitError::Failed(refused(&error)))?;
+        Ok(Submission::Done)
+    }
+
+    async fn set_policy(self, session: Option<&lock::Session>, policy: String) -> Result<Submission, SubmitError> {
+        self.attempt(session, &mut false, || self.cloudformation.set_stack_policy(&self.stack, &policy))
+            .await?
+            .map_err(|error| SubmitError::Failed(refused(&error)))?;
+        Ok(Submission::Done)
+    }
+
+    /// Sends a mutating request until there is an answer that means something. Before every attempt the lease must
+    /// be believed valid: a session that slept through its lease sends nothing more.
+    async fn attempt<T, F>(
+        &self,
+        session: Option<&lock::Session>,
+        answer_lost: &mut bool,
+        mut send: impl FnMut() -> F,
+    ) -> Result<Result<T, ProviderError>, SubmitError>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
+        let mut attempt = 1;
+        loop {
+            if session.is_some_and(|session| !session.believed_valid()) {
+                return Err(SubmitError::LockLost);
+            }
+            match send().await {
+                Err(error) if attempt < ATTEMPTS && error.kind == ErrorKind::Throttled => {}
+                Err(error) if attempt < ATTEMPTS && error.kind == ErrorKind::Unavailable => *answer_lost = true,
+                result => return Ok(result),
+            }
+            self.clock.sleep(backoff(attempt)).await;
+            attempt += 1;
+        }
+    }
+}
+
+/// Pauses between attempts: half a second, doubling, at most eight seconds.
+fn backoff(attempt: u32) -> Duration {
+    Duration::from_millis(500 * 2_u64.pow(attempt.saturating_sub(1).min(4)))
+}
+
+/// A call that the provider refused, as the failure of a step.
+fn refused(error: &ProviderError) -> StepFailure {
+    let request = error.request_id.as_deref().map(|id| format!(" (request {id})")).unwrap_or_default();
+    let help = match error.kind {
+        ErrorKind::Protected => {
+            Some("termination protection is on; switch it off first if the stack is really to be deleted")
+        }
+        ErrorKind::AlreadyExists => Some("somebody else created it meanwhile; run the command again to plan with it"),
+        ErrorKind::Denied | ErrorKind::Credentials => Some("check the permissions of the credentials or of the service role"),
+        ErrorKind::Unavailable => {
+            Some("it is unknown whether the call took effect; the records cover both, so run the command again")
+        }
+        _ => None,
+    };
+    StepFailure {
+        message: format!("{}: {}{request}", error.operation, error.message),
+        help: help.map(str::to_owned),
+        ..StepFailure::default()
+    }
+}

@@ -1,0 +1,145 @@
+//! Sessions killed before or after any of their requests: nothing that exists is unknown, and the next run finishes
+//! the work without a person.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runway_core::exit::ExitCode;
+use runway_core::plan::Purpose;
+use runway_local::faulty::{Faulty, Verdict};
+
+use crate::support::{Project, World, template};
+
+/// Longer than any run of these tests; a killed one is dropped after this time.
+const LONG: Duration = Duration::from_secs(30 * 60);
+
+fn before() -> Project {
+    Project::new(concat!(
+        "  - {name: base, template_path: t.yml, variables: {Note: one}}\n",
+        "  - {name: kept, template_path: t.yml, variables: {Note: \"${output base.Note}\"}}\n",
+        "  - {name: old, template_path: t.yml, stack_name: special, variables: {Note: \"${output base.Note}\"}}\n",
+        "  - {name: older, template_path: t.yml, variables: {Note: \"${output old.Note}\"}}\n",
+    ))
+    .file("t.yml", &template(&[]))
+}
+
+fn after() -> Project {
+    Project::new(concat!(
+        "  - {name: base, template_path: t.yml, variables: {Note: two}}\n",
+        "  - {name: kept, template_path: t.yml, variables: {Note: \"${output base.Note}\"}}\n",
+        "  - {name: new, template_path: t.yml, variables: {Note: \"${output kept.Note}\"}}\n",
+    ))
+    .file("t.yml", &template(&[]))
+}
+
+/// One way to get from one world to another, killed at every request.
+struct Journey {
+    first: Option<Project>,
+    then: Project,
+    purpose: Purpose,
+    stacks: &'static [&'static str],
+    nodes: &'static [&'static str],
+}
+
+impl Journey {
+    async fn start(&self) -> World {
+        let world = World::new();
+        if let Some(first) = &self.first {
+            let run = world.deploy(first).await;
+            assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+        }
+        world
+    }
+
+    /// How many requests the journey takes when nobody is killed.
+    async fn length(&self) -> usize {
+        let world = self.start().await;
+        let faulty = Faulty::new(Arc::clone(&world.provider));
+        let run = world.behind(Arc::new(faulty.clone())).run(&self.then, self.purpose).await;
+        assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+        self.check_arrival(&world, "undisturbed").await;
+        faulty.total()
+    }
+
+    async fn killed_at(&self, number: usize, verdict: Verdict) {
+        let what = format!("{verdict:?} at request {number}");
+        let world = self.start().await;
+        let faulty = Faulty::new(Arc::clone(&world.provider)).with_hook(move |now, _| match now.cmp(&number) {
+            std::cmp::Ordering::Less => Verdict::Proceed,
+            std::cmp::Ordering::Equal => verdict,
+            // A dead process sends nothing more, its renewals included.
+            std::cmp::Ordering::Greater => Verdict::HangForever,
+        });
+        let broken = world.behind(Arc::new(faulty));
+        let killed = tokio::time::timeout(LONG, broken.run(&self.then, self.purpose)).await;
+        drop(killed);
+        self.check_nothing_is_unknown(&world, &what).await;
+        let run = world.run(&self.then, self.purpose).await;
+        assert_eq!(run.exit(), ExitCode::Ok, "{what}: {}", run.explain());
+        self.check_arrival(&world, &what).await;
+        let again = world.run(&self.then, self.purpose).await;
+        assert_eq!(again.exit(), ExitCode::Ok, "{what}: {}", again.explain());
+        assert!(again.events.is_empty(), "{what}: {:#?}", again.events);
+    }
+
+    /// Every stack that exists is in graph, facts or intents.
+    async fn check_nothing_is_unknown(&self, world: &World, what: &str) {
+        let graph = world.graph().await;
+        let state = world.state_text().await.unwrap_or_default();
+        for fqn in world.stacks().await.keys() {
+            let recorded = fqn.strip_prefix("ns-").is_some_and(|name| graph.contains_key(name));
+            assert!(recorded || state.contains(&format!("\"{fqn}\"")), "{what}: {fqn} is unknown\n{state}");
+        }
+    }
+
+    async fn check_arrival(&self, world: &World, what: &str) {
+        let stacks = world.stacks().await;
+        let names: BTreeSet<&str> = stacks.keys().map(String::as_str).collect();
+        assert_eq!(names, self.stacks.iter().copied().collect(), "{what}: stacks");
+        let graph = world.graph().await;
+        let nodes: BTreeSet<&str> = graph.keys().map(String::as_str).collect();
+        assert_eq!(nodes, self.nodes.iter().copied().collect(), "{what}: nodes");
+        assert_eq!(world.lease_text().await, None, "{what}: lease");
+        assert!(!world.graph_tags().await.contains_key("cfngin_lock_code"), "{what}: tag");
+        let text = world.graph_text().await.unwrap_or_default();
+        assert_eq!(text, text.trim_end(), "{what}: the graph is at rest");
+        for stack in stacks.values() {
+            assert!(!stack.status.is_in_progress(), "{what}: {} is {}", stack.fqn, stack.status);
+        }
+    }
+
+    fn survives_every_kill(&self) {
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_time().start_paused(true).build().unwrap()
+        };
+        let length = runtime().block_on(self.length());
+        assert!(length > 8, "a journey of {length} requests proves little");
+        for number in 0..length {
+            for verdict in [Verdict::HangForever, Verdict::HangAfter] {
+                runtime().block_on(self.killed_at(number, verdict));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_first_deploy_survives_every_kill() {
+    let (stacks, nodes) =
+        (&["ns-base", "ns-kept", "ns-older", "ns-special"][..], &["base", "kept", "old", "older"][..]);
+    Journey { first: None, then: before(), purpose: Purpose::Deploy, stacks, nodes }.survives_every_kill();
+}
+
+#[test]
+fn a_change_with_removals_survives_every_kill() {
+    let (stacks, nodes) = (&["ns-base", "ns-kept", "ns-new"][..], &["base", "kept", "new"][..]);
+    Journey { first: Some(before()), then: after(), purpose: Purpose::Deploy, stacks, nodes }
+        .survives_every_kill();
+}
+
+#[test]
+fn a_destroy_survives_every_kill() {
+    Journey { first: Some(before()), then: after(), purpose: Purpose::Destroy, stacks: &[], nodes: &[] }
+        .survives_every_kill();
+}
