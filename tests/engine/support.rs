@@ -15,7 +15,7 @@ use runway_core::engine::{
 use runway_core::event::Event;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
-use runway_core::provider::{Provider, StackState};
+use runway_core::provider::{CloudFormation, Provider, StackState};
 use runway_core::text::Document;
 use runway_local::Local;
 use runway_store::{BucketName, ObjectKey, ObjectStore, StoreErrorKind, Tags};
@@ -144,17 +144,31 @@ impl World {
         }
     }
 
+    /// CloudFormation, beside any session.
+    pub(crate) fn local_cloudformation(&self) -> Arc<dyn CloudFormation> {
+        self.local.cloudformation()
+    }
+
     /// Every live stack by name.
     pub(crate) async fn stacks(&self) -> BTreeMap<String, StackState> {
+        self.list().await.0
+    }
+
+    /// How many requests it takes to list all stacks.
+    pub(crate) async fn pages(&self) -> usize {
+        self.list().await.1
+    }
+
+    async fn list(&self) -> (BTreeMap<String, StackState>, usize) {
         let cloudformation = self.local.cloudformation();
-        let mut stacks = BTreeMap::new();
-        let mut token = None;
+        let (mut stacks, mut pages, mut token) = (BTreeMap::new(), 0, None);
         loop {
             let page = cloudformation.describe_stacks(token.as_deref()).await.unwrap();
             stacks.extend(page.stacks.into_iter().map(|stack| (stack.fqn.as_str().to_owned(), stack)));
             token = page.next;
+            pages += 1;
             if token.is_none() {
-                return stacks;
+                return (stacks, pages);
             }
         }
     }
