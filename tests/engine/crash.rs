@@ -65,12 +65,13 @@ impl Journey {
     async fn killed_at(&self, number: usize, verdict: Verdict) {
         let what = format!("{verdict:?} at request {number}");
         let world = self.start().await;
-        let faulty = Faulty::new(Arc::clone(&world.provider)).with_hook(move |now, _| match now.cmp(&number) {
-            std::cmp::Ordering::Less => Verdict::Proceed,
-            std::cmp::Ordering::Equal => verdict,
-            // A dead process sends nothing more, its renewals included.
-            std::cmp::Ordering::Greater => Verdict::HangForever,
-        });
+        let faulty =
+            Faulty::new(Arc::clone(&world.provider)).with_hook(move |now, _| match now.cmp(&number) {
+                std::cmp::Ordering::Less => Verdict::Proceed,
+                std::cmp::Ordering::Equal => verdict,
+                // A dead process sends nothing more, its renewals included.
+                std::cmp::Ordering::Greater => Verdict::HangForever,
+            });
         let broken = world.behind(Arc::new(faulty));
         let killed = tokio::time::timeout(LONG, broken.run(&self.then, self.purpose)).await;
         drop(killed);

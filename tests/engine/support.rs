@@ -85,7 +85,11 @@ impl World {
         Self { provider, ..self.clone() }
     }
 
-    pub(crate) fn engine(&self, files: BTreeMap<Utf8PathBuf, String>, change: impl FnOnce(&mut Options)) -> Engine {
+    pub(crate) fn engine(
+        &self,
+        files: BTreeMap<Utf8PathBuf, String>,
+        change: impl FnOnce(&mut Options),
+    ) -> Engine {
         let mut sessions = self.sessions.lock().unwrap();
         *sessions += 1;
         let mut options = Options {

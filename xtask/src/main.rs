@@ -1,2 +1,63 @@
-//! x
-fn main() {}
+//! Repository chores: `cargo xtask <command>`.
+
+mod chore;
+mod ci;
+mod demo;
+mod generate;
+mod python;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Repository chores
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write the generated files: schemas, command line reference, exit codes
+    Gen {
+        /// Write nothing; fail if a file is not up to date
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the rules of the architecture: dependencies, purity, file lengths
+    Tidy,
+    /// Install the emulator and run all tests; further arguments go to `cargo test`
+    Test {
+        /// For `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Everything a change has to pass
+    Ci {
+        /// Release build, long tests and the benchmark as well
+        #[arg(long)]
+        full: bool,
+    },
+    /// Deploy the demo on the embedded provider: plan, create, change, remove, fail, destroy
+    Demo,
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Gen { check } => generate::run(check),
+        Command::Tidy => tidy::run(),
+        Command::Test { arguments } => ci::test(&arguments),
+        Command::Ci { full } => ci::run_all(full),
+        Command::Demo => demo::run_demo(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            chore::say(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Keeps a declared set of AWS CloudFormation stacks true.
 #[derive(Debug, Parser)]
-#[command(name = "runway-rs", version, about, max_term_width = 100)]
+#[command(name = "runway-rs", version, max_term_width = 100)]
 #[command(disable_help_subcommand = true)]
 pub struct Arguments {
     /// What holds for every command.

@@ -424,7 +424,7 @@ impl Session<'_> {
             output.message(&format!("{} is not locked", view.location));
             return Ok(ExitCode::Ok);
         };
-        output.message(&format!("{} is locked by {}", view.location, lock.describe()));
+        output.message(&format!("{} is locked by {}", view.location, lock.words()));
         if !force {
             if !output::can_ask() {
                 output.message("error: nothing was changed: there is no terminal to ask\nhelp: --force removes the lock without asking");

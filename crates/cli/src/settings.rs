@@ -73,6 +73,7 @@ pub(crate) enum ProviderChoice {
 pub(crate) struct Settings {
     pub(crate) provider: ProviderChoice,
     pub(crate) region: Option<String>,
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only AWS has profiles"))]
     pub(crate) profile: Option<String>,
     pub(crate) deploy_environment: String,
     pub(crate) ci: bool,

@@ -11,6 +11,7 @@ use crate::plan::{Action, Summary};
 /// Something that happened. Serialised as one JSON object a line (schema `events.schema.json`).
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Event {
     /// The run waits for somebody else's lock, or watches one that may be dead.
     LockWaiting {
@@ -84,6 +85,7 @@ pub enum Event {
         outcome: Outcome,
         /// Seconds since it started.
         #[serde(serialize_with = "seconds")]
+        #[cfg_attr(feature = "schema", schemars(with = "f64"))]
         elapsed: Duration,
     },
     /// A step will not run because one it needs failed.
@@ -123,6 +125,7 @@ pub enum Event {
         not_run: BTreeSet<StackName>,
         /// Seconds the run took.
         #[serde(serialize_with = "seconds")]
+        #[cfg_attr(feature = "schema", schemars(with = "f64"))]
         elapsed: Duration,
     },
 }
@@ -130,6 +133,7 @@ pub enum Event {
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Outcome {
     /// Done.
     Done,
@@ -143,6 +147,7 @@ pub enum Outcome {
 
 /// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepFailure {
     /// One sentence: what failed.
     pub message: String,
@@ -156,6 +161,7 @@ pub struct StepFailure {
 
 /// The resource that made a stack fail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FailedResource {
     /// Logical id.
     pub logical_id: String,

@@ -19,6 +19,8 @@ pub mod lookup;
 pub mod plan;
 pub mod provider;
 pub mod render;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod template;
 pub mod text;
 pub mod yaml;

@@ -54,6 +54,12 @@ pub enum LocalError {
     },
 }
 
+impl From<LocalError> for ProviderError {
+    fn from(error: LocalError) -> Self {
+        error.during("connection", "local")
+    }
+}
+
 impl LocalError {
     pub(crate) fn access(path: &Path, error: &io::Error) -> Self {
         // fs-err repeats the path in its words; the system's own are enough.

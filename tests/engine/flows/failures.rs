@@ -87,10 +87,8 @@ async fn a_failed_update_rolls_back_and_keeps_dependants_as_they_were() {
     let world = World::new();
     assert_eq!(world.deploy(&project("one", "")).await.exit(), ExitCode::Ok);
     let above = world.stacks().await["ns-above"].clone();
-    let broken = project(
-        "two",
-        "    Metadata: {\"runway-rs:local\": {fail: no room left, fail_on: update}}\n",
-    );
+    let broken =
+        project("two", "    Metadata: {\"runway-rs:local\": {fail: no room left, fail_on: update}}\n");
     let run = world.deploy(&broken).await;
     assert_eq!(run.exit(), ExitCode::StepsFailed, "{}", run.explain());
     assert!(failure(&run, "base").message.contains("rolled back update"), "{}", run.explain());
@@ -152,8 +150,8 @@ async fn termination_protection_stops_a_deletion_and_nothing_else() {
     ))
     .file("t.yml", &template(&[]));
     assert_eq!(world.deploy(&with).await.exit(), ExitCode::Ok);
-    let without =
-        Project::new("  - {name: a, template_path: t.yml, variables: {Note: y}}\n").file("t.yml", &template(&[]));
+    let without = Project::new("  - {name: a, template_path: t.yml, variables: {Note: y}}\n")
+        .file("t.yml", &template(&[]));
     let planned = world.plan(&without).await;
     let notes: Vec<&str> =
         planned.plan.steps.iter().flat_map(|step| &step.notes).map(|note| note.code).collect();

@@ -45,7 +45,12 @@ async fn the_first_interrupt_starts_nothing_and_watches_what_runs() {
     assert_eq!(stacks["ns-a"].status, StackStatus::CreateComplete);
     assert_eq!(world.lease_text().await, None);
     let expected = BTreeSet::from(["a".into()]);
-    assert!(run.position(|event| matches!(event, Event::Interrupted { running, watching: true } if *running == expected)).is_some());
+    assert!(
+        run.position(
+            |event| matches!(event, Event::Interrupted { running, watching: true } if *running == expected)
+        )
+        .is_some()
+    );
     assert_eq!(world.deploy(&chain()).await.exit(), ExitCode::Ok);
 }
 

@@ -41,7 +41,8 @@ async fn a_session_that_waits_gets_its_turn() {
     let interrupt = Interrupt::default();
     let (first, second) = tokio::join!(world.deploy(&project), async {
         tokio::time::sleep(Duration::from_secs(30)).await;
-        let wait = |options: &mut runway_core::engine::Options| options.lock_wait = Some(Duration::from_secs(600));
+        let wait =
+            |options: &mut runway_core::engine::Options| options.lock_wait = Some(Duration::from_secs(600));
         world.run_with(&other, Purpose::Deploy, &interrupt, wait).await
     });
     assert_eq!(first.exit(), ExitCode::Ok, "{}", first.explain());

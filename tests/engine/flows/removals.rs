@@ -99,7 +99,8 @@ async fn a_stack_deleted_by_hand_is_made_anew_or_forgotten() {
         world.local_cloudformation().delete_stack(&stack, None, "by-hand").await.unwrap();
         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     }
-    let three: String = FOUR.lines().filter(|line| !line.contains("name: d")).map(|line| format!("{line}\n")).collect();
+    let three: String =
+        FOUR.lines().filter(|line| !line.contains("name: d")).map(|line| format!("{line}\n")).collect();
     let run = world.deploy(&project(&three)).await;
     assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
     assert_eq!(order_of(&run, Action::Create), ["c"]);
@@ -110,13 +111,13 @@ async fn a_stack_deleted_by_hand_is_made_anew_or_forgotten() {
 async fn status_and_outputs_tell_what_is_there() {
     let world = World::new();
     assert_eq!(world.deploy(&project(FOUR)).await.exit(), ExitCode::Ok);
-    let small = project("  - {name: a, template_path: t.yml, variables: {Note: x}}\n  - {name: n, template_path: t.yml, variables: {Note: x}}\n");
+    let small = project(
+        "  - {name: a, template_path: t.yml, variables: {Note: x}}\n  - {name: n, template_path: t.yml, variables: {Note: x}}\n",
+    );
     let engine = world.engine(BTreeMap::new(), |_| ());
     let rows = engine.status(&small.config()).await.unwrap_or_else(|error| panic!("{error:?}"));
-    let seen: Vec<(&str, &str, bool, bool)> = rows
-        .iter()
-        .map(|row| (row.name.as_str(), row.fqn.as_str(), row.exists, row.configured))
-        .collect();
+    let seen: Vec<(&str, &str, bool, bool)> =
+        rows.iter().map(|row| (row.name.as_str(), row.fqn.as_str(), row.exists, row.configured)).collect();
     assert_eq!(
         seen,
         [
@@ -139,7 +140,8 @@ struct SlowPerson<'a>(&'a World);
 #[async_trait]
 impl Gate for SlowPerson<'_> {
     async fn approve(&self, _planned: &Planned, _again: u32) -> Approval {
-        let meanwhile = self.0.deploy(&project("  - {name: z, template_path: t.yml, variables: {Note: x}}\n")).await;
+        let meanwhile =
+            self.0.deploy(&project("  - {name: z, template_path: t.yml, variables: {Note: x}}\n")).await;
         assert_eq!(meanwhile.exit(), ExitCode::Ok, "{}", meanwhile.explain());
         Approval::Person
     }

@@ -41,7 +41,8 @@ async fn a_run_without_changes_asks_once_for_every_template() {
         let faulty = Faulty::new(Arc::clone(&world.provider));
         world.behind(Arc::new(faulty.clone())).plan(&layered(count, "x")).await;
         assert!(faulty.total() <= pages + count + 5, "plan: {:?}", faulty.counts());
-        let writes = ["PutObject", "DeleteObject", "PutObjectTagging", "CreateStack", "UpdateStack", "DeleteStack"];
+        let writes =
+            ["PutObject", "DeleteObject", "PutObjectTagging", "CreateStack", "UpdateStack", "DeleteStack"];
         assert!(writes.iter().all(|operation| !counts.contains_key(operation)), "{counts:?}");
     }
 }
@@ -67,7 +68,8 @@ async fn changing_one_stack_costs_a_dozen_requests_beside_the_step() {
     let world = World::new();
     assert_eq!(world.deploy(&project("x")).await.exit(), ExitCode::Ok);
     let (counts, _) = counted(&world, &project("y")).await;
-    let locking: usize = ["GetObject", "GetObjectTagging", "DeleteObject"].iter().map(|name| counts[name]).sum();
+    let locking: usize =
+        ["GetObject", "GetObjectTagging", "DeleteObject"].iter().map(|name| counts[name]).sum();
     // Three reads, a lease, two looks at the tag, state and graph twice, one template, one deletion.
     assert_eq!((locking, counts["PutObject"]), (3 + 3 + 1, 1 + 2 + 2 + 1), "{counts:?}");
 }

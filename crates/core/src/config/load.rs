@@ -18,7 +18,7 @@ use crate::yaml::{Node, NodeValue};
 pub type Parameters = BTreeMap<String, serde_json::Value>;
 
 /// Fields at the top level. Others are allowed, as homes for anchors.
-const FIELDS: [&str; 20] = [
+pub(super) const FIELDS: [&str; 20] = [
     "namespace",
     "namespace_delimiter",
     "cfngin_bucket",

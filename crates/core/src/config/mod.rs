@@ -15,6 +15,8 @@ pub mod environment;
 pub mod error;
 pub mod load;
 mod reader;
+#[cfg(feature = "schema")]
+pub(crate) mod schema;
 mod stacks;
 mod substitute;
 

@@ -13,7 +13,7 @@ use crate::ident::{StackFqn, StackName};
 use crate::text::Span;
 use crate::yaml::{Node, NodeValue};
 
-const FIELDS: [&str; 18] = [
+pub(super) const FIELDS: [&str; 18] = [
     "name",
     "class_path",
     "template_path",

@@ -213,7 +213,14 @@ impl Run<'_, '_> {
             Ok(Submission::Watch { stack, goal, before }) => {
                 let since = self.execution.engine.clock.monotonic();
                 if let Some(flight) = self.flights.get_mut(name) {
-                    flight.watching = Some(Watch { stack, goal, before: before.map(|b| *b), since, status: None, event: None });
+                    flight.watching = Some(Watch {
+                        stack,
+                        goal,
+                        before: before.map(|b| *b),
+                        since,
+                        status: None,
+                        event: None,
+                    });
                 }
                 return true;
             }
@@ -256,7 +263,8 @@ impl Run<'_, '_> {
                 } else {
                     // What runs goes on running; only our view of it is interrupted.
                     self.cadence.looked(0, targets.len(), false);
-                    self.reporter.event(&Event::Warning { code: "run::look_failed".into(), text: error.to_string() });
+                    self.reporter
+                        .event(&Event::Warning { code: "run::look_failed".into(), text: error.to_string() });
                 }
             }
         }
@@ -277,7 +285,9 @@ impl Run<'_, '_> {
                 });
             }
             let now = self.execution.engine.clock.monotonic();
-            let Some(watch) = self.flights.get_mut(&name).and_then(|flight| flight.watching.as_mut()) else { continue };
+            let Some(watch) = self.flights.get_mut(&name).and_then(|flight| flight.watching.as_mut()) else {
+                continue;
+            };
             moved |= !events.is_empty();
             if let Some(last) = events.last() {
                 watch.event = Some(last.id.clone());
@@ -292,7 +302,11 @@ impl Run<'_, '_> {
             }
             let verdict = match judge(watch.goal, seen.as_ref()) {
                 verdict @ (Verdict::Reached | Verdict::Failed) if is_old_answer(watch, seen.as_ref()) => {
-                    if now.saturating_sub(watch.since) < OLD_ANSWERS { Verdict::Wait } else { verdict }
+                    if now.saturating_sub(watch.since) < OLD_ANSWERS {
+                        Verdict::Wait
+                    } else {
+                        verdict
+                    }
                 }
                 Verdict::Unexpected if now.saturating_sub(watch.since) < OLD_ANSWERS => Verdict::Wait,
                 Verdict::Unexpected => Verdict::Failed,
@@ -310,7 +324,9 @@ impl Run<'_, '_> {
                     let (goal, stack) = (watch.goal, watch.stack.clone());
                     let cloudformation = self.execution.engine.provider.cloudformation();
                     // Without events the failure is still told, only less well.
-                    let events = failure::latest_operation(cloudformation.as_ref(), &stack, None).await.unwrap_or_default();
+                    let events = failure::latest_operation(cloudformation.as_ref(), &stack, None)
+                        .await
+                        .unwrap_or_default();
                     let failure = failure::describe(goal, seen.as_ref(), &events);
                     self.remember(&name, seen);
                     self.end(&name, Outcome::Failed(failure));
@@ -323,7 +339,8 @@ impl Run<'_, '_> {
     /// Keeps what was seen of a stack, so that dependants read its outputs and the release knows what exists.
     fn remember(&mut self, name: &StackName, seen: Option<StackState>) {
         let Some(step) = self.execution.plan.step(name) else { return };
-        let gone = seen.as_ref().is_none_or(|stack| stack.status == crate::provider::StackStatus::DeleteComplete);
+        let gone =
+            seen.as_ref().is_none_or(|stack| stack.status == crate::provider::StackStatus::DeleteComplete);
         match seen {
             Some(stack) if !gone => {
                 self.world.stacks.insert(step.fqn.clone(), stack);

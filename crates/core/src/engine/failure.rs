@@ -54,16 +54,18 @@ fn begins_operation(event: &StackEvent) -> bool {
 /// Whether the event speaks of the stack itself (a nested stack has the same type but another logical id).
 fn is_about_the_stack(event: &StackEvent) -> bool {
     event.resource_type == STACK_TYPE
-        && event.physical_id.as_deref().is_none_or(|id| {
-            id.contains(&format!("stack/{}/", event.logical_id)) || id == event.logical_id
-        })
+        && event
+            .physical_id
+            .as_deref()
+            .is_none_or(|id| id.contains(&format!("stack/{}/", event.logical_id)) || id == event.logical_id)
 }
 
 /// The resource that failed first: later failures are mostly cancellations in its wake.
 pub(crate) fn first_failed(events: &[StackEvent]) -> Option<FailedResource> {
     let cancelled = |event: &StackEvent| {
         event.reason.as_deref().is_some_and(|reason| {
-            reason.starts_with("Resource creation cancelled") || reason.starts_with("Resource update cancelled")
+            reason.starts_with("Resource creation cancelled")
+                || reason.starts_with("Resource update cancelled")
         })
     };
     events
@@ -129,7 +131,8 @@ mod tests {
             id: id.to_owned(),
             time: None,
             logical_id: logical_id.to_owned(),
-            physical_id: (kind == STACK_TYPE).then(|| format!("arn:aws:cloudformation:r:1:stack/{logical_id}/u")),
+            physical_id: (kind == STACK_TYPE)
+                .then(|| format!("arn:aws:cloudformation:r:1:stack/{logical_id}/u")),
             resource_type: kind.to_owned(),
             status: status.to_owned(),
             reason: reason.map(str::to_owned),
@@ -143,7 +146,13 @@ mod tests {
             event("1", "ns-a", STACK_TYPE, "CREATE_IN_PROGRESS", Some("User Initiated")),
             event("2", "Queue", "AWS::SQS::Queue", "CREATE_FAILED", Some("Resource creation cancelled")),
             event("3", "Topic", "AWS::SNS::Topic", "CREATE_FAILED", Some("no permission")),
-            event("4", "ns-a", STACK_TYPE, "ROLLBACK_IN_PROGRESS", Some("The following resource(s) failed to create: [Topic].")),
+            event(
+                "4",
+                "ns-a",
+                STACK_TYPE,
+                "ROLLBACK_IN_PROGRESS",
+                Some("The following resource(s) failed to create: [Topic]."),
+            ),
         ];
         let first = first_failed(&events).unwrap();
         assert_eq!((first.logical_id.as_str(), first.reason.as_deref()), ("Topic", Some("no permission")));

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use runway_store::{ObjectKey, StoreErrorKind};
+
 use crate::config::Config;
 use crate::engine::backing::Backing;
 use crate::engine::problem::EngineProblem;
@@ -16,17 +18,17 @@ use crate::graph::state::{Intent, IntentAction};
 use crate::ident::{StackFqn, StackName};
 use crate::lock::{self, LockError, LockEvent, Premises, Session};
 use crate::plan::fqn_of_recorded;
-use crate::provider::StackState;
+use crate::provider::{ProviderError, StackState};
 
 impl Engine {
     pub(crate) async fn status_rows(&self, config: &Arc<Config>) -> Result<Vec<StatusRow>, EngineError> {
         let backing = Backing::read_only(self, config);
         let cloudformation = self.provider.cloudformation();
-        let (listed, premises) =
-            tokio::join!(look::list(cloudformation.as_ref()), backing.premises(self));
+        let (listed, premises) = tokio::join!(look::list(cloudformation.as_ref()), backing.premises(self));
         let (stacks, _) = listed?;
         let premises = premises?;
-        let stacks: BTreeMap<&StackFqn, &StackState> = stacks.iter().map(|stack| (&stack.fqn, stack)).collect();
+        let stacks: BTreeMap<&StackFqn, &StackState> =
+            stacks.iter().map(|stack| (&stack.fqn, stack)).collect();
         let recorded = premises.as_ref().map(Premises::recorded).unwrap_or_default();
         let state = premises.map(|premises| premises.state).unwrap_or_default();
         let names: BTreeSet<&StackName> = config.stacks.keys().chain(recorded.nodes.keys()).collect();
@@ -57,13 +59,19 @@ impl Engine {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => "`runway-rs status` lists the stacks".to_owned(),
                 };
-                return Err(EngineError::of(EngineProblem::NotConfigured { name: name.as_str().to_owned(), help }));
+                return Err(EngineError::of(EngineProblem::NotConfigured {
+                    name: name.as_str().to_owned(),
+                    help,
+                }));
             }
         }
         let (stacks, _) = look::list(self.provider.cloudformation().as_ref()).await?;
-        let stacks: BTreeMap<&StackFqn, &StackState> = stacks.iter().map(|stack| (&stack.fqn, stack)).collect();
+        let stacks: BTreeMap<&StackFqn, &StackState> =
+            stacks.iter().map(|stack| (&stack.fqn, stack)).collect();
         let mut outputs = BTreeMap::new();
-        for definition in config.stacks.values().filter(|definition| wanted.is_none_or(|name| *name == definition.name)) {
+        for definition in
+            config.stacks.values().filter(|definition| wanted.is_none_or(|name| *name == definition.name))
+        {
             match stacks.get(&definition.fqn) {
                 Some(stack) => drop(outputs.insert(definition.name.clone(), stack.outputs.clone())),
                 None if wanted.is_some() => {
@@ -90,7 +98,11 @@ impl Engine {
         })
     }
 
-    pub(crate) async fn force_unlock(&self, config: &Arc<Config>, shown: &GraphView) -> Result<(), EngineError> {
+    pub(crate) async fn force_unlock(
+        &self,
+        config: &Arc<Config>,
+        shown: &GraphView,
+    ) -> Result<(), EngineError> {
         let backing = Backing::of(self, config);
         let seen = self.lock_as_it_is(&backing).await?;
         let holder = |view: Option<LockView>| view.map(|view| view.code);
@@ -100,6 +112,22 @@ impl Engine {
         let (store, objects) = backing.graph().ok_or_else(no_graph)?;
         let (store, clock) = (Arc::clone(store), Arc::clone(&self.clock));
         lock::force_unlock(store, objects, clock, &seen).await.map_err(EngineError::of)
+    }
+
+    /// Creates the config's bucket unless it is there, and says what was done.
+    pub(crate) async fn create_bucket(&self, config: &Config) -> Result<String, EngineError> {
+        let backing = Backing::of(self, config);
+        let Some((bucket, store)) = &backing.bucket else {
+            return Ok("this config uses no bucket".to_owned());
+        };
+        match store.get(&ObjectKey::new("persistent_graphs/")).await {
+            Ok(_) => Ok(format!("bucket {bucket} exists")),
+            Err(error) if error.kind == StoreErrorKind::NoBucket => {
+                self.provider.create_bucket(bucket, config.bucket_region.as_deref()).await?;
+                Ok(format!("created bucket {bucket}"))
+            }
+            Err(error) => Err(ProviderError::from(error).into()),
+        }
     }
 
     async fn lock_as_it_is(&self, backing: &Backing) -> Result<Premises, EngineError> {

@@ -38,8 +38,10 @@ impl Look {
             (try_join_all(asked).await?, None)
         } else {
             let (all, pages) = list(self.cloudformation.as_ref()).await?;
-            let by_name: BTreeMap<&str, &StackState> = all.iter().map(|stack| (stack.fqn.as_str(), stack)).collect();
-            let by_id: BTreeMap<&str, &StackState> = all.iter().map(|stack| (stack.id.as_str(), stack)).collect();
+            let by_name: BTreeMap<&str, &StackState> =
+                all.iter().map(|stack| (stack.fqn.as_str(), stack)).collect();
+            let by_id: BTreeMap<&str, &StackState> =
+                all.iter().map(|stack| (stack.id.as_str(), stack)).collect();
             let states = targets
                 .iter()
                 .map(|(_, stack, _)| match stack {
@@ -52,7 +54,9 @@ impl Look {
         let events = if self.follow_events {
             // A look without events is still a look.
             join_all(targets.iter().map(|(_, stack, known)| async move {
-                failure::latest_operation(self.cloudformation.as_ref(), stack, known.as_deref()).await.unwrap_or_default()
+                failure::latest_operation(self.cloudformation.as_ref(), stack, known.as_deref())
+                    .await
+                    .unwrap_or_default()
             }))
             .await
         } else {
@@ -72,7 +76,9 @@ impl Look {
 ///
 /// # Errors
 /// [`ProviderError`] as the provider gives it.
-pub(crate) async fn list(cloudformation: &dyn CloudFormation) -> Result<(Vec<StackState>, usize), ProviderError> {
+pub(crate) async fn list(
+    cloudformation: &dyn CloudFormation,
+) -> Result<(Vec<StackState>, usize), ProviderError> {
     let mut stacks = Vec::new();
     let mut token: Option<String> = None;
     let mut pages = 0;

@@ -165,6 +165,7 @@ pub struct EngineError {
 
 /// A recorded or existing stack, for `status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusRow {
     /// The stack.
     pub name: StackName,
@@ -228,6 +229,14 @@ impl Engine {
     /// Everything wrong with a config and the files it names, without looking at the cloud.
     pub fn validate(&self, config: &Arc<Config>) -> Findings {
         desired::desired(config, self.files.as_ref(), Purpose::Deploy).1
+    }
+
+    /// Creates the config's bucket unless it is there; returns what was done, in words.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the provider refuses.
+    pub async fn init(&self, config: &Config) -> Result<String, EngineError> {
+        self.create_bucket(config).await
     }
 
     /// Observes and plans; writes nothing.

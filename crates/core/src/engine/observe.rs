@@ -57,7 +57,8 @@ impl Engine {
         known: &World,
     ) -> Result<(World, usize), EngineError> {
         let (stacks, pages) = look::list(self.provider.cloudformation().as_ref()).await?;
-        let world = self.complete(config, purpose, known.place.clone(), stacks, premises, Some(known)).await?;
+        let world =
+            self.complete(config, purpose, known.place.clone(), stacks, premises, Some(known)).await?;
         Ok((world, pages))
     }
 
@@ -77,8 +78,12 @@ impl Engine {
             Purpose::Deploy => config
                 .stacks
                 .values()
-                .filter(|definition| definition.enabled && !definition.locked && definition.template.is_some())
-                .filter(|definition| stacks.get(&definition.fqn).is_some_and(|stack| is_comparable(stack.status)))
+                .filter(|definition| {
+                    definition.enabled && !definition.locked && definition.template.is_some()
+                })
+                .filter(|definition| {
+                    stacks.get(&definition.fqn).is_some_and(|stack| is_comparable(stack.status))
+                })
                 .collect(),
             Purpose::Destroy => Vec::new(),
         };
@@ -133,5 +138,8 @@ impl Engine {
 
 /// Whether a stack in this status has a template that a plan compares with.
 fn is_comparable(status: StackStatus) -> bool {
-    !matches!(status, StackStatus::ReviewInProgress | StackStatus::DeleteInProgress | StackStatus::DeleteComplete)
+    !matches!(
+        status,
+        StackStatus::ReviewInProgress | StackStatus::DeleteInProgress | StackStatus::DeleteComplete
+    )
 }

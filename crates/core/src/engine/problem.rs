@@ -43,10 +43,14 @@ pub enum EngineProblem {
     },
 
     /// A stack that another session may still create.
-    #[error("stack `{name}` cannot be forgotten: a session that ended without unlocking was about to create it")]
+    #[error(
+        "stack `{name}` cannot be forgotten: a session that ended without unlocking was about to create it"
+    )]
     #[diagnostic(
         code(graph::still_intended),
-        help("run `runway-rs deploy` first: it settles what that session left, at the latest an hour after it began")
+        help(
+            "run `runway-rs deploy` first: it settles what that session left, at the latest an hour after it began"
+        )
     )]
     StillIntended {
         /// The name.
@@ -65,7 +69,10 @@ pub enum EngineProblem {
 
     /// A stack that does not exist.
     #[error("stack `{name}` ({fqn}) does not exist in CloudFormation")]
-    #[diagnostic(code(provider::no_such_stack), help("deploy it first; `runway-rs status` lists what exists"))]
+    #[diagnostic(
+        code(provider::no_such_stack),
+        help("deploy it first; `runway-rs status` lists what exists")
+    )]
     NoSuchStack {
         /// The name.
         name: String,
@@ -77,7 +84,9 @@ pub enum EngineProblem {
     #[error("the config has {stage} hooks, which this version does not run: {paths}")]
     #[diagnostic(
         code(hooks::not_supported_yet),
-        help("nothing was changed; run them by other means and set `enabled: false` on them, or use Runway for this config")
+        help(
+            "nothing was changed; run them by other means and set `enabled: false` on them, or use Runway for this config"
+        )
     )]
     HooksNotSupported {
         /// The stage.
@@ -128,7 +137,9 @@ impl Problem for EngineProblem {
         match self {
             Self::Provider(error) => provider_exit(error.kind),
             Self::Stale { .. } => ExitCode::Stale,
-            Self::NoPersistentGraph | Self::NotConfigured { .. } | Self::HooksNotSupported { .. } => ExitCode::Config,
+            Self::NoPersistentGraph | Self::NotConfigured { .. } | Self::HooksNotSupported { .. } => {
+                ExitCode::Config
+            }
             Self::NotRecorded { .. } => ExitCode::Graph,
             Self::StillIntended { .. } => ExitCode::Locked,
             Self::NoSuchStack { .. } => ExitCode::Lookup,

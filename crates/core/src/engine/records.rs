@@ -36,7 +36,13 @@ impl Last {
 }
 
 /// What is recorded before the first change. `session` is the session's UUID.
-pub(crate) fn first(session: &str, desired: &Desired, plan: &Plan, premises: &Premises, world: &World) -> Record {
+pub(crate) fn first(
+    session: &str,
+    desired: &Desired,
+    plan: &Plan,
+    premises: &Premises,
+    world: &World,
+) -> Record {
     let place = &world.place;
     let changing = plan.steps.iter().filter(|step| step.action.is_change());
     let steps: BTreeMap<StackName, Intent> =
@@ -64,7 +70,13 @@ pub(crate) fn as_recorded(premises: &Premises) -> Record {
 }
 
 /// What is left to record after the last change.
-pub(crate) fn last(desired: &Desired, plan: &Plan, premises: &Premises, world: &World, executed: &Executed) -> Last {
+pub(crate) fn last(
+    desired: &Desired,
+    plan: &Plan,
+    premises: &Premises,
+    world: &World,
+    executed: &Executed,
+) -> Last {
     let exists = |step: &Step| executed.stacks.contains_key(&step.fqn);
     let is_gone = |step: &&Step| match step.action {
         Action::Delete => executed.succeeded.contains(&step.name) && !exists(step),
@@ -79,7 +91,8 @@ pub(crate) fn last(desired: &Desired, plan: &Plan, premises: &Premises, world: &
     let mut facts = existing(desired, &after);
     for (name, facts) in &mut facts {
         let step = plan.step(name);
-        let settled = step.is_some_and(|step| step.action == Action::None || executed.succeeded.contains(name));
+        let settled =
+            step.is_some_and(|step| step.action == Action::None || executed.succeeded.contains(name));
         facts.needs = match wanted_needs(desired, name).filter(|_| settled) {
             Some(needs) => needs,
             None => match premises.state.nodes.get(name) {

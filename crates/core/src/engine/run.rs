@@ -44,14 +44,22 @@ struct Made {
 }
 
 impl Engine {
-    pub(crate) fn desired(&self, config: &Arc<Config>, purpose: Purpose) -> Result<(Desired, Findings), EngineError> {
+    pub(crate) fn desired(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+    ) -> Result<(Desired, Findings), EngineError> {
         match desired(config, self.files.as_ref(), purpose) {
             (Some(desired), warnings) => Ok((desired, warnings)),
             (None, findings) => Err(findings.into()),
         }
     }
 
-    pub(crate) async fn make_plan(&self, config: &Arc<Config>, purpose: Purpose) -> Result<Planned, EngineError> {
+    pub(crate) async fn make_plan(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+    ) -> Result<Planned, EngineError> {
         let (desired, warnings) = self.desired(config, purpose)?;
         let backing = Backing::read_only(self, config);
         let mut planned = self.make(&desired, purpose, &backing, None).await?.planned;
@@ -313,7 +321,11 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
     let lock = observed.premises.as_ref().and_then(Premises::lock_view);
     if let Some(lock) = lock.filter(|lock| lock.code != own.as_str()) {
         let by = lock.words();
-        notes.push(Note { warning: false, code: "lock::held", text: format!("the persistent graph is locked by {by}") });
+        notes.push(Note {
+            warning: false,
+            code: "lock::held",
+            text: format!("the persistent graph is locked by {by}"),
+        });
     }
     notes
 }
@@ -321,11 +333,16 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
 /// Hooks belong to a later version; leaving them out silently would be a lie.
 fn refuse_hooks(config: &Config, purpose: Purpose) -> Result<(), EngineError> {
     let stages: [(&str, &[HookDefinition]); 2] = match purpose {
-        Purpose::Deploy => [("pre_deploy", &config.hooks.pre_deploy), ("post_deploy", &config.hooks.post_deploy)],
-        Purpose::Destroy => [("pre_destroy", &config.hooks.pre_destroy), ("post_destroy", &config.hooks.post_destroy)],
+        Purpose::Deploy => {
+            [("pre_deploy", &config.hooks.pre_deploy), ("post_deploy", &config.hooks.post_deploy)]
+        }
+        Purpose::Destroy => {
+            [("pre_destroy", &config.hooks.pre_destroy), ("post_destroy", &config.hooks.post_destroy)]
+        }
     };
     for (stage, hooks) in stages {
-        let enabled: Vec<&str> = hooks.iter().filter(|hook| hook.enabled).map(|hook| hook.path.as_str()).collect();
+        let enabled: Vec<&str> =
+            hooks.iter().filter(|hook| hook.enabled).map(|hook| hook.path.as_str()).collect();
         if !enabled.is_empty() {
             let (stage, paths) = (stage.to_owned(), enabled.join(", "));
             return Err(EngineError::of(EngineProblem::HooksNotSupported { stage, paths }));

@@ -18,8 +18,8 @@ use crate::ident::{StackFqn, StackName};
 use crate::lock;
 use crate::plan::{Action, Desired, Reason, Step, World};
 use crate::provider::{
-    CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus, TemplateLocation,
-    UpdateOutcome,
+    CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
+    TemplateLocation, UpdateOutcome,
 };
 use crate::template::Template;
 
@@ -83,7 +83,8 @@ pub(crate) enum SubmitError {
 pub(crate) fn operations(step: &Step, desired: &Desired, world: &World) -> VecDeque<Operation> {
     let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
     let busy = status.is_some_and(StackStatus::is_in_progress);
-    let waits = desired.config.stacks.get(&step.name).is_some_and(|definition| definition.wait_if_in_progress);
+    let waits =
+        desired.config.stacks.get(&step.name).is_some_and(|definition| definition.wait_if_in_progress);
     let mut operations = VecDeque::new();
     match step.action {
         Action::Create => {
@@ -189,12 +190,18 @@ pub(crate) fn prepare<'a>(
         Operation::Delete => call.delete(session, config.service_role.clone(), token_of('d')).boxed(),
         Operation::Create | Operation::Update => {
             let creates = operation == Operation::Create;
-            if !creates && crate::plan::is_settled(execution.desired, world, &engine.options.settings(), name)? {
+            if !creates
+                && crate::plan::is_settled(execution.desired, world, &engine.options.settings(), name)?
+            {
                 return Ok(None);
             }
             let request = request(execution, world, name, &call, token_of(if creates { 'c' } else { 'u' }))?;
             let upload = Upload::of(execution, name);
-            if creates { call.create(session, upload, request).boxed() } else { call.update(session, upload, request).boxed() }
+            if creates {
+                call.create(session, upload, request).boxed()
+            } else {
+                call.update(session, upload, request).boxed()
+            }
         }
     };
     let name = name.clone();
@@ -210,8 +217,12 @@ fn request(
     token: String,
 ) -> Result<StackRequest, StepFailure> {
     let desired = execution.desired;
-    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name)) else {
-        return Err(StepFailure { message: format!("stack `{name}` has no template"), ..StepFailure::default() });
+    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name))
+    else {
+        return Err(StepFailure {
+            message: format!("stack `{name}` has no template"),
+            ..StepFailure::default()
+        });
     };
     let parameters =
         crate::plan::request_parameters(desired, world, &execution.engine.options.settings(), name)?;
@@ -273,7 +284,9 @@ impl Upload {
                     if attempt < ATTEMPTS
                         && matches!(
                             error.kind,
-                            StoreErrorKind::Throttled | StoreErrorKind::Unavailable | StoreErrorKind::Conflict
+                            StoreErrorKind::Throttled
+                                | StoreErrorKind::Unavailable
+                                | StoreErrorKind::Conflict
                         ) =>
                 {
                     clock.sleep(backoff(attempt)).await;
@@ -301,13 +314,14 @@ impl Call {
             upload.send(self.clock.as_ref()).await.map_err(SubmitError::Failed)?;
         }
         let mut answer_lost = false;
-        let result = self
-            .attempt(session, &mut answer_lost, || self.cloudformation.create_stack(&request))
-            .await?;
+        let result =
+            self.attempt(session, &mut answer_lost, || self.cloudformation.create_stack(&request)).await?;
         let stack = match result {
             Ok(id) => StackRef::Id(id),
             // An earlier attempt took effect and its answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists && answer_lost => StackRef::Name(self.fqn.clone()),
+            Err(error) if error.kind == ErrorKind::AlreadyExists && answer_lost => {
+                StackRef::Name(self.fqn.clone())
+            }
             Err(error) => return Err(SubmitError::Failed(refused(&error))),
         };
         Ok(Submission::Watch { stack, goal: Goal::Created, before: None })
@@ -323,9 +337,8 @@ impl Call {
             upload.send(self.clock.as_ref()).await.map_err(SubmitError::Failed)?;
         }
         let mut answer_lost = false;
-        let result = self
-            .attempt(session, &mut answer_lost, || self.cloudformation.update_stack(&request))
-            .await?;
+        let result =
+            self.attempt(session, &mut answer_lost, || self.cloudformation.update_stack(&request)).await?;
         match result {
             Ok(UpdateOutcome::NothingToUpdate) if !answer_lost => Ok(Submission::Unchanged),
             Err(error) if !(answer_lost && error.kind == ErrorKind::Validation) => {
@@ -356,13 +369,19 @@ impl Call {
     }
 
     async fn protect(self, session: Option<&lock::Session>, wanted: bool) -> Result<Submission, SubmitError> {
-        self.attempt(session, &mut false, || self.cloudformation.set_termination_protection(&self.stack, wanted))
-            .await?
-            .map_err(|error| SubmitError::Failed(refused(&error)))?;
+        self.attempt(session, &mut false, || {
+            self.cloudformation.set_termination_protection(&self.stack, wanted)
+        })
+        .await?
+        .map_err(|error| SubmitError::Failed(refused(&error)))?;
         Ok(Submission::Done)
     }
 
-    async fn set_policy(self, session: Option<&lock::Session>, policy: String) -> Result<Submission, SubmitError> {
+    async fn set_policy(
+        self,
+        session: Option<&lock::Session>,
+        policy: String,
+    ) -> Result<Submission, SubmitError> {
         self.attempt(session, &mut false, || self.cloudformation.set_stack_policy(&self.stack, &policy))
             .await?
             .map_err(|error| SubmitError::Failed(refused(&error)))?;
@@ -387,7 +406,9 @@ impl Call {
             }
             match send().await {
                 Err(error) if attempt < ATTEMPTS && error.kind == ErrorKind::Throttled => {}
-                Err(error) if attempt < ATTEMPTS && error.kind == ErrorKind::Unavailable => *answer_lost = true,
+                Err(error) if attempt < ATTEMPTS && error.kind == ErrorKind::Unavailable => {
+                    *answer_lost = true
+                }
                 result => return Ok(result),
             }
             self.clock.sleep(backoff(attempt)).await;
@@ -408,11 +429,15 @@ fn refused(error: &ProviderError) -> StepFailure {
         ErrorKind::Protected => {
             Some("termination protection is on; switch it off first if the stack is really to be deleted")
         }
-        ErrorKind::AlreadyExists => Some("somebody else created it meanwhile; run the command again to plan with it"),
-        ErrorKind::Denied | ErrorKind::Credentials => Some("check the permissions of the credentials or of the service role"),
-        ErrorKind::Unavailable => {
-            Some("it is unknown whether the call took effect; the records cover both, so run the command again")
+        ErrorKind::AlreadyExists => {
+            Some("somebody else created it meanwhile; run the command again to plan with it")
         }
+        ErrorKind::Denied | ErrorKind::Credentials => {
+            Some("check the permissions of the credentials or of the service role")
+        }
+        ErrorKind::Unavailable => Some(
+            "it is unknown whether the call took effect; the records cover both, so run the command again",
+        ),
         _ => None,
     };
     StepFailure {

@@ -25,6 +25,7 @@ pub use world::{Desired, Settings, World, fqn_of_recorded};
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Purpose {
     /// Make the stacks as the config says.
     Deploy,
@@ -79,6 +80,7 @@ pub struct Step {
 /// What happens to a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Action {
     /// CreateStack.
     Create,
@@ -116,6 +118,7 @@ impl Action {
 /// How sure a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Certainty {
     /// Nothing changes, and that is certain.
     Proved,
@@ -204,6 +207,7 @@ pub struct Changes {
 
 /// How a template differs, as logical ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TemplateChange {
     /// Resources only in the new template, with types.
     pub added: BTreeMap<String, String>,
@@ -248,6 +252,7 @@ pub struct Note {
 
 /// A hook as the plan lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlannedHook {
     /// `pre_deploy`, `post_deploy`, `pre_destroy` or `post_destroy`.
     pub stage: &'static str,
@@ -260,6 +265,7 @@ pub struct PlannedHook {
 /// How many steps there are of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "each is the number of steps with that action")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     pub create: usize,
     pub update: usize,

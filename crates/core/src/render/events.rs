@@ -1,20 +1,27 @@
 //! Events of a run: a line for people, a JSON object for programs.
 
-use serde_json::{Map, Value};
+use serde::Serialize;
 
 use super::style::harmless;
 use super::words;
 use crate::event::{Event, Outcome, StepFailure};
 use crate::plan::Action;
 
+/// One line of `deploy --format json`: an event. The plan comes first, as a document of its own.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct EventLine<'e> {
+    /// Version of this format.
+    version: u32,
+    /// What happened.
+    #[serde(flatten)]
+    event: &'e Event,
+}
+
 /// The event as one JSON object, `version` first, without a line feed.
 pub fn json_line(event: &Event) -> String {
-    let mut object = Map::new();
-    object.insert("version".to_owned(), Value::from(1));
-    if let Ok(Value::Object(fields)) = serde_json::to_value(event) {
-        object.extend(fields);
-    }
-    Value::Object(object).to_string()
+    // Names, numbers and texts only: there is no event without JSON.
+    serde_json::to_string(&EventLine { version: 1, event }).unwrap_or_default()
 }
 
 /// The event as lines for a log; none for events that only a live display shows.

@@ -11,8 +11,12 @@ use crate::engine::StatusRow;
 use crate::ident::StackName;
 
 #[derive(Serialize)]
-struct StatusDocument<'r> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+/// Status rows as a document.
+pub(crate) struct StatusDocument<'r> {
+    /// Version of this format.
     version: u32,
+    /// Configured, recorded and existing stacks, by name.
     stacks: &'r [StatusRow],
 }
 

@@ -1,0 +1,18 @@
+//! JSON Schemas of everything that is read and written as a document, generated from the types.
+
+use schemars::schema_for;
+
+use crate::config::schema::CfnginFile;
+use crate::render::events::EventLine;
+use crate::render::json::{PlanDocument, pretty};
+use crate::render::tables::StatusDocument;
+
+/// Every schema: the name of its document, and the schema as indented JSON.
+pub fn documents() -> Vec<(&'static str, String)> {
+    vec![
+        ("cfngin", pretty(&schema_for!(CfnginFile))),
+        ("events", pretty(&schema_for!(EventLine<'_>))),
+        ("plan", pretty(&schema_for!(PlanDocument<'_>))),
+        ("status", pretty(&schema_for!(StatusDocument<'_>))),
+    ]
+}

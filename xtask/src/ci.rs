@@ -1,0 +1,46 @@
+//! What a change has to pass.
+
+use crate::chore::{Failure, cargo, run};
+use crate::{generate, python, tidy};
+
+/// Runs every test, after installing what they talk to.
+///
+/// # Errors
+/// If something cannot be installed, or a test fails.
+pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
+    python::install("moto")?;
+    python::install("runway")?;
+    let mut all = vec!["test", "--locked", "--workspace", "--features", "runway-local/test-support"];
+    all.extend(arguments.iter().map(String::as_str));
+    run(cargo(), &all)
+}
+
+/// Formatting, lints, generated files, rules, tests; with `full` the release build and its benchmark too.
+///
+/// # Errors
+/// The first check that fails.
+pub(crate) fn run_all(full: bool) -> Result<(), Failure> {
+    run(cargo(), &["fmt", "--all", "--check"])?;
+    tidy::run()?;
+    generate::run(true)?;
+    let features = "runway-local/test-support";
+    run(
+        cargo(),
+        &[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            features,
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )?;
+    test(&[])?;
+    if full {
+        run(cargo(), &["build", "--release", "--locked", "--package", "runway-cli"])?;
+    }
+    Ok(())
+}
