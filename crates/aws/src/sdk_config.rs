@@ -24,6 +24,8 @@ pub struct ConnectOptions {
     pub ca_bundle: Option<PathBuf>,
     /// Endpoint of S3 alone (AWS_ENDPOINT_URL_S3).
     pub s3_endpoint: Option<String>,
+    /// How the program names itself in requests (AWS_SDK_UA_APP_ID); `runway-rs` if left out.
+    pub application: Option<String>,
     /// Attempts of a read, the first one included; 5 if left out.
     pub read_attempts: Option<u32>,
     /// Time an attempt may take to connect; 5 s if left out.
@@ -42,7 +44,8 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Provider
         // Never the adaptive mode: its limiter falls to half a request a second after a few throttled answers.
         .retry_config(RetryConfig::standard().with_max_attempts(options.read_attempts.unwrap_or(5)))
         .timeout_config(timeouts);
-    if let Ok(name) = AppName::new("runway-rs") {
+    let application = options.application.clone().unwrap_or_else(|| "runway-rs".to_owned());
+    if let Ok(name) = AppName::new(application) {
         loader = loader.app_name(name);
     }
     if let Some(region) = &options.region {

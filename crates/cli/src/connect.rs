@@ -58,10 +58,13 @@ pub(crate) async fn connect(
 
 #[cfg(feature = "aws")]
 async fn aws(settings: &Settings, environment: &Environment) -> Result<Connected, EngineError> {
+    let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
     let options = runway_aws::ConnectOptions {
         region: settings.region.clone(),
         profile: settings.profile.clone(),
-        ca_bundle: environment.get("AWS_CA_BUNDLE").filter(|path| !path.is_empty()).map(Into::into),
+        ca_bundle: variable("AWS_CA_BUNDLE").map(Into::into),
+        s3_endpoint: variable("AWS_ENDPOINT_URL_S3"),
+        application: variable("AWS_SDK_UA_APP_ID"),
         ..runway_aws::ConnectOptions::default()
     };
     let provider = runway_aws::connect(options).await?;

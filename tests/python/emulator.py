@@ -1,0 +1,172 @@
+"""moto over HTTP for tests and benchmarks.
+
+Beside AWS's protocols it answers below /__emulator__/: which operations were asked for, what is stored. It can delay
+operations. Usage: emulator.py PORT. It ends when its standard input does, so it never outlives its parent.
+"""
+
+import collections
+import json
+import os
+import re
+import sys
+import threading
+import time
+import urllib.parse
+
+from moto.backends import get_backend
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, run_simple
+
+S3_SUBRESOURCES = {
+    "tagging": "ObjectTagging",
+    "versions": "ObjectVersions",
+    "versioning": "BucketVersioning",
+    "encryption": "BucketEncryption",
+    "publicAccessBlock": "PublicAccessBlock",
+    "location": "BucketLocation",
+    "policy": "BucketPolicy",
+    "lifecycle": "BucketLifecycle",
+}
+
+
+def operation_of(environ, body):
+    """The name of the operation that a request asks for."""
+    target = environ.get("HTTP_X_AMZ_TARGET")
+    if target:
+        return target.rsplit(".", 1)[-1]
+    if environ["REQUEST_METHOD"] == "POST":
+        action = re.search(rb"(?:^|&)Action=([A-Za-z]+)", body)
+        if action:
+            return action.group(1).decode()
+    query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    verb = {"GET": "Get", "PUT": "Put", "DELETE": "Delete", "HEAD": "Head", "POST": "Post"}.get(
+        environ["REQUEST_METHOD"], environ["REQUEST_METHOD"]
+    )
+    for subresource, name in S3_SUBRESOURCES.items():
+        if subresource in query:
+            return verb + name
+    path = environ["PATH_INFO"].strip("/")
+    if "/" not in path:
+        if verb == "Get":
+            return "ListObjects" if query or path else "ListBuckets"
+        return {"Put": "CreateBucket", "Head": "HeadBucket", "Delete": "DeleteBucket"}.get(verb, verb + "Bucket")
+    return verb + "Object"
+
+
+class Emulator:
+    """WSGI application: moto with a look inside."""
+
+    def __init__(self):
+        self.moto = DomainDispatcherApplication(create_backend_app)
+        self.lock = threading.Lock()
+        self.counts = collections.defaultdict(collections.Counter)
+        self.delays = {}
+
+    def __call__(self, environ, start_response):
+        path = environ["PATH_INFO"]
+        if path.startswith("/__emulator__/"):
+            return self.control(path.removeprefix("/__emulator__/"), environ, start_response)
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = b""
+        if environ["REQUEST_METHOD"] == "POST" and length:
+            body = environ["wsgi.input"].read(length)
+            import io
+
+            environ["wsgi.input"] = io.BytesIO(body)
+        operation = operation_of(environ, body)
+        application = re.search(r"\bapp/([^ ]+)", environ.get("HTTP_USER_AGENT", ""))
+        with self.lock:
+            self.counts[application.group(1) if application else "-"][operation] += 1
+            delay = self.delays.get(operation, self.delays.get("*", 0))
+        if delay:
+            time.sleep(delay)
+        return self.moto(environ, start_response)
+
+    def control(self, command, environ, start_response):
+        query = dict(urllib.parse.parse_qsl(environ.get("QUERY_STRING", "")))
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        given = json.loads(environ["wsgi.input"].read(length) or b"null") if length else None
+        answer = getattr(self, f"{environ['REQUEST_METHOD'].lower()}_{command}")(query, given)
+        text = json.dumps(answer).encode()
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
+        return [text]
+
+    def get_requests(self, query, _given):
+        """Requests so far by operation; those of one `application` if one is named."""
+        with self.lock:
+            if "application" in query:
+                return dict(self.counts[query["application"]])
+            return dict(sum(self.counts.values(), collections.Counter()))
+
+    def delete_requests(self, _query, _given):
+        """Forgets all counts."""
+        with self.lock:
+            self.counts.clear()
+
+    def put_delays(self, _query, given):
+        """Seconds by operation; `*` for all others."""
+        with self.lock:
+            self.delays = given
+
+    def get_stacks(self, query, _given):
+        """Live stacks of a region by name."""
+        backend = get_backend("cloudformation")[DEFAULT_ACCOUNT_ID][query["region"]]
+        return {
+            stack.name: {
+                "status": stack.status,
+                "parameters": {name: str(value) for name, value in (stack.parameters or {}).items()},
+                "outputs": {output.key: str(output.value) for output in stack.stack_outputs},
+                "tags": dict(stack.tags or {}),
+                "template": stack.template,
+                "role": stack.role_arn,
+            }
+            for stack in list(backend.stacks.values())
+            if stack.status != "DELETE_COMPLETE"
+        }
+
+    def bucket(self, name):
+        return get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"].buckets.get(name)
+
+    def get_objects(self, query, _given):
+        """Keys of a bucket."""
+        bucket = self.bucket(query["bucket"])
+        return sorted(bucket.keys) if bucket else None
+
+    def get_object(self, query, _given):
+        """Body and tags of an object; null if there is none."""
+        bucket = self.bucket(query["bucket"])
+        found = bucket.keys.get(query["key"]) if bucket else None
+        if found is None or not hasattr(found, "value"):
+            return None
+        backend = get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"]
+        tags = backend.tagger.get_tag_dict_for_resource(found.arn)
+        return {
+            "body": found.value.decode("utf-8", "replace"),
+            "tags": tags,
+            "encryption": found.encryption,
+            "content_type": found.metadata.get("content-type") or found.content_type
+            if hasattr(found, "content_type")
+            else None,
+        }
+
+    def get_versions(self, query, _given):
+        """Version ids of an object, newest first, and whether each is a delete marker."""
+        backend = get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"]
+        versions, _, markers, *_ = backend.list_object_versions(query["bucket"], prefix=query["key"])
+        return [version.version_id for version in versions] + [marker.version_id for marker in markers]
+
+
+def end_with_parent():
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+class Quiet(WSGIRequestHandler):
+    def log(self, *_arguments):
+        """Says nothing."""
+
+
+if __name__ == "__main__":
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    run_simple("127.0.0.1", int(sys.argv[1]), Emulator(), threaded=True, request_handler=Quiet)
