@@ -5,12 +5,14 @@ operations. Usage: emulator.py PORT. It ends when its standard input does, so it
 """
 
 import collections
+import io
 import json
 import os
 import re
 import sys
 import threading
 import time
+import traceback
 import urllib.parse
 
 from moto.backends import get_backend
@@ -60,8 +62,10 @@ class Emulator:
     def __init__(self):
         self.moto = DomainDispatcherApplication(create_backend_app)
         self.lock = threading.Lock()
+        self.one_writer = threading.Lock()
         self.counts = collections.defaultdict(collections.Counter)
         self.delays = {}
+        self.graph_writes = collections.defaultdict(list)
 
     def __call__(self, environ, start_response):
         path = environ["PATH_INFO"]
@@ -71,23 +75,39 @@ class Emulator:
         body = b""
         if environ["REQUEST_METHOD"] == "POST" and length:
             body = environ["wsgi.input"].read(length)
-            import io
-
             environ["wsgi.input"] = io.BytesIO(body)
         operation = operation_of(environ, body)
         application = re.search(r"\bapp/([^ ]+)", environ.get("HTTP_USER_AGENT", ""))
+        application = application.group(1) if application else "-"
         with self.lock:
-            self.counts[application.group(1) if application else "-"][operation] += 1
-            delay = self.delays.get(operation, self.delays.get("*", 0))
-        if delay:
-            time.sleep(delay)
+            self.counts[application][operation] += 1
+            delays = self.delays.get(application, {})
+        time.sleep(delays.get(operation, delays.get("*", 0)))
+        if operation in ("PutObject", "DeleteObject") and path.endswith(".json") and "/persistent_graphs/" in path:
+            return self.write_graph(environ, start_response, application)
         return self.moto(environ, start_response)
+
+    def write_graph(self, environ, start_response, application):
+        """A write of a graph object; the accepted ones are remembered with the lock code they carry."""
+
+        def answer(status, headers, *rest):
+            if status.startswith("2"):
+                tags = dict(urllib.parse.parse_qsl(environ.get("HTTP_X_AMZ_TAGGING", "")))
+                with self.lock:
+                    self.graph_writes[environ["PATH_INFO"]].append(tags.get("cfngin_lock_code"))
+            return start_response(status, headers, *rest)
+
+        with self.one_writer:
+            return self.moto(environ, answer)
 
     def control(self, command, environ, start_response):
         query = dict(urllib.parse.parse_qsl(environ.get("QUERY_STRING", "")))
         length = int(environ.get("CONTENT_LENGTH") or 0)
         given = json.loads(environ["wsgi.input"].read(length) or b"null") if length else None
-        answer = getattr(self, f"{environ['REQUEST_METHOD'].lower()}_{command}")(query, given)
+        try:
+            answer = getattr(self, f"{environ['REQUEST_METHOD'].lower()}_{command}")(query, given)
+        except Exception:
+            answer = {"emulator_error": traceback.format_exc()}
         text = json.dumps(answer).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(text)))])
         return [text]
@@ -104,10 +124,29 @@ class Emulator:
         with self.lock:
             self.counts.clear()
 
-    def put_delays(self, _query, given):
-        """Seconds by operation; `*` for all others."""
+    def put_delays(self, query, given):
+        """Seconds by operation, `*` for all others, for the requests of one `application`."""
         with self.lock:
-            self.delays = given
+            self.delays[query["application"]] = given
+
+    def get_graph_writes(self, query, _given):
+        """The lock code of every accepted write of a graph object, in order; null for writes without one."""
+        with self.lock:
+            return list(self.graph_writes[f"/{query['bucket']}/{query['key']}"])
+
+    def put_bucket(self, query, _given):
+        """A bucket that keeps versions."""
+        backend = get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"]
+        backend.create_bucket(query["bucket"], query["region"])
+        backend.put_bucket_versioning(query["bucket"], "Enabled")
+
+    def put_object(self, query, given):
+        """An object with `body` and `tags`, written as if by somebody else."""
+        backend = get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"]
+        if given.get("body") is not None:
+            backend.put_object(query["bucket"], query["key"], given["body"].encode())
+        key = self.bucket(query["bucket"]).keys[query["key"]]
+        backend.put_object_tagging(key, given.get("tags", {}))
 
     def get_stacks(self, query, _given):
         """Live stacks of a region by name."""
@@ -116,7 +155,7 @@ class Emulator:
             stack.name: {
                 "status": stack.status,
                 "parameters": {name: str(value) for name, value in (stack.parameters or {}).items()},
-                "outputs": {output.key: str(output.value) for output in stack.stack_outputs},
+                "outputs": {output["OutputKey"]: str(output["OutputValue"]) for output in stack.outputs or []},
                 "tags": dict(stack.tags or {}),
                 "template": stack.template,
                 "role": stack.role_arn,

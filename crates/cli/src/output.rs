@@ -99,8 +99,11 @@ impl Output {
         } else {
             miette::GraphicalTheme::unicode_nocolor()
         };
-        let handler =
-            miette::GraphicalReportHandler::new_themed(theme).with_width(self.width).with_links(false);
+        let handler = miette::GraphicalReportHandler::new_themed(theme)
+            .with_width(self.width)
+            .with_links(false)
+            // Lines that are not broken can be copied, searched and read in logs.
+            .with_wrap_lines(false);
         let mut text = String::new();
         match handler.render_report(&mut text, finding) {
             Ok(()) => text,

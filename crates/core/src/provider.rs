@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use runway_store::{BucketName, ObjectKey, ObjectStore, StoreError, StoreErrorKind};
 use serde::{Deserialize, Serialize};
 
+use crate::exit::ExitCode;
 use crate::ident::{StackFqn, StackId};
 
 /// What a caller may decide on when a provider call fails.
@@ -62,19 +63,54 @@ impl ProviderError {
     }
 }
 
+impl ErrorKind {
+    /// What a user can do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Credentials => {
+                "check AWS_PROFILE or the AWS_ACCESS_KEY_ID variables; `aws sts get-caller-identity` shows who you are, `aws sso login` renews a session"
+            }
+            Self::Denied => "the credentials are valid but lack a permission that this call needs",
+            Self::Throttled => "the service asks to slow down; try again, or lower --concurrency",
+            Self::Unavailable => {
+                "check the network, proxy and AWS_ENDPOINT_URL; nothing is lost, the command can be run again"
+            }
+            Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected | Self::Unsupported => {
+                "nothing is lost; the command can be run again once this is mended"
+            }
+        }
+    }
+
+    /// The exit code of a command that a call of this kind ends.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Denied | Self::Credentials => ExitCode::Denied,
+            Self::Throttled | Self::Unavailable => ExitCode::Unavailable,
+            Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected | Self::Unsupported => {
+                ExitCode::Unexpected
+            }
+        }
+    }
+}
+
+impl From<StoreErrorKind> for ErrorKind {
+    fn from(kind: StoreErrorKind) -> Self {
+        match kind {
+            StoreErrorKind::NoBucket => Self::NotFound,
+            StoreErrorKind::Precondition | StoreErrorKind::Conflict => Self::AlreadyExists,
+            StoreErrorKind::Denied => Self::Denied,
+            StoreErrorKind::Credentials => Self::Credentials,
+            StoreErrorKind::Throttled => Self::Throttled,
+            StoreErrorKind::Unavailable => Self::Unavailable,
+            StoreErrorKind::Invalid => Self::Validation,
+        }
+    }
+}
+
 impl From<StoreError> for ProviderError {
     fn from(error: StoreError) -> Self {
-        let kind = match error.kind {
-            StoreErrorKind::NoBucket => ErrorKind::NotFound,
-            StoreErrorKind::Precondition | StoreErrorKind::Conflict => ErrorKind::AlreadyExists,
-            StoreErrorKind::Denied => ErrorKind::Denied,
-            StoreErrorKind::Credentials => ErrorKind::Credentials,
-            StoreErrorKind::Throttled => ErrorKind::Throttled,
-            StoreErrorKind::Unavailable => ErrorKind::Unavailable,
-            StoreErrorKind::Invalid => ErrorKind::Validation,
-        };
         Self {
-            kind,
+            kind: error.kind.into(),
             operation: error.operation,
             target: format!("s3://{}/{}", error.bucket, error.key),
             message: error.message,

@@ -6,14 +6,14 @@ use thiserror::Error;
 use crate::engine::EngineError;
 use crate::error::{Finding, Findings, Problem};
 use crate::exit::ExitCode;
-use crate::provider::{ErrorKind, ProviderError};
+use crate::provider::ProviderError;
 
 /// Problems of the engine itself.
 #[derive(Debug, Error, Diagnostic)]
 pub enum EngineProblem {
     /// A provider call failed.
     #[error("{0}")]
-    #[diagnostic(code(provider::failed), help("{}", provider_help(.0.kind)))]
+    #[diagnostic(code(provider::failed), help("{}", .0.kind.remedy()))]
     Provider(ProviderError),
 
     /// The plan no longer stands after the lock was taken.
@@ -101,41 +101,10 @@ pub enum EngineProblem {
     Interrupted,
 }
 
-fn provider_help(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Credentials => {
-            "check AWS_PROFILE or the AWS_ACCESS_KEY_ID variables; `aws sts get-caller-identity` shows who you are, `aws sso login` renews a session"
-        }
-        ErrorKind::Denied => "the credentials are valid but lack a permission that this call needs",
-        ErrorKind::Throttled => "the service asks to slow down; try again, or lower --concurrency",
-        ErrorKind::Unavailable => {
-            "check the network, proxy and AWS_ENDPOINT_URL; nothing is lost, the command can be run again"
-        }
-        ErrorKind::NotFound
-        | ErrorKind::AlreadyExists
-        | ErrorKind::Validation
-        | ErrorKind::Protected
-        | ErrorKind::Unsupported => "nothing is lost; the command can be run again once this is mended",
-    }
-}
-
-/// The exit code a failed provider call leads to.
-pub(crate) fn provider_exit(kind: ErrorKind) -> ExitCode {
-    match kind {
-        ErrorKind::Denied | ErrorKind::Credentials => ExitCode::Denied,
-        ErrorKind::Throttled | ErrorKind::Unavailable => ExitCode::Unavailable,
-        ErrorKind::NotFound
-        | ErrorKind::AlreadyExists
-        | ErrorKind::Validation
-        | ErrorKind::Protected
-        | ErrorKind::Unsupported => ExitCode::Unexpected,
-    }
-}
-
 impl Problem for EngineProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Provider(error) => provider_exit(error.kind),
+            Self::Provider(error) => error.kind.exit_code(),
             Self::Stale { .. } => ExitCode::Stale,
             Self::NoPersistentGraph | Self::NotConfigured { .. } | Self::HooksNotSupported { .. } => {
                 ExitCode::Config

@@ -8,6 +8,7 @@ use super::decide::Loss;
 use crate::error::Problem;
 use crate::exit::ExitCode;
 use crate::graph::persistent::GraphError;
+use crate::provider::ErrorKind;
 
 /// A problem with the lock of a persistent graph.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -114,14 +115,15 @@ pub enum LockError {
     Graph(#[from] GraphError),
     /// A request failed.
     #[error(transparent)]
-    #[diagnostic(
-        code(lock::store),
-        help(
-            "the graph needs s3:GetObject, PutObject, DeleteObject, GetObjectTagging and PutObjectTagging, its siblings \
-             `.lock` and `.state` the first three, and the bucket s3:ListBucket"
-        )
-    )]
+    #[diagnostic(code(lock::store), help("{}", store_help(.0.kind)))]
     Store(Box<StoreError>),
+}
+
+fn store_help(kind: StoreErrorKind) -> &'static str {
+    if kind == StoreErrorKind::Denied {
+        return "the graph needs s3:GetObject, PutObject, DeleteObject, GetObjectTagging and PutObjectTagging, its siblings `.lock` and `.state` the first three, and the bucket s3:ListBucket";
+    }
+    ErrorKind::from(kind).remedy()
 }
 
 impl LockError {
@@ -156,10 +158,7 @@ impl Problem for LockError {
             Self::TooManyTags { .. } => ExitCode::Graph,
             Self::NoConditions { .. } => ExitCode::Unavailable,
             Self::Graph(error) => error.exit_code(),
-            Self::Store(error) => match error.kind {
-                StoreErrorKind::Denied | StoreErrorKind::Credentials => ExitCode::Denied,
-                _ => ExitCode::Unavailable,
-            },
+            Self::Store(error) => ErrorKind::from(error.kind).exit_code(),
         }
     }
 }

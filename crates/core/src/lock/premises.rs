@@ -14,7 +14,7 @@ use super::terms;
 use super::terms::{LockTag, Seen, SeenGraph, SeenLease, Terms};
 use crate::clock::Clock;
 use crate::engine::LockView;
-use crate::graph::persistent::{GraphObject, ReadGraph, lease_key, object_key, state_key};
+use crate::graph::persistent::{GraphError, GraphObject, ReadGraph, lease_key, object_key, state_key};
 use crate::graph::{GraphState, PersistentGraph};
 
 /// Terms as the store has them.
@@ -150,7 +150,10 @@ async fn read_objects(
     };
     let graph = match graph {
         Some(object) => Some(SeenObject {
-            read: PersistentGraph::read(&object.body, &place(&objects.graph, &object))?,
+            read: match PersistentGraph::read(&object.body, &place(&objects.graph, &object)) {
+                Ok(read) => read,
+                Err(error) => return Err(with_older_version(store, &objects.graph, error).await.into()),
+            },
             carried: carried_nonce(&object.body).map(|nonce| nonce.session),
             etag: object.metadata.etag,
             version_id: object.metadata.version_id,
@@ -158,9 +161,10 @@ async fn read_objects(
         None => None,
     };
     let (state, state_etag) = match state {
-        Some(object) => {
-            (GraphState::read(&object.body, &place(&objects.state, &object))?, Some(object.metadata.etag))
-        }
+        Some(object) => match GraphState::read(&object.body, &place(&objects.state, &object)) {
+            Ok(state) => (state, Some(object.metadata.etag)),
+            Err(error) => return Err(with_older_version(store, &objects.state, error).await.into()),
+        },
         None => (GraphState::default(), None),
     };
     Ok(Premises {
@@ -173,6 +177,22 @@ async fn read_objects(
         tags: None,
         read_at: Moment::now(clock),
     })
+}
+
+/// The error with the version that was there before, for the command that puts it back. Best effort: a bucket
+/// without versions, or a caller who may not list them, gets the command with a gap.
+async fn with_older_version(store: &dyn ObjectStore, key: &ObjectKey, mut error: GraphError) -> GraphError {
+    let broken = error.object().and_then(|object| object.version_id.clone());
+    let versions = store.versions(key).await.unwrap_or_default();
+    let older = versions
+        .into_iter()
+        .filter_map(|version| version.version_id)
+        .skip_while(|id| Some(id) != broken.as_ref())
+        .nth(1);
+    if let Some(object) = error.object() {
+        object.older_version_id = older;
+    }
+    error
 }
 
 impl LeaseSeen {

@@ -137,6 +137,16 @@ pub enum GraphError {
     },
 }
 
+impl GraphError {
+    /// The object, where an older version of it would help.
+    pub fn object(&mut self) -> Option<&mut GraphObject> {
+        match self {
+            Self::Unreadable { object, .. } | Self::UnreadableState { object, .. } => Some(object),
+            Self::NewerState { .. } => None,
+        }
+    }
+}
+
 impl Problem for GraphError {
     fn exit_code(&self) -> ExitCode {
         ExitCode::Graph
