@@ -1,1 +1,1 @@
-//! x
+//! The whole binary on the embedded provider.

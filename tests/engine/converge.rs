@@ -40,7 +40,7 @@ fn shapes() -> impl Strategy<Value = Vec<Shape>> {
     let shape = proptest::collection::btree_map(0_usize..7, stack, 1..7).prop_map(|mut shape: Shape| {
         // A stack may read only from present stacks with a smaller number, or, in half of the versions, a larger one.
         let present: BTreeSet<usize> = shape.keys().copied().collect();
-        let upwards = present.len() % 2 == 0;
+        let upwards = present.len().is_multiple_of(2);
         for (index, (_, needs)) in &mut shape {
             needs.retain(|need| present.contains(need) && if upwards { need > index } else { need < index });
         }

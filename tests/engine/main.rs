@@ -1,5 +1,7 @@
 //! The engine on the embedded provider: whole runs in virtual time.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 mod converge;
 mod crash;
 mod flows;

@@ -1,5 +1,7 @@
 //! The whole binary against moto, an AWS emulator, over HTTP.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 mod budgets;
 mod errors;
 mod graphs;

@@ -1,6 +1,8 @@
 //! Plans as data: every directory of `fixtures/plan` is a config, what is recorded and what exists; the plan in text,
 //! Markdown and JSON, or every problem found, is a snapshot.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -213,7 +213,7 @@ fn is_config(name: &str) -> bool {
     let others = ["bitbucket-pipelines", "buildspec", "docker-compose", "runway"];
     let is_other =
         |other: &&str| stem.strip_prefix(*other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    !name.starts_with('.') && !others.iter().any(|other| is_other(&other))
+    !name.starts_with('.') && !others.iter().any(is_other)
 }
 
 /// A path as people want to see it: relative to where they are, if it is below.

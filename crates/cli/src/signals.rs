@@ -40,7 +40,11 @@ async fn listen(interrupt: &Interrupt) {
     }
 }
 
-#[expect(clippy::exit, reason = "the third signal means: now, whatever is left behind")]
+#[expect(
+    clippy::exit,
+    clippy::disallowed_methods,
+    reason = "the third signal means: now, whatever is left behind"
+)]
 fn raise(interrupt: &Interrupt, level: u32, by_terminate: bool) {
     match level {
         0 => {

@@ -187,16 +187,16 @@ impl Reader<'_> {
                 self.text(field, node);
             }
         }
-        if let Some(node) = fields.get("template_indent") {
-            if node.as_text().and_then(|text| text.parse::<u32>().ok()).is_none() {
-                self.report(ConfigProblem::WrongType {
-                    field: "template_indent".to_owned(),
-                    expected: "a number of spaces",
-                    found: kind(node),
-                    help: "write a whole number, for example 4".to_owned(),
-                    span: node.span.into(),
-                });
-            }
+        if let Some(node) = fields.get("template_indent")
+            && node.as_text().and_then(|text| text.parse::<u32>().ok()).is_none()
+        {
+            self.report(ConfigProblem::WrongType {
+                field: "template_indent".to_owned(),
+                expected: "a number of spaces",
+                found: kind(node),
+                help: "write a whole number, for example 4".to_owned(),
+                span: node.span.into(),
+            });
         }
     }
 

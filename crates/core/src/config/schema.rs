@@ -27,7 +27,7 @@ pub(crate) struct CfnginFile {
     /// Custom lookups: not supported by this version.
     lookups: Option<BTreeMap<String, String>>,
     /// Accepted; read by blueprints only.
-    mappings: Option<BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>>,
+    mappings: Option<BTreeMap<String, Value>>,
     /// Accepted without effect.
     log_formats: Option<BTreeMap<String, String>>,
     /// Remote packages: not supported by this version.

@@ -159,13 +159,12 @@ impl Run<'_, '_> {
             if free == 0 {
                 return;
             }
-            if !std::mem::take(&mut self.first_tick) {
-                if let Some(session) = self.execution.session {
-                    if let Err(error) = session.look().await {
-                        self.lock_lost(Some(error));
-                        return;
-                    }
-                }
+            if !std::mem::take(&mut self.first_tick)
+                && let Some(session) = self.execution.session
+                && let Err(error) = session.look().await
+            {
+                self.lock_lost(Some(error));
+                return;
             }
             for name in self.schedule.take_ready(free) {
                 self.start(&name);

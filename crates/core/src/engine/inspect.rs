@@ -52,18 +52,18 @@ impl Engine {
         config: &Arc<Config>,
         wanted: Option<&StackName>,
     ) -> Result<BTreeMap<StackName, BTreeMap<String, String>>, EngineError> {
-        if let Some(name) = wanted {
-            if !config.stacks.contains_key(name) {
-                let known = config.stacks.keys().map(StackName::as_str);
-                let help = match nearest(name.as_str(), known) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => "`runway-rs status` lists the stacks".to_owned(),
-                };
-                return Err(EngineError::of(EngineProblem::NotConfigured {
-                    name: name.as_str().to_owned(),
-                    help,
-                }));
-            }
+        if let Some(name) = wanted
+            && !config.stacks.contains_key(name)
+        {
+            let known = config.stacks.keys().map(StackName::as_str);
+            let help = match nearest(name.as_str(), known) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "`runway-rs status` lists the stacks".to_owned(),
+            };
+            return Err(EngineError::of(EngineProblem::NotConfigured {
+                name: name.as_str().to_owned(),
+                help,
+            }));
         }
         let (stacks, _) = look::list(self.provider.cloudformation().as_ref()).await?;
         let stacks: BTreeMap<&StackFqn, &StackState> =

@@ -130,10 +130,10 @@ impl Engine {
             return Ok(ended(made.planned, Executed::default(), ExitCode::Ok));
         }
 
-        if made.observed.bucket_missing {
-            if let Some((bucket, _)) = &backing.bucket {
-                self.provider.create_bucket(bucket, config.bucket_region.as_deref()).await?;
-            }
+        if made.observed.bucket_missing
+            && let Some((bucket, _)) = &backing.bucket
+        {
+            self.provider.create_bucket(bucket, config.bucket_region.as_deref()).await?;
         }
         let (Some((store, objects)), Some(premises)) = (backing.graph(), &made.observed.premises) else {
             let executed = self.execute(&desired, &backing, &made, None, interrupt, reporter).await;
@@ -240,10 +240,11 @@ impl Engine {
             }
             let before = made.planned.plan;
             made = self.make(desired, purpose, backing, Some(&made.observed.world)).await?;
-            if made.planned.plan != before && made.planned.plan.has_changes() {
-                if let Approval::Refused(exit) = gate.approve(&made.planned, again).await {
-                    return Ok(Err((made.planned, exit)));
-                }
+            if made.planned.plan != before
+                && made.planned.plan.has_changes()
+                && let Approval::Refused(exit) = gate.approve(&made.planned, again).await
+            {
+                return Ok(Err((made.planned, exit)));
             }
         }
     }
@@ -311,11 +312,11 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
         let text = "no persistent graph is configured: stacks that leave the config are not deleted, and nothing keeps two runs apart";
         notes.push(Note { warning: false, code: "graph::not_configured", text: text.to_owned() });
     }
-    if observed.bucket_missing {
-        if let Some(bucket) = config.bucket_name(&observed.world.place.region) {
-            let text = format!("bucket {bucket} does not exist; a deploy creates it");
-            notes.push(Note { warning: false, code: "bucket::missing", text });
-        }
+    if observed.bucket_missing
+        && let Some(bucket) = config.bucket_name(&observed.world.place.region)
+    {
+        let text = format!("bucket {bucket} does not exist; a deploy creates it");
+        notes.push(Note { warning: false, code: "bucket::missing", text });
     }
     let own = LockCode::of_session(session);
     let lock = observed.premises.as_ref().and_then(Premises::lock_view);

@@ -79,6 +79,9 @@ pub(crate) enum SubmitError {
     LockLost,
 }
 
+/// An operation on its way.
+pub(crate) type Submitting<'a> = BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>;
+
 /// The operations of a step, in order.
 pub(crate) fn operations(step: &Step, desired: &Desired, world: &World) -> VecDeque<Operation> {
     let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
@@ -154,7 +157,7 @@ pub(crate) fn prepare<'a>(
     world: &World,
     name: &StackName,
     operation: Operation,
-) -> Result<Option<BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>>, StepFailure> {
+) -> Result<Option<Submitting<'a>>, StepFailure> {
     let Some(step) = execution.plan.step(name) else { return Ok(None) };
     let live = world.stacks.get(&step.fqn).cloned();
     let stack = match (&live, &step.stack_id) {

@@ -108,10 +108,11 @@ fn existing(
 
 /// Splits `stack.Output::arguments`, or the old form `stack::Output`.
 fn stack_and_output(query: &str) -> Result<(&str, (&str, Arguments<'_>)), Failure> {
-    if let Some((stack, output)) = query.split_once("::") {
-        if !stack.contains('.') && !output.contains('=') {
-            return Ok((stack.trim(), (output.trim(), Arguments::default())));
-        }
+    if let Some((stack, output)) = query.split_once("::")
+        && !stack.contains('.')
+        && !output.contains('=')
+    {
+        return Ok((stack.trim(), (output.trim(), Arguments::default())));
     }
     let (name, arguments) = arguments(query)?;
     match name.split_once('.') {

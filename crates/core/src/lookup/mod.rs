@@ -25,9 +25,9 @@ pub enum VariableValue {
     /// A string with lookups.
     Expression(Expression),
     /// A list.
-    List(Vec<VariableValue>),
+    List(Vec<Self>),
     /// A map in file order.
-    Map(IndexMap<String, VariableValue>),
+    Map(IndexMap<String, Self>),
 }
 
 /// A string with lookups: literal pieces and lookups in order.
@@ -66,10 +66,10 @@ impl VariableValue {
     pub fn output_references(&self) -> Vec<(StackName, Span)> {
         let mut found = Vec::new();
         self.visit_lookups(&mut |call| {
-            if call.name == "output" {
-                if let Some(name) = parse::referenced_stack(&call.query) {
-                    found.push((name, call.span));
-                }
+            if call.name == "output"
+                && let Some(name) = parse::referenced_stack(&call.query)
+            {
+                found.push((name, call.span));
             }
         });
         found

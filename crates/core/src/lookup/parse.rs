@@ -85,11 +85,14 @@ pub fn referenced_stack(query: &Expression) -> Option<StackName> {
     Some(StackName::new(first[..end].trim()))
 }
 
+/// A query without its arguments, and the arguments by name.
+pub type Split<'q> = (&'q str, Vec<(&'q str, &'q str)>);
+
 /// A query without its arguments, and the arguments: `query::name=value,name=value`.
 ///
 /// # Errors
 /// The first argument that has no `=`.
-pub fn split_arguments(query: &str) -> Result<(&str, Vec<(&str, &str)>), String> {
+pub fn split_arguments(query: &str) -> Result<Split<'_>, String> {
     let Some((query, arguments)) = query.split_once("::") else { return Ok((query, Vec::new())) };
     let parsed = arguments
         .split(',')

@@ -43,10 +43,10 @@ fn one(desired: &Desired, world: &World, name: &StackName) -> Step {
         None => fqn_of_recorded(&desired.config, &world.state, name),
     };
     let facts = world.state.nodes.get(name);
-    if configured.is_none() {
-        if let Some(now) = desired.config.stacks.values().find(|definition| definition.fqn == fqn) {
-            return step(name, &fqn, Action::Skip, Reason::Renamed { to: now.name.clone() });
-        }
+    if configured.is_none()
+        && let Some(now) = desired.config.stacks.values().find(|definition| definition.fqn == fqn)
+    {
+        return step(name, &fqn, Action::Skip, Reason::Renamed { to: now.name.clone() });
     }
     let Some(live) = world.stacks.get(&fqn) else {
         let name_known = configured.is_some() || facts.is_some_and(|facts| facts.fqn.is_some());

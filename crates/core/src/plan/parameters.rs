@@ -216,7 +216,7 @@ fn items(text: &str) -> Vec<&str> {
     let quoted = |item: &&str| item.len() >= 2 && item.starts_with('\'') && item.ends_with('\'');
     let split = |text| -> Vec<&str> { str::split(text, ',').map(str::trim).collect() };
     match inner.map(split) {
-        Some(items) if items.iter().all(|item| quoted(&item)) => {
+        Some(items) if items.iter().all(quoted) => {
             items.into_iter().map(|item| item.trim_matches('\'')).collect()
         }
         _ => split(text),

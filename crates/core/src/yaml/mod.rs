@@ -228,7 +228,7 @@ impl<'t> Builder<'t> {
     fn syntax(&self, error: &ScanError) -> YamlError {
         let offset = error.marker().byte_offset().unwrap_or(0).min(self.text.len());
         let line_start = self.text[..offset].rfind('\n').map_or(0, |at| at + 1);
-        let indented_by_tab = self.text[line_start..].starts_with(|c: char| c == ' ' || c == '\t')
+        let indented_by_tab = self.text[line_start..].starts_with([' ', '\t'])
             && self.text[line_start..].chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
         let help = if indented_by_tab {
             "YAML allows no tabs for indentation; use spaces"
@@ -327,13 +327,13 @@ impl<'t> Builder<'t> {
             let Some(key) = self.node(event, at, depth + 1)? else { continue };
             let Some((event, at)) = self.next()? else { break };
             let Some(value) = self.node(event, at, depth + 1)? else { continue };
-            if let Some(text) = key.as_text().filter(|text| *text != "<<") {
-                if let Some(first) = places.insert(text.to_owned(), key.span) {
-                    let (first, second) = (first.into(), key.span.into());
-                    self.duplicates.push(YamlError::DuplicateKey { key: text.to_owned(), first, second });
-                    places.insert(text.to_owned(), key.span);
-                    continue;
-                }
+            if let Some(text) = key.as_text().filter(|text| *text != "<<")
+                && let Some(first) = places.insert(text.to_owned(), key.span)
+            {
+                let (first, second) = (first.into(), key.span.into());
+                self.duplicates.push(YamlError::DuplicateKey { key: text.to_owned(), first, second });
+                places.insert(text.to_owned(), key.span);
+                continue;
             }
             entries.push((key, value));
         }
