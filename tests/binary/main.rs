@@ -1,1 +1,8 @@
-//! The whole binary on the embedded provider.
+//! The whole binary on the embedded provider: bad input, formats, processes beside each other, signals.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
+mod formats;
+mod inputs;
+mod processes;
+mod support;

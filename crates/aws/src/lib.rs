@@ -48,7 +48,7 @@ pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderErr
     let config = sdk_config::load(&options).await?;
     let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
         let message = "no region is configured: use --region, AWS_REGION, or `region` in the profile";
-        return Err(ProviderError::new(ErrorKind::Validation, "connection", "AWS", message));
+        return Err(ProviderError::new(ErrorKind::Credentials, "connection", "AWS", message));
     };
     let counter = Counter::default();
     let client = aws_sdk_cloudformation::Client::from_conf(

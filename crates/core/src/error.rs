@@ -8,6 +8,9 @@ use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 use crate::exit::ExitCode;
 use crate::text::Document;
 
+/// Longest source line that is shown in full, in bytes.
+const LONGEST_LINE: usize = 400;
+
 /// A diagnostic that knows which exit code it leads to.
 pub trait Problem: Diagnostic + Send + Sync + 'static {
     /// The exit code if this problem ends the run.
@@ -101,6 +104,10 @@ impl SourceCode for Document {
         context_lines_after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
         let contents = self.text.read_span(span, context_lines_before, context_lines_after)?;
+        let too_long = |line: &[u8]| line.len() > LONGEST_LINE;
+        if contents.data().split(|byte| *byte == b'\n').any(too_long) {
+            return Ok(Box::new(self.around(span)));
+        }
         Ok(Box::new(miette::MietteSpanContents::new_named(
             self.name.clone(),
             contents.data(),
@@ -109,6 +116,22 @@ impl SourceCode for Document {
             contents.column(),
             contents.line_count(),
         )))
+    }
+}
+
+impl Document {
+    /// The neighbourhood of a span, for snippets from texts with very long lines.
+    fn around(&self, span: &miette::SourceSpan) -> miette::MietteSpanContents<'_> {
+        let boundary =
+            |at: usize| (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
+        let line_start = self.text[..boundary(span.offset()).unwrap_or(0)].rfind('\n').map_or(0, |at| at + 1);
+        let start = boundary(span.offset().saturating_sub(LONGEST_LINE / 4)).unwrap_or(0).max(line_start);
+        let end = boundary(start + LONGEST_LINE).unwrap_or(start);
+        let end = self.text[start..end].find('\n').map_or(end, |at| start + at);
+        let (line, column) = self.line_and_column(start);
+        let shown = miette::SourceSpan::new(start.into(), end - start);
+        let data = self.text[start..end].as_bytes();
+        miette::MietteSpanContents::new_named(self.name.clone(), data, shown, line - 1, column - 1, 1)
     }
 }
 

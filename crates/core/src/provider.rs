@@ -70,10 +70,12 @@ impl ErrorKind {
             Self::Credentials => {
                 "check AWS_PROFILE or the AWS_ACCESS_KEY_ID variables; `aws sts get-caller-identity` shows who you are, `aws sso login` renews a session"
             }
-            Self::Denied => "the credentials are valid but lack a permission that this call needs",
+            Self::Denied => {
+                "the credentials are valid but lack a permission that this call needs; with --provider local, its directory must be writable"
+            }
             Self::Throttled => "the service asks to slow down; try again, or lower --concurrency",
             Self::Unavailable => {
-                "check the network, proxy and AWS_ENDPOINT_URL; nothing is lost, the command can be run again"
+                "check the network, proxy and AWS_ENDPOINT_URL (with --provider local, its directory); nothing is lost, the command can be run again"
             }
             Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected | Self::Unsupported => {
                 "nothing is lost; the command can be run again once this is mended"

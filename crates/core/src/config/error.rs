@@ -15,7 +15,10 @@ pub enum ConfigProblem {
         code(config::empty),
         help("a config needs at least `namespace`; `stacks: []` says that there are no stacks")
     )]
-    Empty,
+    Empty {
+        #[label("nothing here")]
+        span: SourceSpan,
+    },
 
     #[error("a config is a map of fields such as `namespace` and `stacks`")]
     #[diagnostic(code(config::not_a_map), help("start with `namespace: <name>`"))]

@@ -62,7 +62,7 @@ pub fn load(document: &Arc<Document>, parameters: &Parameters) -> (Option<Config
             root
         }
         Ok(None) => {
-            reader.report(ConfigProblem::Empty);
+            reader.report(ConfigProblem::Empty { span: (0, 0).into() });
             return (None, reader.findings);
         }
         Err(errors) => {

@@ -1,0 +1,143 @@
+//! Bad input of every kind: one clear answer each, and nothing done.
+
+use std::fmt::Write as _;
+
+use crate::support::{HEAD, Project};
+
+/// Plans with this config and records what is said.
+#[track_caller]
+fn refused(name: &str, config: &str, code: i32) {
+    let project = Project::new(config);
+    let ran = project.run("plan").ended(code);
+    assert_eq!(ran.stdout, "", "an error is no data");
+    insta::with_settings!({omit_expression => true, prepend_module_to_snapshot => false}, {
+        insta::assert_snapshot!(name, ran.stderr);
+    });
+    let done = project.run("deploy --yes").ended(code);
+    assert_eq!(done.stderr, ran.stderr);
+    assert!(!project.path().join(".runway").exists(), "nothing may be written");
+}
+
+#[test]
+fn an_empty_file() {
+    refused("empty_file", "", 10);
+}
+
+#[test]
+fn not_yaml() {
+    refused("not_yaml", "a: [b\n: : :\n", 10);
+}
+
+#[test]
+fn tabs() {
+    refused("tabs", &format!("{HEAD}stacks:\n\t- name: a\n"), 10);
+}
+
+#[test]
+fn a_template_in_place_of_a_config() {
+    refused("template", crate::support::TEMPLATE, 10);
+}
+
+#[test]
+fn a_billion_laughs() {
+    let mut config = String::from("a: &a [x, x, x, x, x, x, x, x, x]\n");
+    for (before, after) in ('a'..='i').zip('b'..='j') {
+        let items = vec![format!("*{before}"); 9].join(", ");
+        let _ = writeln!(config, "{after}: &{after} [{items}]");
+    }
+    refused("billion_laughs", &format!("{config}{HEAD}stacks: []\n"), 10);
+}
+
+#[test]
+fn deeply_nested_lists() {
+    let config = format!("{HEAD}stacks: []\ndeep: {}{}\n", "[".repeat(50_000), "]".repeat(50_000));
+    let ran = Project::new(&config).run("plan").ended(10);
+    assert!(ran.stderr.contains("recursion limit") && ran.stderr.len() < 2_000, "{} bytes", ran.stderr.len());
+}
+
+#[test]
+fn names_and_keys_that_are_wrong_after_text_that_is_not_ascii() {
+    let stacks = "# déjà vu, 漢字 😀\nstacks:\n  - {name: \"Ünï_x\", template_path: t.yml, variables: {Note: x}}\n  - name: b\n    template_path: t.yml\n    wariables: {Note: x}\n";
+    refused("not_ascii", &format!("{HEAD}{stacks}"), 10);
+}
+
+#[test]
+fn windows_line_ends_and_several_problems() {
+    let config = format!("{HEAD}stacks:\n  - name: a\n    template_path: nope.yml\n    requires: [b, a]\n");
+    refused("windows_line_ends", &config.replace('\n', "\r\n"), 10);
+}
+
+#[test]
+fn a_cycle() {
+    let stack = |name: &str, needs: &str| {
+        format!("  - {{name: {name}, template_path: t.yml, requires: [{needs}], variables: {{Note: x}}}}\n")
+    };
+    let stacks = [stack("a", "b"), stack("b", "c"), stack("c", "a")].concat();
+    refused("cycle", &format!("{HEAD}stacks:\n{stacks}"), 12);
+}
+
+#[test]
+fn a_value_that_the_template_refuses() {
+    refused(
+        "refused_value",
+        &format!("{HEAD}stacks:\n  - {{name: a, template_path: t.yml, variables: {{Note: no}}}}\n"),
+        10,
+    );
+}
+
+#[test]
+fn an_output_that_nobody_declares() {
+    let stacks = "stacks:\n  - {name: a, template_path: t.yml, variables: {Note: x}}\n  - {name: b, template_path: t.yml, variables: {Note: \"${output a.Nothing}\"}}\n";
+    refused("unknown_output", &format!("{HEAD}{stacks}"), 11);
+}
+
+#[test]
+fn a_missing_file_and_a_directory_in_its_place() {
+    let project = Project::new(HEAD);
+    let ran = project.run("plan -c nowhere.yml").ended(10);
+    assert!(ran.stderr.contains("nowhere.yml"), "{}", ran.stderr);
+    project.run("plan -c .").ended(10);
+}
+
+#[test]
+fn no_stacks_are_no_reason_to_delete_everything() {
+    let project = Project::with_stacks("  - {name: a, template_path: t.yml, variables: {Note: x}}\n");
+    project.run("deploy --yes").ended(0);
+    project.file("cfngin.yml", &format!("{HEAD}stacks: []\n"));
+    let ran = project.run("deploy --yes").ended(31);
+    assert!(ran.stderr.contains("--allow-empty"), "{}", ran.stderr);
+    let plan = project.run("plan --allow-empty").ended(0);
+    assert!(plan.stdout.contains("1 stack WILL BE DELETED"), "{}", plan.stdout);
+    project.run("deploy --yes --allow-empty").ended(0);
+    assert_eq!(project.graph()["stacks"], serde_json::json!({}));
+}
+
+#[test]
+fn five_thousand_stacks_and_one_named_like_the_namespace() {
+    let mut stacks = String::new();
+    for index in 0..5_000 {
+        let _ = writeln!(stacks, "  - {{name: s{index}, template_path: t.yml, variables: {{Note: x}}}}");
+    }
+    stacks.push_str("  - {name: ns, template_path: t.yml, variables: {Note: x}}\n");
+    let plan = Project::with_stacks(&stacks).run("plan").ended(0);
+    assert!(plan.stdout.contains("Plan: 5001 to create."));
+    assert!(plan.stdout.contains("create ns (ns-ns)"));
+}
+
+#[test]
+fn a_place_that_cannot_hold_the_state() {
+    let project = Project::with_stacks("  - {name: a, template_path: t.yml, variables: {Note: x}}\n");
+    // A file where the directory should be, and a directory that even root cannot write.
+    for (place, code) in [("t.yml", 22), ("/proc/nowhere", 23)] {
+        let ran = project.run(&format!("deploy --yes --provider local:{place}")).ended(code);
+        assert!(ran.stderr.contains(place), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn wrong_command_lines() {
+    let project = Project::new(HEAD);
+    for line in ["plan --provider azure", "plan --nonsense", "deploy --lock-ttl 1s", "fly"] {
+        project.run(line).ended(64);
+    }
+}
