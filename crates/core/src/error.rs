@@ -130,7 +130,7 @@ impl Document {
         let end = self.text[start..end].find('\n').map_or(end, |at| start + at);
         let (line, column) = self.line_and_column(start);
         let shown = miette::SourceSpan::new(start.into(), end - start);
-        let data = self.text[start..end].as_bytes();
+        let data = &self.text.as_bytes()[start..end];
         miette::MietteSpanContents::new_named(self.name.clone(), data, shown, line - 1, column - 1, 1)
     }
 }
