@@ -22,8 +22,6 @@ pub enum Rule {
     Mark,
     /// After a lost answer, a refused repetition counts as success only if the object carries the own nonce.
     CompareAfterLostAnswer,
-    /// The lease is renewed between reading again and using what was read.
-    RenewAfterReading,
     /// A missing tag releases a lease only if the body carries the lease's code.
     MissingTagNeedsCarriedCode,
     /// A removed tag releases the lock.
