@@ -18,6 +18,11 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// Prints a result on standard output.
+pub(crate) fn print(text: &str) {
+    let _ = write!(std::io::stdout().lock(), "{text}");
+}
+
 /// Runs a command in the root, after saying what is run.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Repository chores: `cargo xtask <command>`.
 
+mod bench;
 mod chore;
 mod ci;
 mod demo;
@@ -41,6 +42,14 @@ enum Command {
         #[arg(long)]
         full: bool,
     },
+    /// Measure runway-rs beside Runway on the emulator
+    Bench {
+        /// Shapes such as `flat:10`, `chain:20`, `layered:50`, `diamond:10`; all of the report without any
+        shapes: Vec<String>,
+        /// Keep the report as docs/benchmark.md
+        #[arg(long)]
+        write: bool,
+    },
     /// Deploy the demo on the embedded provider: plan, create, change, remove, fail, destroy
     Demo,
 }
@@ -51,6 +60,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Test { arguments } => ci::test(&arguments),
         Command::Ci { full } => ci::run_all(full),
+        Command::Bench { shapes, write } => bench::run_bench(&shapes, write),
         Command::Demo => demo::run_demo(),
     };
     match done {

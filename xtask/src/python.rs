@@ -1,6 +1,13 @@
 //! The Python side of the tests: moto, the AWS emulator, and Runway, the program we are compared with.
 
+use std::path::PathBuf;
+
 use crate::chore::{Failure, root, run};
+
+/// Interpreter of an installed virtual environment.
+pub(crate) fn interpreter(name: &str) -> PathBuf {
+    root().join("target/python").join(name).join("bin/python")
+}
 
 /// Installs a virtual environment below `target/python/` from `tests/python/<name>.txt`, unless it is there already
 /// and was made from the same list.
@@ -22,10 +29,9 @@ pub(crate) fn install(name: &str) -> Result<(), Failure> {
     run("python3", &["-m", "venv", &place_text]).map_err(|error| {
         format!("{error}\nhelp: Python 3.10 or newer with venv is needed (Debian: apt install python3-venv)")
     })?;
-    let python = place.join("bin/python");
     let install =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", &list_text];
-    run(&python, &install)?;
+    run(interpreter(name), &install)?;
     fs_err::write(&stamp, wanted)?;
     Ok(())
 }
