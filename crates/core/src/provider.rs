@@ -217,6 +217,19 @@ impl StackStatus {
     pub fn is_in_progress(self) -> bool {
         self != Self::ReviewInProgress && self.as_str().ends_with("_IN_PROGRESS")
     }
+
+    /// Whether the last creation failed: CloudFormation then allows nothing but deletion.
+    pub fn is_failed_creation(self) -> bool {
+        matches!(self, Self::CreateFailed | Self::RollbackComplete | Self::RollbackFailed)
+    }
+
+    /// Whether CloudFormation refuses to update a stack in this status until somebody has mended it.
+    pub fn is_stuck(self) -> bool {
+        matches!(
+            self,
+            Self::DeleteFailed | Self::UpdateFailed | Self::UpdateRollbackFailed | Self::ImportRollbackFailed
+        )
+    }
 }
 
 impl fmt::Display for StackStatus {

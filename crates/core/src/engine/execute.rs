@@ -1,6 +1,8 @@
 //! Carries out a plan: one loop that alone owns the state of the run, starts steps, looks at running stacks and
 //! reports. It decides nothing the plan does not show, except that a step may turn out to have nothing left to do.
 
+mod watch;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -9,9 +11,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::engine::backing::Backing;
 use crate::engine::cadence::Cadence;
-use crate::engine::failure;
-use crate::engine::judge::{Goal, Verdict, judge};
-use crate::engine::look::{Look, Looked};
+use crate::engine::judge::Goal;
 use crate::engine::schedule::Schedule;
 use crate::engine::step::{self, Operation, Submission, SubmitError};
 use crate::engine::{Engine, Interrupt};
@@ -19,10 +19,7 @@ use crate::event::{Event, Outcome, Reporter};
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
 use crate::plan::{Action, Desired, Plan, Summary, World};
-use crate::provider::{StackRef, StackState};
-
-/// Longest time in which a status that does not fit the operation is taken for an old answer.
-const OLD_ANSWERS: Duration = Duration::from_secs(60);
+use crate::provider::{ProviderError, StackRef, StackState};
 
 /// What a run has done.
 #[derive(Debug, Default)]
@@ -43,6 +40,8 @@ pub(crate) struct Executed {
     pub(crate) lost: Option<lock::LockError>,
     /// The user interrupted.
     pub(crate) interrupted: bool,
+    /// Running stacks could not be looked at any more, and were left alone.
+    pub(crate) blind: Option<ProviderError>,
 }
 
 /// One execution of one plan.
@@ -62,6 +61,8 @@ struct Flight {
     operations: VecDeque<Operation>,
     started: Duration,
     watching: Option<Watch>,
+    /// Whether an operation of the step has changed something already.
+    worked: bool,
 }
 
 /// A stack being watched.
@@ -87,6 +88,8 @@ struct Run<'a, 'r> {
     submitting: FuturesUnordered<BoxFuture<'a, Submitted>>,
     cadence: Cadence,
     executed: Executed,
+    /// When running stacks were last seen; the start of the run before the first look.
+    seen_at: Duration,
     /// Nothing new starts.
     stopping: bool,
     first_tick: bool,
@@ -97,6 +100,7 @@ impl<'a> Execution<'a> {
     pub(crate) async fn run(self, world: World, reporter: &mut dyn Reporter) -> Executed {
         let cadence = Cadence::new(self.engine.options.poll_limit);
         let schedule = Schedule::new(self.plan);
+        let seen_at = self.engine.clock.monotonic();
         let mut run = Run {
             execution: self,
             reporter,
@@ -106,6 +110,7 @@ impl<'a> Execution<'a> {
             submitting: FuturesUnordered::new(),
             cadence,
             executed: Executed::default(),
+            seen_at,
             stopping: false,
             first_tick: true,
         };
@@ -133,7 +138,7 @@ impl Run<'_, '_> {
             tokio::select! {
                 biased;
                 () = interrupt.abandon.cancelled() => {
-                    self.abandon();
+                    self.leave(true);
                     return;
                 }
                 () = interrupt.stop.cancelled(), if !self.executed.interrupted => self.interrupted(),
@@ -180,9 +185,9 @@ impl Run<'_, '_> {
         let Some(step) = self.execution.plan.step(name) else { return };
         let event = Event::StepStarted { name: name.clone(), fqn: step.fqn.clone(), action: step.action };
         self.reporter.event(&event);
-        let operations = step::operations(step, self.execution.desired, &self.world);
+        let operations = step::operations(step, &self.world);
         let started = self.execution.engine.clock.monotonic();
-        self.flights.insert(name.clone(), Flight { operations, started, watching: None });
+        self.flights.insert(name.clone(), Flight { operations, started, watching: None, worked: false });
         self.advance(name);
     }
 
@@ -201,7 +206,7 @@ impl Run<'_, '_> {
         }
         match step::prepare(&self.execution, &self.world, name, operation) {
             Ok(Some(submission)) => self.submitting.push(submission),
-            Ok(None) => self.end(name, Outcome::Unchanged),
+            Ok(None) => self.nothing_left(name),
             Err(failure) => self.end(name, Outcome::Failed(failure)),
         }
     }
@@ -223,8 +228,11 @@ impl Run<'_, '_> {
                 }
                 return true;
             }
-            Ok(Submission::Done) => self.advance(name),
-            Ok(Submission::Unchanged) => self.end(name, Outcome::Unchanged),
+            Ok(Submission::Done) => {
+                self.has_worked(name);
+                self.advance(name);
+            }
+            Ok(Submission::Unchanged) => self.nothing_left(name),
             Err(SubmitError::Failed(failure)) => self.end(name, Outcome::Failed(failure)),
             Err(SubmitError::LockLost) => {
                 self.lock_lost(None);
@@ -234,105 +242,16 @@ impl Run<'_, '_> {
         false
     }
 
-    /// Looks once at every stack that is being watched.
-    async fn look(&mut self, interrupt: &Interrupt) {
-        let targets: Vec<(StackName, StackRef, Option<String>)> = self
-            .flights
-            .iter()
-            .filter_map(|(name, flight)| {
-                let watch = flight.watching.as_ref()?;
-                Some((name.clone(), watch.stack.clone(), watch.event.clone()))
-            })
-            .collect();
-        let look = Look {
-            cloudformation: self.execution.engine.provider.cloudformation(),
-            pages: self.execution.pages,
-            follow_events: self.execution.engine.options.follow_events,
-        };
-        let looked = tokio::select! {
-            biased;
-            () = interrupt.abandon.cancelled() => return,
-            looked = look.at(&targets) => looked,
-        };
-        match looked {
-            Ok(looked) => self.judge_all(looked).await,
-            Err(error) => {
-                if error.kind == crate::provider::ErrorKind::Throttled {
-                    self.cadence.throttled();
-                } else {
-                    // What runs goes on running; only our view of it is interrupted.
-                    self.cadence.looked(0, targets.len(), false);
-                    self.reporter
-                        .event(&Event::Warning { code: "run::look_failed".into(), text: error.to_string() });
-                }
-            }
+    fn has_worked(&mut self, name: &StackName) {
+        if let Some(flight) = self.flights.get_mut(name) {
+            flight.worked = true;
         }
     }
 
-    async fn judge_all(&mut self, looked: Looked) {
-        self.execution.pages = looked.pages.unwrap_or(self.execution.pages);
-        let (mut ended, mut moved) = (0, false);
-        let mut running = 0;
-        for (name, seen, events) in looked.stacks {
-            for event in &events {
-                self.reporter.event(&Event::Resource {
-                    name: name.clone(),
-                    logical_id: event.logical_id.clone(),
-                    resource_type: event.resource_type.clone(),
-                    status: event.status.clone(),
-                    reason: event.reason.clone(),
-                });
-            }
-            let now = self.execution.engine.clock.monotonic();
-            let Some(watch) = self.flights.get_mut(&name).and_then(|flight| flight.watching.as_mut()) else {
-                continue;
-            };
-            moved |= !events.is_empty();
-            if let Some(last) = events.last() {
-                watch.event = Some(last.id.clone());
-            }
-            let status = seen.as_ref().map(|stack| stack.status.as_str().to_owned());
-            if status != watch.status {
-                moved = true;
-                watch.status.clone_from(&status);
-                if let Some(status) = status {
-                    self.reporter.event(&Event::StackStatus { name: name.clone(), status });
-                }
-            }
-            let verdict = match judge(watch.goal, seen.as_ref()) {
-                verdict @ (Verdict::Reached | Verdict::Failed) if is_old_answer(watch, seen.as_ref()) => {
-                    if now.saturating_sub(watch.since) < OLD_ANSWERS {
-                        Verdict::Wait
-                    } else {
-                        verdict
-                    }
-                }
-                Verdict::Unexpected if now.saturating_sub(watch.since) < OLD_ANSWERS => Verdict::Wait,
-                Verdict::Unexpected => Verdict::Failed,
-                verdict => verdict,
-            };
-            match verdict {
-                Verdict::Wait | Verdict::Unexpected => running += 1,
-                Verdict::Reached => {
-                    ended += 1;
-                    self.remember(&name, seen);
-                    self.advance(&name);
-                }
-                Verdict::Failed => {
-                    ended += 1;
-                    let (goal, stack) = (watch.goal, watch.stack.clone());
-                    let cloudformation = self.execution.engine.provider.cloudformation();
-                    // Without events the failure is still told, only less well.
-                    let events = failure::latest_operation(cloudformation.as_ref(), &stack, None)
-                        .await
-                        .unwrap_or_default();
-                    let failure = failure::describe(goal, seen.as_ref(), &events);
-                    self.remember(&name, seen);
-                    self.end(&name, Outcome::Failed(failure));
-                }
-            }
-        }
-        self.cadence.looked(ended, running, moved);
+    /// Ends a step whose last operation had nothing to do.
+    fn nothing_left(&mut self, name: &StackName) {
+        let worked = self.flights.get(name).is_some_and(|flight| flight.worked);
+        self.end(name, if worked { Outcome::Done } else { Outcome::Unchanged });
     }
 
     /// Keeps what was seen of a stack, so that dependants read its outputs and the release knows what exists.
@@ -347,6 +266,13 @@ impl Run<'_, '_> {
             _ => {
                 self.world.stacks.remove(&step.fqn);
             }
+        }
+    }
+
+    /// Makes the next comparison of a stack ask CloudFormation instead of trusting the template read for the plan.
+    fn forget_template(&mut self, name: &StackName) {
+        if let Some(step) = self.execution.plan.step(name) {
+            self.world.templates.remove(&step.fqn);
         }
     }
 
@@ -398,11 +324,14 @@ impl Run<'_, '_> {
         self.reporter.event(&Event::Interrupted { running, watching: true });
     }
 
-    fn abandon(&mut self) {
+    /// Leaves what runs: the user said so, or nobody can see it any more.
+    fn leave(&mut self, interrupted: bool) {
         self.stopping = true;
-        self.executed.interrupted = true;
+        self.executed.interrupted |= interrupted;
         let running: BTreeSet<StackName> = self.flights.keys().cloned().collect();
-        self.reporter.event(&Event::Interrupted { running: running.clone(), watching: false });
+        if interrupted {
+            self.reporter.event(&Event::Interrupted { running: running.clone(), watching: false });
+        }
         for name in running {
             self.end(&name, Outcome::Abandoned);
         }
@@ -429,12 +358,6 @@ impl Run<'_, '_> {
         self.executed.stacks = self.world.stacks;
         self.executed
     }
-}
-
-/// Whether what is seen may still be the state from before the operation: CloudFormation stamps every update.
-fn is_old_answer(watch: &Watch, seen: Option<&StackState>) -> bool {
-    let (Goal::Updated, Some(before), Some(seen)) = (watch.goal, &watch.before, seen) else { return false };
-    seen.updated.is_some() && seen.updated == before.updated
 }
 
 fn count(summary: &mut Summary, action: Action) {

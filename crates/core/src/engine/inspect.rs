@@ -16,9 +16,10 @@ use crate::event::{Event, Reporter};
 use crate::graph::GraphState;
 use crate::graph::state::{Intent, IntentAction};
 use crate::ident::{StackFqn, StackName};
+use crate::lock::record::is_settled;
 use crate::lock::{self, LockError, LockEvent, Premises, Session};
-use crate::plan::fqn_of_recorded;
-use crate::provider::{ProviderError, StackState};
+use crate::plan::{fqn_of_recorded, other_place};
+use crate::provider::{Place, ProviderError, StackRef, StackState};
 
 impl Engine {
     pub(crate) async fn status_rows(&self, config: &Arc<Config>) -> Result<Vec<StatusRow>, EngineError> {
@@ -145,7 +146,10 @@ impl Engine {
         let (store, objects) = backing.graph().ok_or_else(no_graph)?;
         let premises = lock::read_premises(store.as_ref(), objects, self.clock.as_ref()).await;
         let premises = premises.map_err(EngineError::of)?;
+        let place = self.provider.place().await?;
+        refuse_elsewhere(&premises, &place)?;
         refuse_unrecorded(&premises, stack)?;
+        self.refuse_undecided(config, &premises, stack).await?;
         let mut session = {
             let (store, clock) = (Arc::clone(store), Arc::clone(&self.clock));
             let mut forward = |event: LockEvent| forward(&event, reporter);
@@ -168,6 +172,39 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// A stack that a dead session was about to create may still appear, and must not do so unrecorded.
+    async fn refuse_undecided(
+        &self,
+        config: &Config,
+        premises: &Premises,
+        stack: &StackName,
+    ) -> Result<(), EngineError> {
+        let creates =
+            |intent: &Intent| matches!(intent.action, IntentAction::Create | IntentAction::Recreate);
+        let undecided = premises.state.intents.values().any(|session| {
+            session.steps.get(stack).is_some_and(creates) && !is_settled(session, premises.date)
+        });
+        if !undecided {
+            return Ok(());
+        }
+        let fqn = fqn_of(config, &premises.state, stack);
+        let stack_there = self.provider.cloudformation().describe_stack(&StackRef::Name(fqn)).await?;
+        match stack_there {
+            Some(_) => Ok(()),
+            None => Err(EngineError::of(EngineProblem::StillIntended { name: stack.as_str().to_owned() })),
+        }
+    }
+}
+
+/// A graph of another account or region is not this run's to change.
+fn refuse_elsewhere(premises: &Premises, place: &Place) -> Result<(), EngineError> {
+    match other_place(&premises.state, place) {
+        Some(problem) => Err(EngineError::of(problem)),
+        None => Ok(()),
+    }
+}
+
 fn no_graph() -> EngineError {
     EngineError::of(EngineProblem::NoPersistentGraph)
 }
@@ -182,11 +219,6 @@ fn fqn_of(config: &Config, state: &GraphState, name: &StackName) -> StackFqn {
 
 fn refuse_unrecorded(premises: &Premises, stack: &StackName) -> Result<(), EngineError> {
     let recorded = premises.recorded();
-    let creates = |intent: &Intent| matches!(intent.action, IntentAction::Create | IntentAction::Recreate);
-    let mut intents = premises.state.intents.values();
-    if intents.any(|session| session.steps.get(stack).is_some_and(creates)) {
-        return Err(EngineError::of(EngineProblem::StillIntended { name: stack.as_str().to_owned() }));
-    }
     if recorded.nodes.contains_key(stack) || premises.state.nodes.contains_key(stack) {
         return Ok(());
     }

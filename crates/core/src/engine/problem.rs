@@ -95,6 +95,26 @@ pub enum EngineProblem {
         paths: String,
     },
 
+    /// A run without changes could not bring the records up to date.
+    #[error("the persistent graph was not brought up to date: {why}")]
+    #[diagnostic(
+        severity(Warning),
+        code(graph::records_kept),
+        help("nothing is lost: a later run does it")
+    )]
+    RecordsKept {
+        /// Why not.
+        why: String,
+    },
+
+    /// Running stacks could not be looked at any more.
+    #[error("running stacks cannot be looked at any more, and were left running: {0}")]
+    #[diagnostic(
+        code(run::left_running),
+        help("they are recorded; run the command again once the provider answers: it waits for what still runs")
+    )]
+    LeftRunning(ProviderError),
+
     /// An interrupt before anything was changed.
     #[error("interrupted before anything was changed")]
     #[diagnostic(code(run::interrupted))]
@@ -104,13 +124,13 @@ pub enum EngineProblem {
 impl Problem for EngineProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Provider(error) => error.kind.exit_code(),
+            Self::Provider(error) | Self::LeftRunning(error) => error.kind.exit_code(),
             Self::Stale { .. } => ExitCode::Stale,
             Self::NoPersistentGraph | Self::NotConfigured { .. } | Self::HooksNotSupported { .. } => {
                 ExitCode::Config
             }
             Self::NotRecorded { .. } => ExitCode::Graph,
-            Self::StillIntended { .. } => ExitCode::Locked,
+            Self::StillIntended { .. } | Self::RecordsKept { .. } => ExitCode::Locked,
             Self::NoSuchStack { .. } => ExitCode::Lookup,
             Self::Interrupted => ExitCode::Interrupted,
         }

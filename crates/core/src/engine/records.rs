@@ -10,7 +10,7 @@ use crate::graph::GraphState;
 use crate::graph::state::{Intent, IntentAction, NodeFacts};
 use crate::ident::{StackFqn, StackName};
 use crate::lock::code::LockCode;
-use crate::lock::record::{ended, recorded_state};
+use crate::lock::record::{ended, is_settled, recorded_state};
 use crate::lock::{Ending, Premise, Premises, Record, record_for};
 use crate::plan::{Action, Desired, Plan, Reason, Step, World, fqn_of_recorded};
 use crate::provider::{Place, StackState};
@@ -78,16 +78,25 @@ pub(crate) fn last(
     executed: &Executed,
 ) -> Last {
     let exists = |step: &Step| executed.stacks.contains_key(&step.fqn);
+    let recorded = premises.recorded();
+    // The new name of a stack takes over its record, unless it is not recorded itself.
+    let has_record = |name: &StackName| {
+        let enabled = desired.config.stacks.get(name).is_some_and(|definition| definition.enabled);
+        enabled || recorded.nodes.contains_key(name)
+    };
     let is_gone = |step: &&Step| match step.action {
         Action::Delete => executed.succeeded.contains(&step.name) && !exists(step),
         Action::Skip => {
-            step.reasons.iter().any(|reason| matches!(reason, Reason::Gone | Reason::Renamed { .. }))
+            step.reasons.iter().any(|reason| match reason {
+                Reason::Gone => true,
+                Reason::Renamed { to } => has_record(to),
+                _ => false,
+            })
         }
         _ => false,
     };
     let gone = plan.steps.iter().filter(is_gone).map(|step| step.name.clone()).collect();
     let after = World { stacks: executed.stacks.clone(), ..world.clone() };
-    let recorded = premises.recorded();
     let mut facts = existing(desired, &after);
     for (name, facts) in &mut facts {
         let step = plan.step(name);
@@ -107,8 +116,8 @@ pub(crate) fn last(
     Last { gone, facts, decided }
 }
 
-/// Whether a run without a change would still have something to record: a stack that vanished, an edge that is new, a
-/// stack that CFNgin recorded and whose id is not known yet.
+/// Whether a run without a change would still have something to record: a stack that vanished, an edge that is new or
+/// that CFNgin could not read, a stack that CFNgin recorded and whose id is not known yet, what a dead session intended.
 pub(crate) fn differ(desired: &Desired, plan: &Plan, observed: &Observed) -> bool {
     let Some(premises) = &observed.premises else { return false };
     let executed = Executed { stacks: observed.world.stacks.clone(), ..Executed::default() };
@@ -116,8 +125,13 @@ pub(crate) fn differ(desired: &Desired, plan: &Plan, observed: &Observed) -> boo
     let last = last(desired, plan, premises, &observed.world, &executed);
     let nobody = LockCode::new("");
     let state = recorded_state(&premises.state, &nobody, "", &record);
-    let (graph, state): (_, GraphState) = ended(&record, &state, &nobody, last.ending(), |_, _| false);
-    graph != premises.recorded() || state.nodes != premises.state.nodes
+    let settled = |_: &str, intents: &_| is_settled(intents, premises.date);
+    let (graph, state): (_, GraphState) = ended(&record, &state, &nobody, last.ending(), settled);
+    let repaired = premises.graph.as_ref().is_some_and(|seen| seen.read.is_repaired());
+    repaired
+        || graph != premises.recorded()
+        || state.nodes != premises.state.nodes
+        || state.intents != premises.state.intents
 }
 
 /// The intent of a changing step.

@@ -118,7 +118,7 @@ impl Engine {
 
         let mut approval = Approval::Standing;
         if made.planned.plan.has_changes() {
-            approval = gate.approve(&made.planned, 0).await;
+            approval = or_interrupted(interrupt, async { Ok(gate.approve(&made.planned, 0).await) }).await?;
             if let Approval::Refused(exit) = approval {
                 return Ok(ended(made.planned, Executed::default(), exit));
             }
@@ -131,11 +131,15 @@ impl Engine {
         }
 
         if made.observed.bucket_missing
+            && purpose == Purpose::Deploy
             && let Some((bucket, _)) = &backing.bucket
         {
             self.provider.create_bucket(bucket, config.bucket_region.as_deref()).await?;
         }
-        let (Some((store, objects)), Some(premises)) = (backing.graph(), &made.observed.premises) else {
+        // Without a bucket there is nothing to lock, and a destroy makes none.
+        let premises = made.observed.premises.as_ref();
+        let premises = premises.filter(|_| !made.observed.bucket_missing || purpose == Purpose::Deploy);
+        let (Some((store, objects)), Some(premises)) = (backing.graph(), premises) else {
             let executed = self.execute(&desired, &backing, &made, None, interrupt, reporter).await;
             return Ok(self.summarise(made.planned, executed, started, reporter));
         };
@@ -144,9 +148,17 @@ impl Engine {
             let mut forward = |event: LockEvent| forward(&event, reporter);
             let options = self.options.lock();
             let acquire = Session::acquire(store, clock, objects, &options, premises, &mut forward);
-            or_interrupted(interrupt, async { acquire.await.map_err(EngineError::of) }).await?
+            match or_interrupted(interrupt, async { acquire.await.map_err(EngineError::of) }).await {
+                // Records can be brought up to date by a later run.
+                Err(error) if error.exit == ExitCode::Locked && !made.planned.plan.has_changes() => {
+                    let why = error.findings.first().map(ToString::to_string).unwrap_or_default();
+                    made.planned.warnings.push(Finding::general(EngineProblem::RecordsKept { why }));
+                    return Ok(ended(made.planned, Executed::default(), ExitCode::Ok));
+                }
+                acquired => acquired?,
+            }
         };
-        let settled = self.settle(&desired, purpose, &backing, made, approval, gate, &mut session).await;
+        let settled = self.settle(&desired, purpose, &backing, made, approval, gate, &mut session, interrupt).await;
         let made = match settled {
             Ok(Ok(made)) => made,
             // What kept the run from going on is what the user has to hear; the lease expires by itself.
@@ -164,6 +176,7 @@ impl Engine {
         let unlocked = self.unlock_after(session, &desired, &made, &executed).await;
         let mut errors = Vec::new();
         match unlocked {
+            Ok(()) if executed.lost.is_some() => {}
             Ok(()) => reporter.event(&Event::Unlocked { graph: backing.location() }),
             Err(error @ LockError::Lost { .. }) if executed.lost.is_none() => executed.lost = Some(error),
             Err(error) => errors.push(error),
@@ -208,6 +221,7 @@ impl Engine {
         approval: Approval,
         gate: &dyn Gate,
         session: &mut Session,
+        interrupt: &Interrupt,
     ) -> Result<Result<Made, (Planned, ExitCode)>, EngineError> {
         let mut again = 0;
         loop {
@@ -240,11 +254,11 @@ impl Engine {
             }
             let before = made.planned.plan;
             made = self.make(desired, purpose, backing, Some(&made.observed.world)).await?;
-            if made.planned.plan != before
-                && made.planned.plan.has_changes()
-                && let Approval::Refused(exit) = gate.approve(&made.planned, again).await
-            {
-                return Ok(Err((made.planned, exit)));
+            if made.planned.plan != before && made.planned.plan.has_changes() {
+                let asked = or_interrupted(interrupt, async { Ok(gate.approve(&made.planned, again).await) });
+                if let Approval::Refused(exit) = asked.await? {
+                    return Ok(Err((made.planned, exit)));
+                }
             }
         }
     }
@@ -281,11 +295,12 @@ impl Engine {
         started: std::time::Duration,
         reporter: &mut dyn Reporter,
     ) -> RunOutcome {
-        let exit = match (&executed.lost, executed.failed.is_empty(), executed.interrupted) {
-            (Some(error), _, _) => error.exit_code(),
-            (None, false, _) => ExitCode::StepsFailed,
-            (None, true, true) => ExitCode::Interrupted,
-            (None, true, false) => ExitCode::Ok,
+        let exit = match (&executed.lost, &executed.blind) {
+            (Some(error), _) => error.exit_code(),
+            (None, Some(error)) => error.kind.exit_code(),
+            (None, None) if !executed.failed.is_empty() => ExitCode::StepsFailed,
+            (None, None) if executed.interrupted => ExitCode::Interrupted,
+            (None, None) => ExitCode::Ok,
         };
         let mut not_run = executed.not_run.clone();
         not_run.extend(executed.abandoned.iter().cloned());
@@ -301,7 +316,9 @@ impl Engine {
 }
 
 fn ended(planned: Planned, executed: Executed, exit: ExitCode) -> RunOutcome {
-    let errors = executed.lost.into_iter().map(Finding::general).collect();
+    let lost = executed.lost.into_iter().map(Finding::general);
+    let blind = executed.blind.into_iter().map(|error| Finding::general(EngineProblem::LeftRunning(error)));
+    let errors = lost.chain(blind).collect();
     RunOutcome { planned, done: executed.done, exit, errors }
 }
 

@@ -16,7 +16,7 @@ use crate::engine::judge::Goal;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
-use crate::plan::{Action, Desired, Reason, Step, World};
+use crate::plan::{Action, Reason, Step, World};
 use crate::provider::{
     CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
     TemplateLocation, UpdateOutcome,
@@ -83,11 +83,9 @@ pub(crate) enum SubmitError {
 pub(crate) type Submitting<'a> = BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>;
 
 /// The operations of a step, in order.
-pub(crate) fn operations(step: &Step, desired: &Desired, world: &World) -> VecDeque<Operation> {
+pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
     let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
     let busy = status.is_some_and(StackStatus::is_in_progress);
-    let waits =
-        desired.config.stacks.get(&step.name).is_some_and(|definition| definition.wait_if_in_progress);
     let mut operations = VecDeque::new();
     match step.action {
         Action::Create => {
@@ -108,6 +106,8 @@ pub(crate) fn operations(step: &Step, desired: &Desired, world: &World) -> VecDe
             }
         }
         Action::Update => {
+            // What was under way when the plan was made may be over by now, and something else may have begun.
+            let waits = step.reasons.iter().any(|reason| matches!(reason, Reason::OperationInProgress(_)));
             if busy && waits {
                 operations.push_back(Operation::AwaitIdle);
             }
@@ -160,6 +160,7 @@ pub(crate) fn prepare<'a>(
 ) -> Result<Option<Submitting<'a>>, StepFailure> {
     let Some(step) = execution.plan.step(name) else { return Ok(None) };
     let live = world.stacks.get(&step.fqn).cloned();
+    let live_status = live.as_ref().map(|stack| stack.status);
     let stack = match (&live, &step.stack_id) {
         (Some(stack), _) => StackRef::Id(stack.id.clone()),
         (None, Some(id)) => StackRef::Id(id.clone()),
@@ -193,6 +194,9 @@ pub(crate) fn prepare<'a>(
         Operation::Delete => call.delete(session, config.service_role.clone(), token_of('d')).boxed(),
         Operation::Create | Operation::Update => {
             let creates = operation == Operation::Create;
+            if !creates {
+                updatable(&step.fqn, live_status)?;
+            }
             if !creates
                 && crate::plan::is_settled(execution.desired, world, &engine.options.settings(), name)?
             {
@@ -209,6 +213,20 @@ pub(crate) fn prepare<'a>(
     };
     let name = name.clone();
     Ok(Some(async move { (name, submission.await) }.boxed()))
+}
+
+/// What was under way when the plan was made is over by now. If it was a creation that failed, or if the stack is gone,
+/// there is nothing to update, and what has to be done instead no plan has shown.
+fn updatable(fqn: &StackFqn, status: Option<StackStatus>) -> Result<(), StepFailure> {
+    let message = match status {
+        None => format!("`{fqn}` does not exist any more"),
+        Some(status) if status.is_failed_creation() => {
+            format!("the creation of `{fqn}` that was under way ended in {status}")
+        }
+        Some(_) => return Ok(()),
+    };
+    let help = Some("run the command again: the next plan creates it anew".to_owned());
+    Err(StepFailure { message, help, ..StepFailure::default() })
 }
 
 /// Builds the request of a create or update from the config and from what upstream stacks gave.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::try_join3;
+use jiff::Timestamp;
 use runway_store::{ETag, Object, ObjectKey, ObjectStore, StoreError, StoreErrorKind, Tags};
 
 use super::belief::Moment;
@@ -91,6 +92,8 @@ pub struct Premises {
     pub lease: Option<LeaseSeen>,
     /// Tags of the graph object; `None` if nobody looked, or if there is no object.
     pub tags: Option<Tags>,
+    /// The store's time when it answered, if it said so.
+    pub date: Option<Timestamp>,
     /// When all answers were there.
     pub read_at: Moment,
 }
@@ -145,6 +148,8 @@ async fn read_objects(
         Err(error) if error.kind == StoreErrorKind::NoBucket => (None, None, None, true),
         Err(error) => return Err(error.into()),
     };
+    let objects_read = [&graph, &state].into_iter().flatten();
+    let date = objects_read.filter_map(|object| object.metadata.date).max();
     let place = |key, object: &Object| {
         GraphObject::new(store.bucket(), key).at_version(object.metadata.version_id.clone())
     };
@@ -175,6 +180,7 @@ async fn read_objects(
         state_etag,
         lease,
         tags: None,
+        date,
         read_at: Moment::now(clock),
     })
 }

@@ -249,6 +249,9 @@ pub fn is_settled(
         return Ok(false);
     };
     let Some(existing) = world.stacks.get(&definition.fqn) else { return Ok(false) };
+    if existing.status.is_failed_creation() || existing.status.is_stuck() {
+        return Ok(false);
+    }
     let pending = BTreeSet::new();
     let scope = PlanScope { desired, world, settings, pending: &pending };
     let comparison =

@@ -1,18 +1,24 @@
 //! The plan of a deploy: what each stack of the config needs, and which recorded stacks go.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::compare::compare;
 use super::scope::PlanScope;
+use super::world::renames;
 use super::{
     Action, Certainty, Changes, Desired, Note, Plan, PlanProblem, PlannedHook, Purpose, Reason, Settings,
     Step, World, removal,
 };
 use crate::config::{Config, HookDefinition, StackDefinition};
 use crate::error::{Finding, Findings};
-use crate::graph::dependency;
+use crate::graph::{GraphState, dependency};
 use crate::ident::StackName;
-use crate::provider::{StackState, StackStatus};
+use crate::provider::{Place, StackState, StackStatus};
+use crate::template::Template;
+
+/// Longest template that a request may carry, in bytes (CloudFormation quotas).
+const LONGEST_BODY: usize = 51_200;
 
 /// Plans a deploy. The findings beside the plan are warnings.
 ///
@@ -31,12 +37,13 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
         findings.push(Finding::general(PlanProblem::EmptyConfig { count: names.len(), recorded }));
         return Err(findings);
     }
-    let mut planner = Planner { desired, world, settings, pending: BTreeSet::new(), findings };
+    let renamed_to = renames(desired, world).into_values().collect();
+    let mut planner = Planner { desired, world, settings, renamed_to, pending: BTreeSet::new(), findings };
     let mut steps: BTreeMap<StackName, Step> = BTreeMap::new();
     for name in desired.graph.order() {
         let Some(definition) = desired.config.stacks.get(&name) else { continue };
         if let Some(step) = planner.step(definition) {
-            if step.action.is_change() && step.action != Action::Skip {
+            if changes_outputs(&step) {
                 planner.pending.insert(name.clone());
             }
             steps.insert(name, step);
@@ -49,6 +56,14 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
         return Err(planner.findings);
     }
     Ok((assemble(desired, world, Purpose::Deploy, steps), planner.findings))
+}
+
+/// Whether outputs may be others after a step. Protection and policy of a stack leave its resources alone.
+fn changes_outputs(step: &Step) -> bool {
+    let about_resources = |reason: &Reason| {
+        !matches!(reason, Reason::TerminationProtectionChanged { .. } | Reason::StackPolicyChanged)
+    };
+    step.action.is_change() && step.reasons.iter().any(about_resources)
 }
 
 /// Puts steps into an order in which they could run one by one.
@@ -89,20 +104,25 @@ pub(super) fn assemble(
 
 /// A graph that another account or region shares would have its stacks deleted by this run.
 pub(super) fn refuse_other_place(world: &World, findings: &mut Findings) {
-    let elsewhere = world.state.nodes.iter().find(|(_, facts)| {
-        facts.account.as_ref().is_some_and(|account| *account != world.place.account)
-            || facts.region.as_ref().is_some_and(|region| *region != world.place.region)
-    });
-    if let Some((stack, facts)) = elsewhere {
-        let named = |account: Option<&str>, region: Option<&str>| {
-            format!("account {}, region {}", account.unwrap_or("unknown"), region.unwrap_or("unknown"))
-        };
-        findings.push(Finding::general(PlanProblem::OtherPlace {
-            stack: stack.as_str().to_owned(),
-            theirs: named(facts.account.as_deref(), facts.region.as_deref()),
-            ours: named(Some(&world.place.account), Some(&world.place.region)),
-        }));
+    if let Some(problem) = other_place(&world.state, &world.place) {
+        findings.push(Finding::general(problem));
     }
+}
+
+/// The first recorded stack that is in another account or region than `place`, as a refusal.
+pub fn other_place(state: &GraphState, place: &Place) -> Option<PlanProblem> {
+    let (stack, facts) = state.nodes.iter().find(|(_, facts)| {
+        facts.account.as_ref().is_some_and(|account| *account != place.account)
+            || facts.region.as_ref().is_some_and(|region| *region != place.region)
+    })?;
+    let named = |account: Option<&str>, region: Option<&str>| {
+        format!("account {}, region {}", account.unwrap_or("unknown"), region.unwrap_or("unknown"))
+    };
+    Some(PlanProblem::OtherPlace {
+        stack: stack.as_str().to_owned(),
+        theirs: named(facts.account.as_deref(), facts.region.as_deref()),
+        ours: named(Some(&place.account), Some(&place.region)),
+    })
 }
 
 /// A step that does nothing yet; the caller fills in the rest.
@@ -136,6 +156,8 @@ struct Planner<'a> {
     desired: &'a Desired,
     world: &'a World,
     settings: &'a Settings,
+    /// Stacks of the config that are recorded under another name.
+    renamed_to: BTreeSet<StackName>,
     /// Stacks whose outputs are known only after their step.
     pending: BTreeSet<StackName>,
     findings: Findings,
@@ -149,7 +171,9 @@ impl Planner<'_> {
             .stacks
             .get(&definition.fqn)
             .filter(|stack| stack.status != StackStatus::DeleteComplete);
-        self.refuse_renamed(definition);
+        if let Some(problem) = renamed(self.desired, self.world, definition) {
+            self.report(problem);
+        }
         let mut step = self.decide(definition, live)?;
         step.needs = self.desired.graph.needs_of(&definition.name);
         step.stack_id = live.map(|stack| stack.id.clone());
@@ -158,6 +182,7 @@ impl Planner<'_> {
             && self.world.recorded.is_some()
             && definition.enabled
             && !self.world.is_recorded(&definition.name)
+            && !self.renamed_to.contains(&definition.name)
             && !self.world.state.nodes.contains_key(&definition.name);
         Some(step)
     }
@@ -179,7 +204,7 @@ impl Planner<'_> {
                 self.creation(definition, plain(Action::Recreate, Reason::EmptyShell))
             }
             _ if definition.locked => Some(plain(Action::Skip, Reason::Locked)),
-            StackStatus::CreateFailed | StackStatus::RollbackComplete | StackStatus::RollbackFailed => {
+            status if status.is_failed_creation() => {
                 // CFNgin: only a stack that has all tags the config gives it is taken for its own.
                 let ours = definition.tags.iter().all(|(key, value)| live.tags.get(key) == Some(value));
                 if !ours {
@@ -202,18 +227,14 @@ impl Planner<'_> {
 
     /// A stack that will be created, now or after a deletion.
     fn creation(&mut self, definition: &StackDefinition, mut step: Step) -> Option<Step> {
-        let Some(template) = self.desired.templates.get(&definition.name) else {
-            let stack = definition.name.as_str().to_owned();
-            self.report(PlanProblem::NoTemplate { stack, span: definition.span.into() });
-            return None;
-        };
+        let template = self.template(definition)?;
         let scope = PlanScope {
             desired: self.desired,
             world: self.world,
             settings: self.settings,
             pending: &self.pending,
         };
-        match compare(&scope, definition, template, None, &mut self.findings) {
+        match compare(&scope, definition, &template, None, &mut self.findings) {
             Ok(comparison) => {
                 step.changes = comparison.changes;
                 Some(step)
@@ -225,24 +246,36 @@ impl Planner<'_> {
         }
     }
 
+    /// The template of a stack that needs one, if it can be sent.
+    fn template(&mut self, definition: &StackDefinition) -> Option<Arc<Template>> {
+        let stack = || definition.name.as_str().to_owned();
+        let Some(template) = self.desired.templates.get(&definition.name) else {
+            self.report(PlanProblem::NoTemplate { stack: stack(), span: definition.span.into() });
+            return None;
+        };
+        let size = template.body.len();
+        let has_bucket = self.desired.config.bucket_name(&self.world.place.region).is_some();
+        if !has_bucket && size > LONGEST_BODY {
+            self.report(PlanProblem::NeedsBucket { stack: stack(), size, span: definition.span.into() });
+            return None;
+        }
+        Some(Arc::clone(template))
+    }
+
     fn update(
         &mut self,
         definition: &StackDefinition,
         live: &StackState,
         status: StackStatus,
     ) -> Option<Step> {
-        let Some(template) = self.desired.templates.get(&definition.name) else {
-            let stack = definition.name.as_str().to_owned();
-            self.report(PlanProblem::NoTemplate { stack, span: definition.span.into() });
-            return None;
-        };
+        let template = self.template(definition)?;
         let scope = PlanScope {
             desired: self.desired,
             world: self.world,
             settings: self.settings,
             pending: &self.pending,
         };
-        let comparison = match compare(&scope, definition, template, Some(live), &mut self.findings) {
+        let comparison = match compare(&scope, definition, &template, Some(live), &mut self.findings) {
             Ok(comparison) => comparison,
             Err(found) => {
                 self.findings.extend(found);
@@ -253,17 +286,25 @@ impl Planner<'_> {
         let mut reasons = comparison.certain;
         reasons.extend(comparison.possible);
         let mut notes = comparison.notes;
-        if status.is_in_progress() {
-            if self.waits_for(definition) {
-                reasons.push(Reason::OperationInProgress(status));
-            } else if !reasons.is_empty() {
-                let text = format!(
+        let mut certainty = if certain { Certainty::Will } else { Certainty::May };
+        if status.is_in_progress() && self.waits_for(definition, status) {
+            reasons.push(Reason::OperationInProgress(status));
+        } else if status.is_in_progress() {
+            let text = if reasons.is_empty() {
+                format!(
+                    "another operation is under way ({status}), and how it ends is not known: `in_progress_behavior: wait` waits for it"
+                )
+            } else {
+                format!(
                     "another operation is under way ({status}): the update will be refused unless it is over by then; `in_progress_behavior: wait` waits for it"
-                );
-                notes.push(note("plan::operation_in_progress", text));
-            }
+                )
+            };
+            notes.push(note("plan::operation_in_progress", text));
         }
-        if let (false, Some(text)) = (reasons.is_empty(), cannot_update(status)) {
+        if let Some(text) = cannot_update(status) {
+            // Whatever the config says, such a stack is not as it should be.
+            reasons.push(Reason::Stuck(status));
+            certainty = Certainty::Will;
             notes.push(note("plan::stack_state", text));
         }
         let action = if reasons.is_empty() { Action::None } else { Action::Update };
@@ -273,36 +314,22 @@ impl Planner<'_> {
         let mut step = step(&definition.name, &definition.fqn, action, Reason::Unchanged);
         if action == Action::Update {
             step.reasons = reasons;
-            step.certainty = if certain { Certainty::Will } else { Certainty::May };
+            step.certainty = certainty;
+        } else if status.is_in_progress() {
+            step.certainty = Certainty::May;
         }
         step.changes = comparison.changes;
         step.notes = notes;
         Some(step)
     }
 
-    /// Whether an operation under way is waited for: the config says so, or a session of this program began it and did
-    /// not live to see its end.
-    fn waits_for(&self, definition: &StackDefinition) -> bool {
+    /// Whether an operation under way is waited for: the config says so, a session of this program began it and did not
+    /// live to see its end, or it is a creation, before whose end there are no outputs to read.
+    fn waits_for(&self, definition: &StackDefinition, status: StackStatus) -> bool {
         let begun_by_us =
             self.world.state.intents.values().any(|session| session.steps.contains_key(&definition.name));
-        definition.wait_if_in_progress || begun_by_us
-    }
-
-    /// A stack that was deployed under another name would be left behind.
-    fn refuse_renamed(&mut self, definition: &StackDefinition) {
-        let Some(before) = self.world.state.nodes.get(&definition.name).and_then(|facts| facts.fqn.as_ref())
-        else {
-            return;
-        };
-        let taken_over = self.desired.config.stacks.values().any(|other| other.fqn == *before);
-        if *before != definition.fqn && self.world.stacks.contains_key(before) && !taken_over {
-            self.report(PlanProblem::Renamed {
-                stack: definition.name.as_str().to_owned(),
-                before: before.as_str().to_owned(),
-                now: definition.fqn.as_str().to_owned(),
-                span: definition.span.into(),
-            });
-        }
+        let created = matches!(status, StackStatus::CreateInProgress | StackStatus::RollbackInProgress);
+        definition.wait_if_in_progress || begun_by_us || created
     }
 
     fn report(&mut self, problem: PlanProblem) {
@@ -313,6 +340,28 @@ impl Planner<'_> {
         };
         self.findings.push(finding);
     }
+}
+
+/// A stack that was deployed under another name, and would be left behind without a record.
+pub(super) fn renamed(desired: &Desired, world: &World, definition: &StackDefinition) -> Option<PlanProblem> {
+    let known = world.state.nodes.get(&definition.name).and_then(|facts| facts.fqn.clone());
+    let before = match known {
+        Some(fqn) => fqn,
+        // A graph that CFNgin wrote does not say what a stack is called. It is the usual name if only that exists.
+        None if world.is_recorded(&definition.name) && !world.stacks.contains_key(&definition.fqn) => {
+            desired.config.fqn(definition.name.as_str())
+        }
+        None => return None,
+    };
+    let taken_over = desired.config.stacks.values().any(|other| other.fqn == before);
+    (before != definition.fqn && world.stacks.contains_key(&before) && !taken_over).then(|| {
+        PlanProblem::Renamed {
+            stack: definition.name.as_str().to_owned(),
+            before: before.as_str().to_owned(),
+            now: definition.fqn.as_str().to_owned(),
+            span: definition.span.into(),
+        }
+    })
 }
 
 /// Why CloudFormation will refuse an update in this status, and what helps.

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deploy::{assemble, ignored_flags, note, protection_note, refuse_other_place, step};
+use super::deploy::{assemble, ignored_flags, note, protection_note, refuse_other_place, renamed, step};
+use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Plan, Purpose, Reason, Settings, Step, World, fqn_of_recorded};
-use crate::error::Findings;
+use crate::error::{Finding, Findings};
 use crate::graph::dependency;
 use crate::ident::StackName;
 
@@ -15,6 +16,14 @@ use crate::ident::StackName;
 pub fn destroy(desired: &Desired, world: &World, _settings: &Settings) -> Result<(Plan, Findings), Findings> {
     let mut findings = Findings::default();
     refuse_other_place(world, &mut findings);
+    if findings.has_errors() {
+        return Err(findings);
+    }
+    for definition in desired.config.stacks.values() {
+        if let Some(problem) = renamed(desired, world, definition) {
+            findings.push(Finding::at(&desired.config.document, problem));
+        }
+    }
     if findings.has_errors() {
         return Err(findings);
     }
@@ -92,8 +101,9 @@ fn edges(
     let configured = desired.graph.needs().clone();
     let mut best = BTreeMap::new();
     let mut union: BTreeMap<StackName, BTreeSet<StackName>> = BTreeMap::new();
+    let renames = renames(desired, world);
     for source in [recorded, facts, configured] {
-        for (name, needs) in source {
+        for (name, needs) in in_names_of_config(source, &renames) {
             union.entry(name).or_default().extend(needs);
         }
         union.retain(|name, _| deleted.contains(name));

@@ -17,7 +17,7 @@ mod scope;
 mod world;
 
 pub use compare::{is_settled, request_parameters};
-pub use deploy::deploy;
+pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
 pub use problem::PlanProblem;
 pub use world::{Desired, Settings, World, fqn_of_recorded};
@@ -163,6 +163,8 @@ pub enum Reason {
     ParametersHidden(Vec<String>),
     /// Another operation is under way; it is waited for, and then looked at again.
     OperationInProgress(StackStatus),
+    /// Its last operation failed in a way that CloudFormation lets nobody update.
+    Stuck(StackStatus),
     /// It is in the persistent graph but not in the config.
     NotInConfig,
     /// The command is destroy.

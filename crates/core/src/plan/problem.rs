@@ -68,6 +68,18 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
+    #[error("the template of stack `{stack}` has {size} bytes, and without a bucket it can have 51,200")]
+    #[diagnostic(
+        code(plan::needs_bucket),
+        help("remove `cfngin_bucket: \"\"` or name a bucket: templates are then uploaded, up to 1 MB")
+    )]
+    NeedsBucket {
+        stack: String,
+        size: usize,
+        #[label("too long to be sent in a request")]
+        span: SourceSpan,
+    },
+
     #[error("the config has no stacks, and {count} are recorded: a deploy would delete all of them")]
     #[diagnostic(
         code(plan::empty_config),
@@ -129,6 +141,7 @@ impl Problem for PlanProblem {
             | Self::ParameterShape { .. }
             | Self::ParameterNotAllowed { .. }
             | Self::NoTemplate { .. }
+            | Self::NeedsBucket { .. }
             | Self::DeployedTemplate { .. } => ExitCode::Config,
             Self::EmptyConfig { .. }
             | Self::OtherPlace { .. }

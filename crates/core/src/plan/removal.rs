@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deploy::{note, protection_note, step};
+use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Reason, Step, World, fqn_of_recorded};
 use crate::graph::dependency;
 use crate::ident::StackName;
@@ -17,7 +18,7 @@ pub(super) fn removed(desired: &Desired, world: &World) -> Vec<Step> {
     steps.extend(recorded_again(desired, world));
     let deleted: BTreeSet<StackName> =
         steps.iter().filter(|step| step.action == Action::Delete).map(|step| step.name.clone()).collect();
-    let edges = known_edges(world, &deleted);
+    let edges = known_edges(world, &deleted, &renames(desired, world));
     for step in &mut steps {
         if step.action == Action::Delete {
             step.needs = edges
@@ -100,11 +101,17 @@ fn recorded_again(desired: &Desired, world: &World) -> Vec<Step> {
 
 /// Recorded dependencies together with those of the last deploy. If that has a cycle among stacks to be deleted, the
 /// recorded ones alone decide.
-fn known_edges(world: &World, deleted: &BTreeSet<StackName>) -> BTreeMap<StackName, BTreeSet<StackName>> {
+fn known_edges(
+    world: &World,
+    deleted: &BTreeSet<StackName>,
+    renames: &BTreeMap<StackName, StackName>,
+) -> BTreeMap<StackName, BTreeSet<StackName>> {
     let recorded = world.recorded.as_ref().map(|graph| graph.nodes.clone()).unwrap_or_default();
+    let recorded = in_names_of_config(recorded, renames);
+    let facts = world.state.nodes.iter().map(|(name, facts)| (name.clone(), facts.needs.clone())).collect();
     let mut union = recorded.clone();
-    for (name, facts) in &world.state.nodes {
-        union.entry(name.clone()).or_default().extend(facts.needs.iter().cloned());
+    for (name, needs) in in_names_of_config(facts, renames) {
+        union.entry(name).or_default().extend(needs);
     }
     let among: BTreeMap<StackName, BTreeSet<StackName>> = union
         .iter()

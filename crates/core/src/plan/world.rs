@@ -1,6 +1,6 @@
 //! What plans are made from: what is wanted, and what was seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::{Config, StackDefinition};
@@ -68,6 +68,34 @@ pub struct Settings {
     pub environment: BTreeMap<String, String>,
     /// Parameters of the run.
     pub parameters: BTreeMap<String, serde_json::Value>,
+}
+
+/// Stacks that are recorded under one name and configured under another: the recorded name and the config's.
+pub(super) fn renames(desired: &Desired, world: &World) -> BTreeMap<StackName, StackName> {
+    let stacks = &desired.config.stacks;
+    let by_fqn: BTreeMap<&StackFqn, &StackName> =
+        stacks.values().map(|definition| (&definition.fqn, &definition.name)).collect();
+    world
+        .nodes()
+        .filter(|name| !stacks.contains_key(*name))
+        .filter_map(|name| {
+            let fqn = fqn_of_recorded(&desired.config, &world.state, name);
+            Some((name.clone(), (*by_fqn.get(&fqn)?).clone()))
+        })
+        .collect()
+}
+
+/// Dependencies with the names that the config has for stacks now.
+pub(super) fn in_names_of_config(
+    edges: BTreeMap<StackName, BTreeSet<StackName>>,
+    renames: &BTreeMap<StackName, StackName>,
+) -> BTreeMap<StackName, BTreeSet<StackName>> {
+    let now = |name: StackName| renames.get(&name).cloned().unwrap_or(name);
+    let mut renamed: BTreeMap<StackName, BTreeSet<StackName>> = BTreeMap::new();
+    for (name, needs) in edges {
+        renamed.entry(now(name)).or_default().extend(needs.into_iter().map(now));
+    }
+    renamed
 }
 
 /// The name in CloudFormation of a stack that is recorded but not in the config: as the state object knows it, else as

@@ -41,7 +41,7 @@ pub fn lines(event: &Event) -> Vec<String> {
             match outcome {
                 Outcome::Done => format!("{name}: {} in {seconds}", done(*action)),
                 Outcome::Unchanged => format!("{name}: nothing to do"),
-                Outcome::Abandoned => format!("{name}: left running"),
+                Outcome::Abandoned => format!("{name}: left unfinished"),
                 Outcome::Failed(failure) => {
                     let mut lines = vec![format!("{name}: FAILED after {seconds}")];
                     lines.extend(failure_lines(failure).into_iter().map(|line| format!("  {line}")));

@@ -21,6 +21,7 @@ pub fn reason(reason: &Reason) -> String {
             format!("NoEcho parameters cannot be compared: {}", names.join(", "))
         }
         Reason::OperationInProgress(status) => format!("another operation is waited for ({status})"),
+        Reason::Stuck(status) => format!("its last operation failed ({status})"),
         Reason::TagsChanged(keys) => format!("tags changed: {}", keys.join(", ")),
         Reason::TerminationProtectionChanged { to: true } => {
             "termination protection is switched on".to_owned()
@@ -55,6 +56,7 @@ pub fn reason_code(reason: &Reason) -> &'static str {
         Reason::ParametersUnknown { .. } => "parameters_unknown",
         Reason::ParametersHidden(_) => "parameters_hidden",
         Reason::OperationInProgress(_) => "operation_in_progress",
+        Reason::Stuck(_) => "stuck",
         Reason::TagsChanged(_) => "tags_changed",
         Reason::TerminationProtectionChanged { .. } => "termination_protection_changed",
         Reason::StackPolicyChanged => "stack_policy_changed",

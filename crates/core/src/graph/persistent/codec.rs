@@ -24,6 +24,11 @@ pub struct ReadGraph {
 }
 
 impl ReadGraph {
+    /// Whether something was left out that CFNgin refuses to read.
+    pub fn is_repaired(&self) -> bool {
+        !self.dangling.is_empty() || !self.cyclic.is_empty()
+    }
+
     /// One warning for each edge that was left out.
     pub fn warnings(&self, object: &GraphObject) -> Vec<Finding> {
         let location = object.location();
