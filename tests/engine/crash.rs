@@ -8,11 +8,12 @@ use std::time::Duration;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
 use runway_local::faulty::{Faulty, Verdict};
+use tokio::sync::Notify;
 
 use crate::support::{Project, World, template};
 
-/// Longer than any run of these tests; a killed one is dropped after this time.
-const LONG: Duration = Duration::from_secs(30 * 60);
+/// Longer than a lease lives: what a killed run began is still under way when the next one takes over.
+const SLOW: Duration = Duration::from_secs(150);
 
 fn before() -> Project {
     Project::new(concat!(
@@ -38,6 +39,8 @@ struct Journey {
     first: Option<Project>,
     then: Project,
     purpose: Purpose,
+    /// Whether operations outlive the lease of the run that began them.
+    slow: bool,
     stacks: &'static [&'static str],
     nodes: &'static [&'static str],
 }
@@ -48,6 +51,11 @@ impl Journey {
         if let Some(first) = &self.first {
             let run = world.deploy(first).await;
             assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+        }
+        for stack in ["ns-base", "ns-kept", "ns-new", "ns-older", "ns-special"] {
+            if self.slow {
+                world.local.script(stack).takes(SLOW);
+            }
         }
         world
     }
@@ -65,17 +73,31 @@ impl Journey {
     async fn killed_at(&self, number: usize, verdict: Verdict) {
         let what = format!("{verdict:?} at request {number}");
         let world = self.start().await;
+        let reached = Arc::new(Notify::new());
+        let at_request = Arc::clone(&reached);
         let faulty =
             Faulty::new(Arc::clone(&world.provider)).with_hook(move |now, _| match now.cmp(&number) {
                 std::cmp::Ordering::Less => Verdict::Proceed,
-                std::cmp::Ordering::Equal => verdict,
+                std::cmp::Ordering::Equal => {
+                    at_request.notify_one();
+                    verdict
+                }
                 // A dead process sends nothing more, its renewals included.
                 std::cmp::Ordering::Greater => Verdict::HangForever,
             });
         let broken = world.behind(Arc::new(faulty));
-        let killed = tokio::time::timeout(LONG, broken.run(&self.then, self.purpose)).await;
-        drop(killed);
+        let dead = async {
+            reached.notified().await;
+            // The request takes effect meanwhile, if it is to.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        tokio::select! {
+            _ = broken.run(&self.then, self.purpose) => {}
+            () = dead => {}
+        }
         self.check_nothing_is_unknown(&world, &what).await;
+        // Before that the dead run's lease is refused at once, because it may be alive.
+        tokio::time::sleep(Duration::from_secs(31)).await;
         let run = world.run(&self.then, self.purpose).await;
         assert_eq!(run.exit(), ExitCode::Ok, "{what}: {}", run.explain());
         self.check_arrival(&world, &what).await;
@@ -125,22 +147,40 @@ impl Journey {
     }
 }
 
-#[test]
-fn a_first_deploy_survives_every_kill() {
+fn a_first_deploy(slow: bool) -> Journey {
     let (stacks, nodes) =
         (&["ns-base", "ns-kept", "ns-older", "ns-special"][..], &["base", "kept", "old", "older"][..]);
-    Journey { first: None, then: before(), purpose: Purpose::Deploy, stacks, nodes }.survives_every_kill();
+    Journey { first: None, then: before(), purpose: Purpose::Deploy, slow, stacks, nodes }
+}
+
+fn a_change_with_removals(slow: bool) -> Journey {
+    let (stacks, nodes) = (&["ns-base", "ns-kept", "ns-new"][..], &["base", "kept", "new"][..]);
+    Journey { first: Some(before()), then: after(), purpose: Purpose::Deploy, slow, stacks, nodes }
+}
+
+fn a_destroy(slow: bool) -> Journey {
+    let first = Some(before());
+    Journey { first, then: after(), purpose: Purpose::Destroy, slow, stacks: &[], nodes: &[] }
+}
+
+#[test]
+fn a_first_deploy_survives_every_kill() {
+    a_first_deploy(false).survives_every_kill();
 }
 
 #[test]
 fn a_change_with_removals_survives_every_kill() {
-    let (stacks, nodes) = (&["ns-base", "ns-kept", "ns-new"][..], &["base", "kept", "new"][..]);
-    Journey { first: Some(before()), then: after(), purpose: Purpose::Deploy, stacks, nodes }
-        .survives_every_kill();
+    a_change_with_removals(false).survives_every_kill();
 }
 
 #[test]
 fn a_destroy_survives_every_kill() {
-    Journey { first: Some(before()), then: after(), purpose: Purpose::Destroy, stacks: &[], nodes: &[] }
-        .survives_every_kill();
+    a_destroy(false).survives_every_kill();
+}
+
+#[test]
+fn what_a_killed_run_left_running_is_waited_for() {
+    a_first_deploy(true).survives_every_kill();
+    a_change_with_removals(true).survives_every_kill();
+    a_destroy(true).survives_every_kill();
 }
