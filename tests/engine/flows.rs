@@ -3,5 +3,6 @@
 mod failures;
 mod interrupts;
 mod locks;
+mod recovery;
 mod removals;
 mod requests;

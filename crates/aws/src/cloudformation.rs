@@ -76,14 +76,14 @@ impl CloudFormation for AwsCloudFormation {
             .send()
             .await
             .map_err(|error| provider(error, "DescribeStacks", "all stacks"))?;
-        let stacks = answer.stacks().iter().map(stack_state).collect::<Result<Vec<_>, _>>()?;
-        let live = stacks.into_iter().filter(|stack| stack.status != StackStatus::DeleteComplete).collect();
+        let stacks = answer.stacks().iter().map(stack_state);
+        let live = stacks.filter(|stack| stack.status != StackStatus::DeleteComplete).collect();
         Ok(StackPage { stacks: live, next: answer.next_token().map(str::to_owned) })
     }
 
     async fn describe_stack(&self, stack: &StackRef) -> Result<Option<StackState>, ProviderError> {
         match self.client.describe_stacks().stack_name(stack.as_str()).send().await {
-            Ok(answer) => answer.stacks().first().map(stack_state).transpose(),
+            Ok(answer) => Ok(answer.stacks().first().map(stack_state)),
             Err(error) => absent(provider(error, "DescribeStacks", stack.as_str())),
         }
     }
@@ -239,15 +239,22 @@ fn timestamp(time: &aws_smithy_types::DateTime) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }
 
-fn stack_state(stack: &sdk::Stack) -> Result<StackState, ProviderError> {
+/// A status as this version knows it. One that came later is taken by its ending for the most careful of its kind: what
+/// is in progress is not touched, what has failed is not updated.
+fn known_status(status: &str) -> StackStatus {
+    StackStatus::parse(status).unwrap_or(match status {
+        _ if status.ends_with("_IN_PROGRESS") => StackStatus::UpdateInProgress,
+        _ if status.ends_with("_COMPLETE") => StackStatus::UpdateComplete,
+        _ => StackStatus::UpdateFailed,
+    })
+}
+
+fn stack_state(stack: &sdk::Stack) -> StackState {
     let name = stack.stack_name().unwrap_or_default();
     let status = stack.stack_status().map(sdk::StackStatus::as_str).unwrap_or_default();
-    let Some(status) = StackStatus::parse(status) else {
-        let message = format!("the status `{status}` is unknown to this version");
-        return Err(ProviderError::new(ErrorKind::Unsupported, "DescribeStacks", name, message));
-    };
+    let status = known_status(status);
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    Ok(StackState {
+    StackState {
         fqn: StackFqn::new(name),
         id: StackId::new(text(stack.stack_id())),
         status,
@@ -272,7 +279,7 @@ fn stack_state(stack: &sdk::Stack) -> Result<StackState, ProviderError> {
         role_arn: stack.role_arn().filter(|arn| !arn.is_empty()).map(str::to_owned),
         created: stack.creation_time().and_then(timestamp),
         updated: stack.last_updated_time().and_then(timestamp),
-    })
+    }
 }
 
 fn event(event: &sdk::StackEvent) -> StackEvent {

@@ -39,7 +39,9 @@ impl Intercept for Counter {
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(operation(bag)).or_default() += 1;
+        let operation = operation(bag);
+        tracing::debug!(target: "runway_rs::aws", "{operation} sent");
+        *counts.entry(operation).or_default() += 1;
         Ok(())
     }
 

@@ -12,6 +12,8 @@ pub(crate) struct Failure {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) request_id: Option<String>,
+    /// Where a bucket is, if it is not where it was asked for.
+    pub(crate) bucket_region: Option<String>,
 }
 
 /// Takes an SDK error apart.
@@ -25,6 +27,8 @@ where
         let headers = response.headers();
         headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned)
     });
+    let bucket_region =
+        response.and_then(|response| response.headers().get("x-amz-bucket-region").map(str::to_owned));
     let code = error.code().unwrap_or_default().to_owned();
     let said = error.message().unwrap_or_default().to_owned();
     let (kind, message) = match error {
@@ -43,7 +47,7 @@ where
             (if is_credentials(&causes) { ErrorKind::Credentials } else { ErrorKind::Unavailable }, causes)
         }
     };
-    Failure { kind, status, code, message, request_id }
+    Failure { kind, status, code, message, request_id, bucket_region }
 }
 
 /// An SDK error as the failure of a provider call.
@@ -84,6 +88,7 @@ fn service_kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "SignatureDoesNotMatch"
         | "InvalidToken"
         | "MissingAuthenticationToken"
+        | "RequestTimeTooSkewed"
         | "AuthFailure" => ErrorKind::Credentials,
         "Throttling"
         | "ThrottlingException"
@@ -123,12 +128,14 @@ fn said_or_body(said: &str, code: &str, response: Option<&HttpResponse>) -> Stri
     format!("{start} (status {}): {}", response.status().as_u16(), text.chars().take(120).collect::<String>())
 }
 
-/// The chain of causes in one line, without repetitions.
-fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+/// The chain of causes in one line, without repetitions. The SDK prints whole requests in some of them, tokens and all:
+/// those are cut off.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
         let text = error.to_string();
+        let text = text.split("Request {").next().unwrap_or_default().trim_end().to_owned();
         if !parts.iter().any(|known| known.contains(&text)) {
             parts.push(text);
         }
@@ -141,4 +148,20 @@ fn is_credentials(causes: &str) -> bool {
     ["credentials", "Credentials", "the SSO", "identity resolver", "failed to construct request"]
         .iter()
         .any(|word| causes.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Said(&'static str, #[source] Option<Box<Self>>);
+
+    #[test]
+    fn causes_hold_no_requests() {
+        let inner = Said("failed to apply Request { body: \"WebIdentityToken=secret\" } to it", None);
+        let outer = Said("dispatch failure", Some(Box::new(inner)));
+        assert_eq!(causes(&outer), "dispatch failure: failed to apply");
+    }
 }

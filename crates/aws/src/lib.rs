@@ -48,13 +48,13 @@ pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderErr
     let config = sdk_config::load(&options).await?;
     let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
         let message = "no region is configured: use --region, AWS_REGION, or `region` in the profile";
-        return Err(ProviderError::new(ErrorKind::Credentials, "connection", "AWS", message));
+        return Err(ProviderError::new(ErrorKind::NoRegion, "connection", "AWS", message));
     };
     let counter = Counter::default();
     let client = aws_sdk_cloudformation::Client::from_conf(
         aws_sdk_cloudformation::config::Builder::from(&config).interceptor(counter.clone()).build(),
     );
-    let s3_endpoint = sdk_config::s3_endpoint(&config, &options);
+    let s3_endpoint = sdk_config::s3_endpoint(&config);
     let cloudformation = Arc::new(AwsCloudFormation::new(client, region.clone(), s3_endpoint));
     let inner =
         Inner { config, region, counter, cloudformation, place: OnceCell::new(), s3: Mutex::default() };
@@ -119,6 +119,10 @@ impl Provider for AwsProvider {
         Arc::new(S3::new(self.s3_client(region), bucket.clone()))
     }
 
+    fn keeps_conditions(&self) -> bool {
+        self.inner.cloudformation.s3_endpoint().is_none()
+    }
+
     async fn create_bucket(&self, bucket: &BucketName, region: Option<&str>) -> Result<(), ProviderError> {
         let client = self.s3_client(region);
         let region = region.unwrap_or(&self.inner.region);
@@ -135,6 +139,14 @@ impl Provider for AwsProvider {
         }
         if let Err(error) = request.send().await {
             let error = error::provider(error, "CreateBucket", bucket.as_str());
+            if error.message.contains("BucketAlreadyExists") {
+                let message = "another account has a bucket of this name; choose another `cfngin_bucket`";
+                return Err(ProviderError {
+                    kind: ErrorKind::Misconfigured,
+                    message: message.into(),
+                    ..error
+                });
+            }
             if !error.message.contains("BucketAlreadyOwnedByYou") {
                 return Err(error);
             }

@@ -105,6 +105,11 @@ impl S3 {
     fn error(&self, found: Failure, operation: &'static str, key: &str, conditional: bool) -> StoreError {
         let kind = match (found.code.as_str(), found.status) {
             ("NoSuchBucket", _) => StoreErrorKind::NoBucket,
+            (
+                "PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException",
+                _,
+            )
+            | (_, Some(301)) => StoreErrorKind::WrongRegion,
             ("PreconditionFailed", _) | (_, Some(412)) => StoreErrorKind::Precondition,
             ("ConditionalRequestConflict", _) | (_, Some(409)) => StoreErrorKind::Conflict,
             // A condition on a key that is absent.
@@ -129,6 +134,12 @@ impl S3 {
         };
         let message = match (found.code.is_empty(), kind) {
             (_, StoreErrorKind::NoBucket) => "the bucket does not exist".to_owned(),
+            (_, StoreErrorKind::WrongRegion) => match found.bucket_region {
+                Some(region) => {
+                    format!("the bucket is in another region: set `cfngin_bucket_region: {region}`")
+                }
+                None => "the bucket is in another region: set `cfngin_bucket_region`".to_owned(),
+            },
             (true, _) => found.message,
             (false, _) => format!("{}: {}{remark}", found.code, found.message),
         };

@@ -1,32 +1,41 @@
 //! The one place where the SDK is configured: TLS, proxies, time-outs, retries, behaviour version.
 
-use std::path::PathBuf;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::os_shim_internal::{Env, Fs};
+use aws_types::service_config::ServiceConfigKey;
 use runway_core::provider::{ErrorKind, ProviderError};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use crate::error::causes;
 
 /// How to connect; everything left out is found as by every AWS tool.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectOptions {
     /// Region, if it is not the environment's or the profile's.
     pub region: Option<String>,
-    /// Profile, if it is not AWS_PROFILE's.
+    /// Profile, if it is not AWS_PROFILE's. It wins over keys in the environment.
     pub profile: Option<String>,
-    /// File with certificates that are trusted besides the system's (AWS_CA_BUNDLE; the SDK itself does not read it).
+    /// File with certificates that are trusted besides the system's (AWS_CA_BUNDLE; the SDK itself does not read it);
+    /// the profile's if left out.
     pub ca_bundle: Option<PathBuf>,
-    /// Endpoint of S3 alone (AWS_ENDPOINT_URL_S3).
-    pub s3_endpoint: Option<String>,
     /// How the program names itself in requests (AWS_SDK_UA_APP_ID); `runway-rs` if left out.
     pub application: Option<String>,
-    /// Attempts of a read, the first one included; 5 if left out.
+    /// Attempts of a read, the first one included (AWS_MAX_ATTEMPTS); the profile's or else 5 if left out.
     pub read_attempts: Option<u32>,
     /// Time an attempt may take to connect; 5 s if left out.
     pub connect_timeout: Option<Duration>,
@@ -35,15 +44,21 @@ pub struct ConnectOptions {
 }
 
 pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, ProviderError> {
+    let profiles = profiles(options).await?;
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(options.connect_timeout.unwrap_or(Duration::from_secs(5)))
         .operation_attempt_timeout(options.attempt_timeout.unwrap_or(Duration::from_secs(30)))
         .build();
+    let from_profile = profiles.get("max_attempts").and_then(|text| text.parse().ok());
+    let attempts = options.read_attempts.or(from_profile).filter(|attempts| *attempts > 0);
+    // Never the adaptive mode: its limiter falls to half a request a second after a few throttled answers.
+    let retries = RetryConfig::standard().with_max_attempts(attempts.unwrap_or(5));
+    let ca_bundle = options.ca_bundle.clone().or_else(|| profiles.get("ca_bundle").map(PathBuf::from));
+    let http_client = http_client(ca_bundle.as_deref())?;
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http_client(options)?)
-        // Never the adaptive mode: its limiter falls to half a request a second after a few throttled answers.
-        .retry_config(RetryConfig::standard().with_max_attempts(options.read_attempts.unwrap_or(5)))
-        .timeout_config(timeouts);
+        .http_client(http_client.clone())
+        .retry_config(retries.clone())
+        .timeout_config(timeouts.clone());
     let application = options.application.clone().unwrap_or_else(|| "runway-rs".to_owned());
     if let Ok(name) = AppName::new(application) {
         loader = loader.app_name(name);
@@ -52,30 +67,77 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Provider
         loader = loader.region(Region::new(region.clone()));
     }
     if let Some(profile) = &options.profile {
-        loader = loader.profile_name(profile);
+        // A profile that is named on the command line wins over keys in the environment, as with the AWS CLI.
+        let region = options.region.clone().or_else(|| profiles.get("region").map(str::to_owned));
+        let how = ProviderConfig::without_region()
+            .with_region(region.map(Region::new))
+            .with_http_client(http_client)
+            .with_retry_config(retries)
+            .with_timeout_config(timeouts);
+        let credentials =
+            ProfileFileCredentialsProvider::builder().configure(&how).profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     Ok(loader.load().await)
 }
 
-/// The endpoint S3 is reached at, if it is not AWS's own.
-pub(crate) fn s3_endpoint(config: &SdkConfig, options: &ConnectOptions) -> Option<String> {
-    let endpoint = options.s3_endpoint.as_deref().or(config.endpoint_url())?;
+/// The AWS configuration with the profile that is asked for.
+async fn profiles(options: &ConnectOptions) -> Result<ProfileSet, ProviderError> {
+    let environment = Env::real();
+    let wanted = options.profile.clone().or_else(|| environment.get("AWS_PROFILE").ok());
+    let wanted = wanted.filter(|name| !name.is_empty());
+    let refuse = |message: String| {
+        let target = wanted.as_deref().unwrap_or("the default profile");
+        ProviderError::new(ErrorKind::Credentials, "connection", target, message)
+    };
+    let files = EnvConfigFiles::default();
+    let loaded = profile::load(&Fs::real(), &environment, &files, wanted.clone().map(Cow::Owned)).await;
+    let profiles = loaded.map_err(|error| refuse(causes(&error)))?;
+    match &wanted {
+        // Without files there is no default profile either, and nothing is wrong with that.
+        Some(name) if name != "default" && profiles.get_profile(name).is_none() => {
+            Err(refuse(format!("the AWS configuration has no profile `{name}`")))
+        }
+        _ => Ok(profiles),
+    }
+}
+
+/// The endpoint S3 is reached at, if it is not AWS's own: from the variables, or from the profile and its services.
+pub(crate) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url");
+    let of_s3 = key.build().ok().and_then(|key| config.service_config()?.load_config(key));
+    let endpoint = of_s3.or_else(|| config.endpoint_url().map(str::to_owned))?;
     Some(endpoint.trim_end_matches('/').to_owned())
 }
 
-fn http_client(options: &ConnectOptions) -> Result<SharedHttpClient, ProviderError> {
-    let mut trusted = TrustStore::default();
-    if let Some(path) = &options.ca_bundle {
-        let pem = std::fs::read(path).map_err(|error| {
-            let message = format!("the certificates of AWS_CA_BUNDLE cannot be read: {error}");
-            ProviderError::new(ErrorKind::Validation, "connection", path.display().to_string(), message)
-        })?;
-        trusted = trusted.with_pem_certificate(pem);
+/// The certificates of a bundle, checked: the SDK takes them as they are, and would come to grief at its first request.
+fn certificates(path: &Path) -> Result<Vec<u8>, ProviderError> {
+    let refuse = |message: String| {
+        ProviderError::new(ErrorKind::Misconfigured, "connection", path.display().to_string(), message)
+    };
+    let pem = std::fs::read(path)
+        .map_err(|error| refuse(format!("the certificates of AWS_CA_BUNDLE cannot be read: {error}")))?;
+    let mut trusted = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let added = certificate.map_err(|error| error.to_string());
+        added
+            .and_then(|certificate| trusted.add(certificate).map_err(|error| error.to_string()))
+            .map_err(|error| refuse(format!("AWS_CA_BUNDLE has a certificate that is none: {error}")))?;
     }
-    let tls = TlsContext::builder()
-        .with_trust_store(trusted)
-        .build()
-        .map_err(|error| ProviderError::new(ErrorKind::Validation, "connection", "TLS", error.to_string()))?;
+    if trusted.is_empty() {
+        return Err(refuse("AWS_CA_BUNDLE has no certificate in it (PEM)".to_owned()));
+    }
+    Ok(pem)
+}
+
+fn http_client(ca_bundle: Option<&Path>) -> Result<SharedHttpClient, ProviderError> {
+    let mut trusted = TrustStore::default();
+    if let Some(path) = ca_bundle {
+        trusted = trusted.with_pem_certificate(certificates(path)?);
+    }
+    let tls = TlsContext::builder().with_trust_store(trusted).build().map_err(|error| {
+        ProviderError::new(ErrorKind::Misconfigured, "connection", "TLS", error.to_string())
+    })?;
     let proxy = ProxyConfig::from_env();
     Ok(Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder()

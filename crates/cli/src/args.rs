@@ -51,7 +51,7 @@ pub struct Global {
     /// Say less: once no progress, twice only errors
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub quiet: u8,
-    /// Say more: requests with their ids; twice all details
+    /// Say more: every answer with its request id; twice also every attempt
     #[arg(short, long, global = true, action = clap::ArgAction::Count, visible_alias = "debug")]
     pub verbose: u8,
     /// Run as in CI: ask nothing (the variable CI does the same)
@@ -161,6 +161,9 @@ pub struct RunArguments {
     /// Wait this long for a lock that somebody else holds
     #[arg(long, value_name = "DURATION", env = "RUNWAY_RS_LOCK_WAIT", value_parser = duration)]
     pub lock_wait: Option<Duration>,
+    /// Update this protected stack without asking
+    #[arg(long, value_name = "STACK")]
+    pub approve_protected: Vec<String>,
     /// Options that plans have as well.
     #[command(flatten)]
     pub common: PlanningArguments,

@@ -26,7 +26,7 @@ use crate::load::{self, Loaded};
 use crate::output::{self, Output};
 use crate::progress;
 use crate::settings::{Environment, ProviderChoice, Settings, SettingsProblem, discover};
-use crate::signals;
+use crate::{signals, verbosity};
 
 /// Runs a command to its end.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
@@ -54,6 +54,8 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
         _ => {}
     }
     output.json_errors = wants_json(&arguments.command);
+    output.json_lines = matches!(arguments.command, Command::Deploy(_) | Command::Destroy(_));
+    verbosity::start(arguments.global.verbose, output.error_style.colour);
     let current = match std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok()) {
         Some(current) => current,
         None => Utf8PathBuf::from("."),
@@ -200,9 +202,9 @@ impl Context {
         let requests = connected.requests();
         let total: u64 = requests.values().sum();
         for (operation, count) in &requests {
-            self.output.message(&format!("{count:>6} {operation}"));
+            self.output.essential(&format!("{count:>6} {operation}"));
         }
-        self.output.message(&format!("{total:>6} requests"));
+        self.output.essential(&format!("{total:>6} requests"));
     }
 }
 
@@ -317,7 +319,12 @@ impl Session<'_> {
         let json = arguments.format == TextOrJson::Json;
         let interrupt = Interrupt::default();
         signals::connect(&interrupt);
-        let gate = Ask { output: output.clone(), standing: arguments.yes || self.settings.ci, json };
+        let gate = Ask {
+            output: output.clone(),
+            standing: arguments.yes || self.settings.ci,
+            approve_protected: arguments.approve_protected.clone(),
+            json,
+        };
         let mut ordered: Vec<&Loaded> = configs.iter().collect();
         if purpose == Purpose::Destroy {
             ordered.reverse();
@@ -367,9 +374,10 @@ impl Session<'_> {
     ) -> Result<ExitCode, EngineError> {
         let stack = arguments.stack.as_deref().map(StackName::from);
         // A stack is looked for in the config that has it; with several configs the others are passed over.
-        let with_stack = |loaded: &&Loaded| {
-            configs.len() == 1 || stack.as_ref().is_none_or(|stack| loaded.config.stacks.contains_key(stack))
-        };
+        let has_stack =
+            |loaded: &Loaded| stack.as_ref().is_none_or(|stack| loaded.config.stacks.contains_key(stack));
+        let nowhere = !configs.iter().any(has_stack);
+        let with_stack = |loaded: &&Loaded| nowhere || has_stack(loaded);
         let mut all = BTreeMap::new();
         for loaded in configs.iter().filter(with_stack) {
             all.extend(self.engine(loaded, |_| ()).outputs(&loaded.config, stack.as_ref()).await?);
@@ -410,6 +418,11 @@ impl Session<'_> {
                         .await?;
                     output
                         .message(&format!("{stack} is no longer managed; the stack itself was not touched"));
+                    if loaded.config.stacks.contains_key(stack.as_str()) {
+                        output.message(&format!(
+                            "warning: {stack} is still in the config: the next deploy records it again"
+                        ));
+                    }
                 }
             }
         }
@@ -427,7 +440,7 @@ impl Session<'_> {
         output.message(&format!("{} is locked by {}", view.location, lock.words()));
         if !force {
             if !output::can_ask() {
-                output.message("error: nothing was changed: there is no terminal to ask\nhelp: --force removes the lock without asking");
+                output.essential("error: nothing was changed: there is no terminal to ask\nhelp: --force removes the lock without asking");
                 return Ok(ExitCode::Refused);
             }
             let asked = output.clone();

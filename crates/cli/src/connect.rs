@@ -63,7 +63,7 @@ async fn aws(settings: &Settings, environment: &Environment) -> Result<Connected
         region: settings.region.clone(),
         profile: settings.profile.clone(),
         ca_bundle: variable("AWS_CA_BUNDLE").map(Into::into),
-        s3_endpoint: variable("AWS_ENDPOINT_URL_S3"),
+        read_attempts: variable("AWS_MAX_ATTEMPTS").and_then(|text| text.trim().parse().ok()),
         application: variable("AWS_SDK_UA_APP_ID"),
         ..runway_aws::ConnectOptions::default()
     };

@@ -1,11 +1,14 @@
 //! Shows a plan and asks whether to carry it out.
 
 use async_trait::async_trait;
+use miette::Diagnostic;
 use runway_core::engine::{Approval, Gate, Planned};
+use runway_core::error::{Finding, Problem};
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
 use runway_core::render;
 use runway_core::render::text::TextOptions;
+use thiserror::Error;
 
 use crate::output::{self, Output};
 
@@ -14,6 +17,8 @@ pub(crate) struct Ask {
     pub(crate) output: Output,
     /// `--yes` or CI.
     pub(crate) standing: bool,
+    /// Protected stacks that may be updated without asking.
+    pub(crate) approve_protected: Vec<String>,
     /// Progress is JSON on standard output, so the plan is too.
     pub(crate) json: bool,
 }
@@ -23,12 +28,51 @@ impl Ask {
     pub(crate) fn show(&self, planned: &Planned) {
         self.output.findings(&planned.warnings, ExitCode::Ok);
         if self.json {
-            let line: String = render::json::plan(&planned.plan).lines().map(str::trim_start).collect();
-            self.output.data(&format!("{line}\n"));
+            self.output.data(&output::one_line(&render::json::plan(&planned.plan)));
         } else {
             let options = TextOptions { width: self.output.width, style: self.output.style };
             self.output.data(&render::text::plan(&planned.plan, &options));
         }
+    }
+}
+
+impl Ask {
+    /// Protected stacks that the plan updates and that were not approved by name.
+    fn protected(&self, planned: &Planned) -> Vec<String> {
+        let steps = planned.plan.steps.iter().filter(|step| step.is_protected());
+        let names = steps.map(|step| step.name.as_str().to_owned());
+        names.filter(|name| !self.approve_protected.contains(name)).collect()
+    }
+
+    fn refuse(&self, problem: GateProblem) -> Approval {
+        self.output.findings(&[Finding::general(problem)], ExitCode::Refused);
+        Approval::Refused(ExitCode::Refused)
+    }
+}
+
+/// Why a plan is not carried out.
+#[derive(Debug, Error, Diagnostic)]
+enum GateProblem {
+    #[error("nothing was changed: there is no terminal to ask for approval")]
+    #[diagnostic(
+        code(run::not_approved),
+        help("--yes (or the variable CI) approves the plan without asking")
+    )]
+    NobodyToAsk,
+
+    #[error("nothing was changed: the config protects stacks that the plan updates: {stacks}")]
+    #[diagnostic(
+        code(run::protected),
+        help(
+            "a person may approve the plan at a terminal; otherwise name each stack: --approve-protected NAME"
+        )
+    )]
+    Protected { stacks: String },
+}
+
+impl Problem for GateProblem {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Refused
     }
 }
 
@@ -40,13 +84,14 @@ impl Gate for Ask {
         }
         self.show(planned);
         if self.standing {
-            return Approval::Standing;
+            let protected = self.protected(planned);
+            if protected.is_empty() {
+                return Approval::Standing;
+            }
+            return self.refuse(GateProblem::Protected { stacks: protected.join(", ") });
         }
         if !output::can_ask() {
-            self.output.message(
-                "error: nothing was changed: there is no terminal to ask for approval\nhelp: --yes (or the variable CI) approves the plan without asking",
-            );
-            return Approval::Refused(ExitCode::Refused);
+            return self.refuse(GateProblem::NobodyToAsk);
         }
         let question = match planned.plan.purpose {
             Purpose::Deploy => "Carry out this plan?",

@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod settings;
 mod signals;
+mod verbosity;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -20,10 +20,14 @@ pub(crate) struct Output {
     pub(crate) error_style: Style,
     /// Columns.
     pub(crate) width: usize,
+    /// Requests are told as well.
+    pub(crate) verbose: bool,
     /// 0 for everything, 1 for no progress, 2 for errors only.
     pub(crate) quiet: u8,
     /// Errors as a JSON document on standard output as well.
     pub(crate) json_errors: bool,
+    /// JSON documents are lines among others.
+    pub(crate) json_lines: bool,
 }
 
 impl Output {
@@ -45,8 +49,10 @@ impl Output {
             style: Style { colour: colour(std::io::stdout().is_terminal()) },
             error_style: Style { colour: colour(std::io::stderr().is_terminal()) },
             width: width.or_else(terminal_width).unwrap_or(80),
+            verbose: global.verbose > 0,
             quiet: global.quiet,
             json_errors: false,
+            json_lines: false,
         }
     }
 
@@ -74,6 +80,12 @@ impl Output {
         }
     }
 
+    /// Prints what is never left out: failures, and what was asked for.
+    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
+    pub(crate) fn essential(&self, text: &str) {
+        eprint_line(text.trim_end_matches('\n'));
+    }
+
     /// Prints errors and warnings with their places, then how many there are. Returns the exit code of the errors.
     pub(crate) fn findings(&self, findings: &[Finding], exit: ExitCode) {
         let mut text = String::new();
@@ -89,7 +101,8 @@ impl Output {
             eprint_line(text.trim_end_matches('\n'));
         }
         if errors > 0 && self.json_errors {
-            self.data(&error_document(findings, exit));
+            let document = error_document(findings, exit);
+            self.data(&if self.json_lines { one_line(&document) } else { document });
         }
     }
 
@@ -124,6 +137,13 @@ impl Output {
         }
         matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
     }
+}
+
+/// A pretty JSON document as one line: strings have no line ends of their own.
+pub(crate) fn one_line(document: &str) -> String {
+    let mut line: String = document.lines().map(str::trim_start).collect();
+    line.push('\n');
+    line
 }
 
 /// Whether somebody can be asked.

@@ -16,7 +16,8 @@ pub(crate) fn reporter(output: &Output, json: bool, ci: bool) -> Box<dyn Reporte
     if json {
         return Box::new(JsonLines(output.clone()));
     }
-    if output.quiet == 0 && is_live() && !ci {
+    // Requests that are told one by one would tear the live lines apart.
+    if output.quiet == 0 && is_live() && !ci && !output.verbose {
         return Box::new(Live::new(output.clone()));
     }
     Box::new(Lines(output.clone()))
@@ -45,9 +46,14 @@ impl Reporter for Lines {
 /// Failures and the end are worth a line even when progress is off.
 fn print(output: &Output, event: &Event, line: &str) {
     let line = painted(output.error_style, event, line);
-    let important =
-        matches!(event, Event::StepFinished { outcome: Outcome::Failed(_), .. } | Event::RunFinished { .. });
-    if important { output.message(&line) } else { output.progress(&line) }
+    match event {
+        Event::StepFinished { outcome: Outcome::Failed(_), .. } | Event::LockLost { .. } => {
+            output.essential(&line);
+        }
+        Event::RunFinished { failed, .. } if !failed.is_empty() => output.essential(&line),
+        Event::RunFinished { .. } => output.message(&line),
+        _ => output.progress(&line),
+    }
 }
 
 fn painted(style: Style, event: &Event, line: &str) -> String {

@@ -27,6 +27,10 @@ pub enum ErrorKind {
     Denied,
     /// No credentials found, or refused as expired or invalid.
     Credentials,
+    /// It is not known in which region.
+    NoRegion,
+    /// Something that a config, a variable or a file of the user says is wrong.
+    Misconfigured,
     /// Asked to slow down.
     Throttled,
     /// No answer, or one that could not be understood; a mutating call may have taken effect.
@@ -37,7 +41,7 @@ pub enum ErrorKind {
 
 /// A failed provider call.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{operation} of {target} failed: {message}")]
+#[error("{operation} of {target} failed: {message}{}", request_words(self.request_id.as_deref()))]
 pub struct ProviderError {
     /// What a caller may decide on.
     pub kind: ErrorKind,
@@ -49,6 +53,10 @@ pub struct ProviderError {
     pub message: String,
     /// The provider's request id, if there was an answer.
     pub request_id: Option<String>,
+}
+
+fn request_words(request: Option<&str>) -> String {
+    request.map(|id| format!(" (request {id})")).unwrap_or_default()
 }
 
 impl ProviderError {
@@ -70,6 +78,8 @@ impl ErrorKind {
             Self::Credentials => {
                 "check AWS_PROFILE or the AWS_ACCESS_KEY_ID variables; `aws sts get-caller-identity` shows who you are, `aws sso login` renews a session"
             }
+            Self::NoRegion => "say where: --region us-east-1, for example",
+            Self::Misconfigured => "nothing was changed; correct what the message names",
             Self::Denied => {
                 "the credentials are valid but lack a permission that this call needs; with --provider local, its directory must be writable"
             }
@@ -86,7 +96,8 @@ impl ErrorKind {
     /// The exit code of a command that a call of this kind ends.
     pub fn exit_code(self) -> ExitCode {
         match self {
-            Self::Denied | Self::Credentials => ExitCode::Denied,
+            Self::Denied | Self::Credentials | Self::NoRegion => ExitCode::Denied,
+            Self::Misconfigured => ExitCode::Config,
             Self::Throttled | Self::Unavailable => ExitCode::Unavailable,
             Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected | Self::Unsupported => {
                 ExitCode::Unexpected
@@ -102,6 +113,7 @@ impl From<StoreErrorKind> for ErrorKind {
             StoreErrorKind::Precondition | StoreErrorKind::Conflict => Self::AlreadyExists,
             StoreErrorKind::Denied => Self::Denied,
             StoreErrorKind::Credentials => Self::Credentials,
+            StoreErrorKind::WrongRegion => Self::Misconfigured,
             StoreErrorKind::Throttled => Self::Throttled,
             StoreErrorKind::Unavailable => Self::Unavailable,
             StoreErrorKind::Invalid => Self::Validation,
@@ -449,6 +461,9 @@ pub trait Provider: Send + Sync {
     fn cloudformation(&self) -> Arc<dyn CloudFormation>;
     /// A bucket, in `region` or in the provider's own. Makes no request.
     fn object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore>;
+    /// Whether its object stores are known to keep the conditions of conditional writes, on which the lock depends.
+    /// Otherwise one request tries it out before a lock is taken.
+    fn keeps_conditions(&self) -> bool;
     /// Creates a private, encrypted bucket that keeps versions. Succeeds if the caller owns it already.
     async fn create_bucket(&self, bucket: &BucketName, region: Option<&str>) -> Result<(), ProviderError>;
 }

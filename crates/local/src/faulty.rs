@@ -190,6 +190,10 @@ const SCRIPTED: &str = "scripted failure";
 
 #[async_trait]
 impl Provider for Faulty {
+    fn keeps_conditions(&self) -> bool {
+        self.inner.keeps_conditions()
+    }
+
     fn region(&self) -> &str {
         self.inner.region()
     }
@@ -307,7 +311,9 @@ fn store_kind(kind: ErrorKind) -> StoreErrorKind {
     match kind {
         ErrorKind::NotFound => StoreErrorKind::NoBucket,
         ErrorKind::AlreadyExists => StoreErrorKind::Conflict,
-        ErrorKind::Validation | ErrorKind::Unsupported => StoreErrorKind::Invalid,
+        ErrorKind::Validation | ErrorKind::Unsupported | ErrorKind::NoRegion | ErrorKind::Misconfigured => {
+            StoreErrorKind::Invalid
+        }
         ErrorKind::Protected | ErrorKind::Denied => StoreErrorKind::Denied,
         ErrorKind::Credentials => StoreErrorKind::Credentials,
         ErrorKind::Throttled => StoreErrorKind::Throttled,

@@ -182,6 +182,10 @@ impl std::fmt::Debug for Local {
 
 #[async_trait]
 impl Provider for Local {
+    fn keeps_conditions(&self) -> bool {
+        true
+    }
+
     fn region(&self) -> &str {
         &self.inner.place.region
     }

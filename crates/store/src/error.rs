@@ -5,6 +5,8 @@ use crate::key::{BucketName, ObjectKey};
 pub enum StoreErrorKind {
     /// The bucket does not exist.
     NoBucket,
+    /// The bucket is in another region than it was looked for.
+    WrongRegion,
     /// A condition (`If-Match`, `If-None-Match`) did not hold; nothing was written.
     Precondition,
     /// The store answered that the caller may not do this.
@@ -23,7 +25,7 @@ pub enum StoreErrorKind {
 
 /// A request to an object store that failed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("failed to {operation} s3://{bucket}/{key}: {message}")]
+#[error("failed to {operation} s3://{bucket}/{key}: {message}{}", request_words(self.request_id.as_deref()))]
 pub struct StoreError {
     /// What a caller may decide on.
     pub kind: StoreErrorKind,
@@ -37,6 +39,10 @@ pub struct StoreError {
     pub message: String,
     /// The store's request id, if there was an answer.
     pub request_id: Option<String>,
+}
+
+fn request_words(request: Option<&str>) -> String {
+    request.map(|id| format!(" (request {id})")).unwrap_or_default()
 }
 
 impl StoreError {

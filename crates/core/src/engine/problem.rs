@@ -97,11 +97,7 @@ pub enum EngineProblem {
 
     /// A run without changes could not bring the records up to date.
     #[error("the persistent graph was not brought up to date: {why}")]
-    #[diagnostic(
-        severity(Warning),
-        code(graph::records_kept),
-        help("nothing is lost: a later run does it")
-    )]
+    #[diagnostic(severity(Warning), code(graph::records_kept), help("nothing is lost: a later run does it"))]
     RecordsKept {
         /// Why not.
         why: String,
@@ -111,7 +107,9 @@ pub enum EngineProblem {
     #[error("running stacks cannot be looked at any more, and were left running: {0}")]
     #[diagnostic(
         code(run::left_running),
-        help("they are recorded; run the command again once the provider answers: it waits for what still runs")
+        help(
+            "they are recorded; run the command again once the provider answers: it waits for what still runs"
+        )
     )]
     LeftRunning(ProviderError),
 

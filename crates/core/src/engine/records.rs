@@ -86,13 +86,11 @@ pub(crate) fn last(
     };
     let is_gone = |step: &&Step| match step.action {
         Action::Delete => executed.succeeded.contains(&step.name) && !exists(step),
-        Action::Skip => {
-            step.reasons.iter().any(|reason| match reason {
-                Reason::Gone => true,
-                Reason::Renamed { to } => has_record(to),
-                _ => false,
-            })
-        }
+        Action::Skip => step.reasons.iter().any(|reason| match reason {
+            Reason::Gone => true,
+            Reason::Renamed { to } => has_record(to),
+            _ => false,
+        }),
         _ => false,
     };
     let gone = plan.steps.iter().filter(is_gone).map(|step| step.name.clone()).collect();

@@ -1,5 +1,7 @@
 //! A whole run: plan, ask, lock, look again, carry out, unlock.
 
+mod locking;
+
 use std::sync::Arc;
 
 use crate::config::{Config, HookDefinition};
@@ -9,13 +11,14 @@ use crate::engine::execute::{Executed, Execution};
 use crate::engine::observe::Observed;
 use crate::engine::problem::EngineProblem;
 use crate::engine::records;
+use crate::engine::run::locking::{Locking, Run};
 use crate::engine::{Approval, Engine, EngineError, Gate, Interrupt, Options, Planned, RunOutcome};
 use crate::error::{Finding, Findings, Problem as _};
 use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
 use crate::lock::code::LockCode;
 use crate::lock::{LockError, LockEvent, LockOptions, Premises, Session};
-use crate::plan::{self, Desired, Note, Plan, Purpose, Settings, World};
+use crate::plan::{self, Desired, Note, Purpose, Settings, World};
 
 impl Options {
     /// What plans and lookups read of these options.
@@ -137,39 +140,18 @@ impl Engine {
             self.provider.create_bucket(bucket, config.bucket_region.as_deref()).await?;
         }
         // Without a bucket there is nothing to lock, and a destroy makes none.
-        let premises = made.observed.premises.as_ref();
-        let premises = premises.filter(|_| !made.observed.bucket_missing || purpose == Purpose::Deploy);
-        let (Some((store, objects)), Some(premises)) = (backing.graph(), premises) else {
+        let graph = backing.graph().filter(|_| !made.observed.bucket_missing || purpose == Purpose::Deploy);
+        let Some((store, objects)) = graph else {
             let executed = self.execute(&desired, &backing, &made, None, interrupt, reporter).await;
             return Ok(self.summarise(made.planned, executed, started, reporter));
         };
-        let mut session = {
-            let (store, clock) = (Arc::clone(store), Arc::clone(&self.clock));
-            let mut forward = |event: LockEvent| forward(&event, reporter);
-            let options = self.options.lock();
-            let acquire = Session::acquire(store, clock, objects, &options, premises, &mut forward);
-            match or_interrupted(interrupt, async { acquire.await.map_err(EngineError::of) }).await {
-                // Records can be brought up to date by a later run.
-                Err(error) if error.exit == ExitCode::Locked && !made.planned.plan.has_changes() => {
-                    let why = error.findings.first().map(ToString::to_string).unwrap_or_default();
-                    made.planned.warnings.push(Finding::general(EngineProblem::RecordsKept { why }));
-                    return Ok(ended(made.planned, Executed::default(), ExitCode::Ok));
-                }
-                acquired => acquired?,
-            }
+        let locked = {
+            let run = Run { engine: self, desired: &desired, purpose, backing: &backing, gate, interrupt };
+            run.lock(store, objects, made, approval, reporter).await?
         };
-        let settled = self.settle(&desired, purpose, &backing, made, approval, gate, &mut session, interrupt).await;
-        let made = match settled {
-            Ok(Ok(made)) => made,
-            // What kept the run from going on is what the user has to hear; the lease expires by itself.
-            Ok(Err((planned, exit))) => {
-                let _ = session.give_up().await;
-                return Ok(ended(planned, Executed::default(), exit));
-            }
-            Err(error) => {
-                let _ = session.give_up().await;
-                return Err(error);
-            }
+        let (session, made) = match locked {
+            Locking::Held(held) => *held,
+            Locking::Refused(planned, exit) => return Ok(ended(planned, Executed::default(), exit)),
         };
         reporter.event(&Event::Locked { graph: backing.location(), code: session.code().to_string() });
         let mut executed = self.execute(&desired, &backing, &made, Some(&session), interrupt, reporter).await;
@@ -206,60 +188,6 @@ impl Engine {
                 session.release(&last.ending()).await
             }
             None => session.give_up().await,
-        }
-    }
-
-    /// With the lease in hand: records intents, looks again, and goes on only with a plan that stands. The inner
-    /// error is a refusal at the gate.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one run, used once")]
-    async fn settle(
-        &self,
-        desired: &Desired,
-        purpose: Purpose,
-        backing: &Backing,
-        mut made: Made,
-        approval: Approval,
-        gate: &dyn Gate,
-        session: &mut Session,
-        interrupt: &Interrupt,
-    ) -> Result<Result<Made, (Planned, ExitCode)>, EngineError> {
-        let mut again = 0;
-        loop {
-            let Some(premises) = made.observed.premises.clone() else {
-                return Err(EngineError::of(EngineProblem::NoPersistentGraph));
-            };
-            let (plan, world) = (&made.planned.plan, &made.observed.world);
-            let record = records::first(&self.options.session, desired, plan, &premises, world);
-            let what = match session.record(&premises, &record).await {
-                Ok(()) => {
-                    let (world, pages) =
-                        self.observe_again(&desired.config, purpose, Some(&premises), world).await?;
-                    made.observed = Observed { world, pages, ..made.observed };
-                    let plan = self.plan_for(desired, purpose, backing, &made.observed)?.plan;
-                    let stands = plan == made.planned.plan;
-                    let what = difference(&made.planned.plan, &plan);
-                    made.planned.plan = plan;
-                    if stands {
-                        session.confirm().await.map_err(EngineError::of)?;
-                        return Ok(Ok(made));
-                    }
-                    what
-                }
-                Err(LockError::Moved { location }) => format!("another session wrote {location}"),
-                Err(error) => return Err(EngineError::of(error)),
-            };
-            again += 1;
-            if approval != Approval::Standing || again > self.options.replans {
-                return Err(EngineError::of(EngineProblem::Stale { what }));
-            }
-            let before = made.planned.plan;
-            made = self.make(desired, purpose, backing, Some(&made.observed.world)).await?;
-            if made.planned.plan != before && made.planned.plan.has_changes() {
-                let asked = or_interrupted(interrupt, async { Ok(gate.approve(&made.planned, again).await) });
-                if let Approval::Refused(exit) = asked.await? {
-                    return Ok(Err((made.planned, exit)));
-                }
-            }
         }
     }
 }
@@ -367,17 +295,6 @@ fn refuse_hooks(config: &Config, purpose: Purpose) -> Result<(), EngineError> {
         }
     }
     Ok(())
-}
-
-/// Names the first stack for which two plans differ.
-fn difference(before: &Plan, now: &Plan) -> String {
-    let changed = |step: &plan::Step| now.step(&step.name) != Some(step);
-    let step = before.steps.iter().find(|step| changed(step));
-    let step = step.or_else(|| now.steps.iter().find(|step| before.step(&step.name).is_none()));
-    match step {
-        Some(step) => format!("stack {} ({}) is not as it was", step.name, step.fqn),
-        None => "the persistent graph is not as it was".to_owned(),
-    }
 }
 
 /// Passes lock events on as run events.

@@ -107,7 +107,8 @@ impl Wire {
     }
 
     fn no_answer(&self, key: &ObjectKey, operation: &'static str) -> StoreError {
-        let message = format!("no answer within {:?}", self.ttl / 8);
+        let message =
+            format!("no answer within {:?}, an eighth of the lock's time to live (--lock-ttl)", self.ttl / 8);
         StoreError::new(StoreErrorKind::Unavailable, operation, self.store.bucket(), key, message)
     }
 

@@ -309,7 +309,7 @@ impl Planner<'_> {
         }
         let action = if reasons.is_empty() { Action::None } else { Action::Update };
         if definition.protected && action == Action::Update {
-            notes.push(note("plan::protected", "the config marks this stack as protected"));
+            notes.push(note(super::PROTECTED, "the config protects this stack: without a person at a terminal it is updated only with --approve-protected"));
         }
         let mut step = step(&definition.name, &definition.fqn, action, Reason::Unchanged);
         if action == Action::Update {

@@ -241,6 +241,9 @@ pub enum ShownValue {
     KnownAfter(BTreeSet<StackName>),
 }
 
+/// Code of the remark that the config protects a stack from being updated without a person's approval.
+const PROTECTED: &str = "plan::protected";
+
 /// A remark with a severity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -275,6 +278,13 @@ pub struct Summary {
     pub recreate: usize,
     pub none: usize,
     pub skip: usize,
+}
+
+impl Step {
+    /// Whether it updates a stack that the config protects.
+    pub fn is_protected(&self) -> bool {
+        self.action == Action::Update && self.notes.iter().any(|note| note.code == PROTECTED)
+    }
 }
 
 impl Plan {

@@ -60,8 +60,8 @@ impl GraphObject {
         let bucket = quoted(self.bucket.as_str());
         let key = quoted(self.key.as_str());
         let version = self.older_version_id.as_deref().unwrap_or("VERSION_ID");
-        let source =
-            quoted(&format!("{}/{}?versionId={version}", self.bucket, percent_encoded(self.key.as_str())));
+        // The AWS CLI encodes this by itself.
+        let source = quoted(&format!("{}/{}?versionId={version}", self.bucket, self.key));
         format!(
             "aws s3api list-object-versions --bucket {bucket} --prefix {key}\n\
              aws s3api copy-object --bucket {bucket} --key {key} --copy-source {source} \
@@ -202,15 +202,4 @@ fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
-}
-
-/// A key as `x-amz-copy-source` wants it: percent-encoded, slashes kept.
-fn percent_encoded(key: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    key.bytes().map(encode).collect()
 }

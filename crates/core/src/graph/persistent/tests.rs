@@ -124,7 +124,7 @@ fn an_unreadable_graph_names_the_command_that_restores_it() {
         "aws s3api list-object-versions --bucket b --prefix 'persistent_graphs/n/it'\\''s é.json'"
     ));
     assert!(
-        help.contains("--copy-source 'b/persistent_graphs/n/it%27s%20%C3%A9.json?versionId=VERSION_ID'"),
+        help.contains("--copy-source 'b/persistent_graphs/n/it'\\''s é.json?versionId=VERSION_ID'"),
         "{help}"
     );
     object.older_version_id = Some("v1".to_owned());

@@ -202,6 +202,8 @@ impl Keeper {
             pause = match self.renew().await {
                 Ok(true) => self.ttl() / 4,
                 Ok(false) => return,
+                // Nobody can believe in it any more, its owner included.
+                Err(_) if !self.believed_valid() => return self.lost.cancel(),
                 Err(_) => self.ttl() / 16,
             };
         }
