@@ -57,7 +57,15 @@ fn is_about_the_stack(event: &StackEvent) -> bool {
         && event
             .physical_id
             .as_deref()
-            .is_none_or(|id| id.contains(&format!("stack/{}/", event.logical_id)) || id == event.logical_id)
+            .is_some_and(|id| id.contains(&format!("stack/{}/", event.logical_id)) || id == event.logical_id)
+}
+
+/// Whether CloudFormation gave up a deletion it had accepted, which leaves the stack as it was: somebody imports an
+/// export of it. Nothing but the reason of the status tells.
+pub(crate) fn refuses_deletion(stack: &StackState) -> bool {
+    let reason = stack.status_reason.as_deref().unwrap_or_default();
+    reason.starts_with("Delete canceled")
+        || reason.starts_with("Export ") && reason.contains("cannot be deleted as it is in use by")
 }
 
 /// The resource that failed first: later failures are mostly cancellations in its wake.
@@ -89,6 +97,7 @@ pub(crate) fn describe(goal: Goal, seen: Option<&StackState>, events: &[StackEve
         (Goal::Updated, Some("UPDATE_ROLLBACK_COMPLETE")) => "rolled back update".to_owned(),
         (Goal::Created, Some(status)) => format!("creation ended in {status}"),
         (Goal::Updated, Some(status)) => format!("update ended in {status}"),
+        (Goal::Deleted, Some(_)) if seen.is_some_and(refuses_deletion) => "deletion was refused".to_owned(),
         (Goal::Deleted, Some(status)) => format!("deletion ended in {status}"),
         (_, None) => "the stack vanished while it was being worked on".to_owned(),
         (Goal::Idle, Some(status)) => format!("another operation ended in {status}"),

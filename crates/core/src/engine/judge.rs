@@ -1,5 +1,6 @@
 //! What a stack's status means for an operation that is being watched: a total table.
 
+use crate::engine::failure::refuses_deletion;
 use crate::provider::{StackState, StackStatus};
 
 /// What a watched operation is to reach.
@@ -65,6 +66,7 @@ pub(crate) fn judge(goal: Goal, seen: Option<&StackState>) -> Verdict {
             | S::DeleteFailed => Verdict::Failed,
             _ => Verdict::Unexpected,
         },
+        Goal::Deleted if seen.is_some_and(refuses_deletion) => Verdict::Failed,
         Goal::Deleted => match status {
             S::DeleteComplete => Verdict::Reached,
             S::DeleteInProgress => Verdict::Wait,
@@ -118,5 +120,18 @@ mod tests {
             Verdict::Wait
         );
         assert_eq!(judge(Goal::Deleted, None), Verdict::Reached);
+    }
+
+    #[test]
+    fn a_deletion_that_cloudformation_gives_up_is_over() {
+        let mut refused = stack(StackStatus::CreateComplete);
+        assert_eq!(judge(Goal::Deleted, Some(&refused)), Verdict::Unexpected);
+        for reason in [
+            "Export vpc-id cannot be deleted as it is in use by app",
+            "Delete canceled. Cannot delete export vpc-id as it is in use by app.",
+        ] {
+            refused.status_reason = Some(reason.to_owned());
+            assert_eq!(judge(Goal::Deleted, Some(&refused)), Verdict::Failed);
+        }
     }
 }

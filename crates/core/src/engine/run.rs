@@ -263,6 +263,15 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
         let text = format!("bucket {bucket} does not exist; a deploy creates it");
         notes.push(Note { warning: false, code: "bucket::missing", text });
     }
+    let version = observed.premises.as_ref().and_then(|premises| premises.graph.as_ref());
+    let unversioned =
+        version.is_some_and(|seen| seen.version_id.as_ref().is_none_or(|version| version == "null"));
+    if unversioned && let Some(bucket) = config.bucket_name(&observed.world.place.region) {
+        let text = format!(
+            "bucket {bucket} keeps no versions: a persistent graph that is overwritten or deleted cannot be put back; switch versioning on"
+        );
+        notes.push(Note { warning: true, code: "bucket::unversioned", text });
+    }
     let own = LockCode::of_session(session);
     let lock = observed.premises.as_ref().and_then(Premises::lock_view);
     if let Some(lock) = lock.filter(|lock| lock.code != own.as_str()) {

@@ -19,6 +19,8 @@ use crate::template::Template;
 
 /// Longest template that a request may carry, in bytes (CloudFormation quotas).
 const LONGEST_BODY: usize = 51_200;
+/// Longest template in a bucket, in bytes (CloudFormation quotas).
+const LONGEST_TEMPLATE: usize = 1_048_576;
 
 /// Plans a deploy. The findings beside the plan are warnings.
 ///
@@ -257,6 +259,10 @@ impl Planner<'_> {
         let has_bucket = self.desired.config.bucket_name(&self.world.place.region).is_some();
         if !has_bucket && size > LONGEST_BODY {
             self.report(PlanProblem::NeedsBucket { stack: stack(), size, span: definition.span.into() });
+            return None;
+        }
+        if size > LONGEST_TEMPLATE {
+            self.report(PlanProblem::TemplateTooLong { stack: stack(), size, span: definition.span.into() });
             return None;
         }
         Some(Arc::clone(template))

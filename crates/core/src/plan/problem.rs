@@ -80,6 +80,18 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
+    #[error("the template of stack `{stack}` has {size} bytes, and CloudFormation takes 1,048,576 at most")]
+    #[diagnostic(
+        code(plan::template_too_long),
+        help("split the stack, or move repeated parts into nested stacks or modules")
+    )]
+    TemplateTooLong {
+        stack: String,
+        size: usize,
+        #[label("too long")]
+        span: SourceSpan,
+    },
+
     #[error("the config has no stacks, and {count} are recorded: a deploy would delete all of them")]
     #[diagnostic(
         code(plan::empty_config),
@@ -142,6 +154,7 @@ impl Problem for PlanProblem {
             | Self::ParameterNotAllowed { .. }
             | Self::NoTemplate { .. }
             | Self::NeedsBucket { .. }
+            | Self::TemplateTooLong { .. }
             | Self::DeployedTemplate { .. } => ExitCode::Config,
             Self::EmptyConfig { .. }
             | Self::OtherPlace { .. }
