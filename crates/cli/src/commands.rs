@@ -1,7 +1,9 @@
 //! One function for each command: settings and engine in, text and exit code out.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -291,12 +293,31 @@ impl Session<'_> {
         }
     }
 
+    /// Waits for `work`, and says so every ten seconds as long as `silent` holds: a cloud that does not answer must not
+    /// look like a program that hangs.
+    async fn patiently<T>(&self, work: impl Future<Output = T>, silent: impl Fn() -> bool) -> T {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = tokio::time::sleep(Duration::from_secs(10)) => {
+                    if silent() {
+                        let requests: u64 = self.connected.requests().values().sum();
+                        self.context.output.progress(&format!("waiting for answers ({requests} requests so far)"));
+                    }
+                }
+            }
+        }
+    }
+
     async fn plan(&self, configs: &[Loaded], arguments: &PlanArguments) -> Result<ExitCode, EngineError> {
         let output = &self.context.output;
         let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Deploy };
         let mut pending = false;
         for loaded in configs {
-            let planned = self.engine(loaded, |_| ()).plan(&loaded.config, purpose).await?;
+            let engine = self.engine(loaded, |_| ());
+            let planned = self.patiently(engine.plan(&loaded.config, purpose), || true).await?;
             output.findings(&planned.warnings, ExitCode::Ok);
             let options = render::text::TextOptions { width: output.width, style: output.style };
             output.data(&match arguments.format {
@@ -323,6 +344,7 @@ impl Session<'_> {
             output: output.clone(),
             standing: arguments.yes || self.settings.ci,
             approve_protected: arguments.approve_protected.clone(),
+            shown: AtomicBool::new(false),
             json,
         };
         let mut ordered: Vec<&Loaded> = configs.iter().collect();
@@ -336,7 +358,8 @@ impl Session<'_> {
                 options.follow_events = json || (output.quiet == 0 && output::is_live() && !self.settings.ci);
             });
             let mut reporter = progress::reporter(output, json, self.settings.ci);
-            let outcome = engine.run(&loaded.config, purpose, &gate, reporter.as_mut(), &interrupt).await?;
+            let running = engine.run(&loaded.config, purpose, &gate, reporter.as_mut(), &interrupt);
+            let outcome = self.patiently(running, || !gate.shown.load(Ordering::Relaxed)).await?;
             if !outcome.planned.plan.has_changes() {
                 gate.show(&outcome.planned);
             }
@@ -358,7 +381,8 @@ impl Session<'_> {
 
     async fn status(&self, configs: &[Loaded], arguments: &FormatArguments) -> Result<ExitCode, EngineError> {
         for loaded in configs {
-            let rows = self.engine(loaded, |_| ()).status(&loaded.config).await?;
+            let engine = self.engine(loaded, |_| ());
+            let rows = self.patiently(engine.status(&loaded.config), || true).await?;
             self.context.output.data(&match arguments.format {
                 TextOrJson::Text => render::tables::status_text(&rows),
                 TextOrJson::Json => render::tables::status_json(&rows),

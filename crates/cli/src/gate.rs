@@ -1,5 +1,7 @@
 //! Shows a plan and asks whether to carry it out.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use async_trait::async_trait;
 use miette::Diagnostic;
 use runway_core::engine::{Approval, Gate, Planned};
@@ -19,6 +21,8 @@ pub(crate) struct Ask {
     pub(crate) standing: bool,
     /// Protected stacks that may be updated without asking.
     pub(crate) approve_protected: Vec<String>,
+    /// Set once a plan was shown: from then on progress speaks for itself.
+    pub(crate) shown: AtomicBool,
     /// Progress is JSON on standard output, so the plan is too.
     pub(crate) json: bool,
 }
@@ -26,6 +30,7 @@ pub(crate) struct Ask {
 impl Ask {
     /// Prints a plan and its warnings where a person (or program) looks for it.
     pub(crate) fn show(&self, planned: &Planned) {
+        self.shown.store(true, Ordering::Relaxed);
         self.output.findings(&planned.warnings, ExitCode::Ok);
         if self.json {
             self.output.data(&output::one_line(&render::json::plan(&planned.plan)));
