@@ -125,6 +125,8 @@ fn wrong_inputs_are_refused_before_anything_runs() {
         assert!(commands[0].contains(words) && !commands[0].contains("hunter2"), "{}", step.log);
         assert_eq!(step.output("exit-code"), "64");
     }
+    let help = repository.run(&with(&[("ARGUMENTS", "--help")]), 0);
+    assert!(help.log.contains("\nShow what a deploy would do"), "{}", help.log);
     let step = repository.run(&with(&[("ARGUMENTS", "--nonsense")]), 64);
     assert!(step.log.contains("unexpected argument '--nonsense'"), "{}", step.log);
     let expected = "::error title=runway-rs plan::the command line is wrong (exit code 64)";

@@ -1,6 +1,6 @@
 //! The program as a child process: found, started, read, interrupted.
 
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -54,26 +54,18 @@ pub(crate) fn run(
 /// Reads documents as they come. What is no JSON (the help that was asked for, say) is passed on.
 fn read(stdout: impl Read, report: &mut Report) {
     let mut source = BufReader::new(stdout);
-    let is_read = {
-        let values = serde_json::Deserializer::from_reader(&mut source).into_iter::<Value>();
-        let mut is_read = true;
-        for value in values {
-            let Ok(value) = value else {
-                is_read = false;
-                break;
-            };
+    if source.fill_buf().is_ok_and(|start| start.first() == Some(&b'{')) {
+        for value in serde_json::Deserializer::from_reader(&mut source).into_iter::<Value>() {
+            let Ok(value) = value else { break };
             let document = Document::of(value);
             for line in document.log() {
                 say(&line);
             }
             report.add(document);
         }
-        is_read
-    };
-    if !is_read {
-        // The child must not be stopped by a pipe that nobody reads.
-        let _ = std::io::copy(&mut source, &mut std::io::stdout());
     }
+    // To the end in any case: the child must not be stopped by a pipe that nobody reads.
+    let _ = std::io::copy(&mut source, &mut std::io::stdout());
 }
 
 /// Prints a line.

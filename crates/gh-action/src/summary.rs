@@ -103,7 +103,7 @@ fn next(report: &Report, exit: u8) -> Option<&'static str> {
             "correct the cause and run this again: what is done stays done, and the next run goes on from there."
         }
         Some(ExitCode::Config | ExitCode::Lookup | ExitCode::Graph | ExitCode::Usage) => {
-            "correct this and run again; nothing was changed."
+            "correct this and run again."
         }
         Some(ExitCode::Locked) => {
             "run this again when the other run is over; the argument `--lock-wait=10m` waits for it."
