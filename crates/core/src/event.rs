@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ident::{StackFqn, StackName};
 use crate::plan::{Action, Summary};
 
 /// Something that happened. Serialised as one JSON object a line (schema `events.schema.json`).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Event {
@@ -84,7 +84,7 @@ pub enum Event {
         /// How it ended.
         outcome: Outcome,
         /// Seconds since it started.
-        #[serde(serialize_with = "seconds")]
+        #[serde(serialize_with = "seconds", deserialize_with = "from_seconds")]
         #[cfg_attr(feature = "schema", schemars(with = "f64"))]
         elapsed: Duration,
     },
@@ -124,14 +124,14 @@ pub enum Event {
         /// Steps that did not run.
         not_run: BTreeSet<StackName>,
         /// Seconds the run took.
-        #[serde(serialize_with = "seconds")]
+        #[serde(serialize_with = "seconds", deserialize_with = "from_seconds")]
         #[cfg_attr(feature = "schema", schemars(with = "f64"))]
         elapsed: Duration,
     },
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Outcome {
@@ -146,7 +146,7 @@ pub enum Outcome {
 }
 
 /// Why a step failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepFailure {
     /// One sentence: what failed.
@@ -160,7 +160,7 @@ pub struct StepFailure {
 }
 
 /// The resource that made a stack fail.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FailedResource {
     /// Logical id.
@@ -175,6 +175,11 @@ pub struct FailedResource {
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((duration.as_secs_f64() * 10.0).round() / 10.0)
+}
+
+fn from_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
 }
 
 /// Consumes events.

@@ -12,7 +12,7 @@ pub fn documents() -> Vec<(&'static str, String)> {
     vec![
         ("cfngin", pretty(&schema_for!(CfnginFile))),
         ("events", pretty(&schema_for!(EventLine<'_>))),
-        ("plan", pretty(&schema_for!(PlanDocument<'_>))),
+        ("plan", pretty(&schema_for!(PlanDocument))),
         ("status", pretty(&schema_for!(StatusDocument<'_>))),
     ]
 }

@@ -90,7 +90,11 @@ pub(super) fn assemble(
         hooks
             .iter()
             .filter(|hook| hook.enabled)
-            .map(|hook| PlannedHook { stage, path: hook.path.clone(), required: hook.required })
+            .map(|hook| PlannedHook {
+                stage: stage.to_owned(),
+                path: hook.path.clone(),
+                required: hook.required,
+            })
             .collect::<Vec<_>>()
     };
     Plan {

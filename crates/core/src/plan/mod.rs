@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ident::{StackFqn, StackId, StackName};
 use crate::provider::StackStatus;
@@ -23,7 +23,7 @@ pub use problem::PlanProblem;
 pub use world::{Desired, Settings, World, fqn_of_recorded};
 
 /// What a run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Purpose {
@@ -78,7 +78,7 @@ pub struct Step {
 }
 
 /// What happens to a stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Action {
@@ -116,7 +116,7 @@ impl Action {
 }
 
 /// How sure a step is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Certainty {
@@ -208,7 +208,7 @@ pub struct Changes {
 }
 
 /// How a template differs, as logical ids.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TemplateChange {
     /// Resources only in the new template, with types.
@@ -256,11 +256,11 @@ pub struct Note {
 }
 
 /// A hook as the plan lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlannedHook {
     /// `pre_deploy`, `post_deploy`, `pre_destroy` or `post_destroy`.
-    pub stage: &'static str,
+    pub stage: String,
     /// Import path.
     pub path: String,
     /// Whether its failure ends the run.
@@ -268,7 +268,7 @@ pub struct PlannedHook {
 }
 
 /// How many steps there are of each kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each is the number of steps with that action")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {

@@ -2,127 +2,132 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::words;
 use crate::plan::{
     Action, Certainty, Note, Plan, PlannedHook, Purpose, ShownValue, Step, Summary, TemplateChange,
 };
 
-/// A plan as a document.
-#[derive(Debug, Serialize)]
+/// A plan as a document: what is written as JSON, and read back by programs that show it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PlanDocument<'p> {
+pub struct PlanDocument {
     /// Version of this format.
-    version: u32,
+    pub version: u32,
     /// What the plan is for.
-    purpose: Purpose,
+    pub purpose: Purpose,
     /// Namespace of the config.
-    namespace: &'p str,
+    pub namespace: String,
     /// Account id.
-    account: &'p str,
+    pub account: String,
     /// Region.
-    region: &'p str,
+    pub region: String,
     /// Steps by action.
-    summary: Summary,
+    pub summary: Summary,
     /// Steps in an order in which they could run one by one.
-    steps: Vec<StepDocument<'p>>,
+    pub steps: Vec<StepDocument>,
     /// Hooks that would run.
-    hooks: &'p [PlannedHook],
+    pub hooks: Vec<PlannedHook>,
     /// Remarks on the run as a whole.
-    notes: Vec<NoteDocument<'p>>,
+    pub notes: Vec<NoteDocument>,
 }
 
-#[derive(Debug, Serialize)]
+/// A step of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct StepDocument<'p> {
+pub struct StepDocument {
     /// The stack.
-    name: &'p str,
+    pub name: String,
     /// Its name in CloudFormation.
-    fqn: &'p str,
+    pub fqn: String,
     /// What happens.
-    action: Action,
+    pub action: Action,
     /// Why, in words.
-    reason: String,
+    pub reason: String,
     /// Why, as stable codes.
-    reasons: Vec<&'static str>,
+    pub reasons: Vec<String>,
     /// Steps that must have succeeded before.
-    needs: BTreeSet<&'p str>,
+    pub needs: BTreeSet<String>,
     /// What the step works on.
-    kind: &'static str,
+    pub kind: String,
     /// How sure it is.
-    certainty: Certainty,
+    pub certainty: Certainty,
     /// The stack exists, but neither graph nor state knew it.
-    adopted: bool,
+    pub adopted: bool,
     /// Id of the stack, if it exists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    stack_id: Option<&'p str>,
+    pub stack_id: Option<String>,
     /// What differs.
-    changes: ChangesDocument<'p>,
+    pub changes: ChangesDocument,
     /// Remarks.
-    notes: Vec<NoteDocument<'p>>,
+    pub notes: Vec<NoteDocument>,
 }
 
-#[derive(Debug, Serialize)]
+/// What a step changes in detail.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct ChangesDocument<'p> {
+pub struct ChangesDocument {
     /// The template by logical id, if it differs.
-    template: Option<&'p TemplateChange>,
+    pub template: Option<TemplateChange>,
     /// Parameters by name.
-    parameters: BTreeMap<&'p str, ParameterDocument<'p>>,
+    pub parameters: BTreeMap<String, ParameterDocument>,
     /// Tags by key.
-    tags: BTreeMap<&'p str, BeforeAfter<'p>>,
+    pub tags: BTreeMap<String, BeforeAfter>,
     /// Termination protection before and after, if it differs.
-    termination_protection: Option<(bool, bool)>,
+    pub termination_protection: Option<(bool, bool)>,
     /// Whether the stack policy differs.
-    stack_policy: bool,
+    pub stack_policy: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// How a parameter differs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct ParameterDocument<'p> {
+pub struct ParameterDocument {
     /// Value now.
-    before: Option<ValueDocument<'p>>,
+    pub before: Option<ValueDocument>,
     /// Value after the step.
-    after: Option<ValueDocument<'p>>,
+    pub after: Option<ValueDocument>,
 }
 
 /// A value: in clear, secret, or known only after other stacks.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-enum ValueDocument<'p> {
+pub enum ValueDocument {
     /// The value.
-    Value(&'p str),
+    Value(String),
     /// Not shown; always true.
     Secret(bool),
     /// Known after the deploy of these stacks.
-    KnownAfter(BTreeSet<&'p str>),
+    KnownAfter(BTreeSet<String>),
 }
 
-#[derive(Debug, Serialize)]
+/// A text now and after the step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct BeforeAfter<'p> {
+pub struct BeforeAfter {
     /// Value now.
-    before: Option<&'p str>,
+    pub before: Option<String>,
     /// Value after the step.
-    after: Option<&'p str>,
+    pub after: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A remark.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-struct NoteDocument<'p> {
+pub struct NoteDocument {
     /// Stable code.
-    code: &'p str,
+    pub code: String,
     /// Whether it is a warning.
-    warning: bool,
+    pub warning: bool,
     /// One sentence.
-    text: &'p str,
+    pub text: String,
 }
 
 /// Writes a plan as JSON, two spaces a level, with a final line feed.
 pub fn plan(plan: &Plan) -> String {
-    pretty(&document(plan))
+    pretty(&PlanDocument::of(plan))
 }
 
 /// A document as indented JSON with a final line feed.
@@ -134,71 +139,76 @@ pub fn pretty(document: &impl Serialize) -> String {
     text
 }
 
-fn document(plan: &Plan) -> PlanDocument<'_> {
-    PlanDocument {
-        version: 1,
-        purpose: plan.purpose,
-        namespace: &plan.namespace,
-        account: &plan.account,
-        region: &plan.region,
-        summary: plan.summary(),
-        steps: plan.steps.iter().map(step).collect(),
-        hooks: &plan.hooks,
-        notes: plan.notes.iter().map(note).collect(),
+impl PlanDocument {
+    /// The document of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        Self {
+            version: 1,
+            purpose: plan.purpose,
+            namespace: plan.namespace.clone(),
+            account: plan.account.clone(),
+            region: plan.region.clone(),
+            summary: plan.summary(),
+            steps: plan.steps.iter().map(step).collect(),
+            hooks: plan.hooks.clone(),
+            notes: plan.notes.iter().map(note).collect(),
+        }
     }
 }
 
-fn step(step: &Step) -> StepDocument<'_> {
+fn step(step: &Step) -> StepDocument {
+    let changes = &step.changes;
     StepDocument {
-        name: step.name.as_str(),
-        fqn: step.fqn.as_str(),
+        name: step.name.to_string(),
+        fqn: step.fqn.to_string(),
         action: step.action,
         reason: words::reasons(step),
-        reasons: step.reasons.iter().map(words::reason_code).collect(),
-        needs: step.needs.iter().map(|need| need.as_str()).collect(),
-        kind: "stack",
+        reasons: step.reasons.iter().map(|reason| words::reason_code(reason).to_owned()).collect(),
+        needs: step.needs.iter().map(ToString::to_string).collect(),
+        kind: "stack".to_owned(),
         certainty: step.certainty,
         adopted: step.adopted,
-        stack_id: step.stack_id.as_ref().map(|id| id.as_str()),
+        stack_id: step.stack_id.as_ref().map(ToString::to_string),
         changes: ChangesDocument {
-            template: step.changes.template.as_ref(),
-            parameters: step
-                .changes
+            template: changes.template.clone(),
+            parameters: changes
                 .parameters
                 .iter()
                 .map(|(name, change)| {
                     let document = ParameterDocument {
-                        before: change.before.as_ref().map(value),
-                        after: change.after.as_ref().map(value),
+                        before: change.before.as_ref().map(ValueDocument::of),
+                        after: change.after.as_ref().map(ValueDocument::of),
                     };
-                    (name.as_str(), document)
+                    (name.clone(), document)
                 })
                 .collect(),
-            tags: step
-                .changes
+            tags: changes
                 .tags
                 .iter()
                 .map(|(key, (before, after))| {
-                    (key.as_str(), BeforeAfter { before: before.as_deref(), after: after.as_deref() })
+                    (key.clone(), BeforeAfter { before: before.clone(), after: after.clone() })
                 })
                 .collect(),
-            termination_protection: step.changes.termination_protection,
-            stack_policy: step.changes.stack_policy,
+            termination_protection: changes.termination_protection,
+            stack_policy: changes.stack_policy,
         },
         notes: step.notes.iter().map(note).collect(),
     }
 }
 
-fn value(value: &ShownValue) -> ValueDocument<'_> {
-    match value {
-        ShownValue::Plain(text) => ValueDocument::Value(text),
-        ShownValue::Secret => ValueDocument::Secret(true),
-        ShownValue::KnownAfter(stacks) => {
-            ValueDocument::KnownAfter(stacks.iter().map(|name| name.as_str()).collect())
+impl ValueDocument {
+    /// The document of a value.
+    pub fn of(value: &ShownValue) -> Self {
+        match value {
+            ShownValue::Plain(text) => Self::Value(text.clone()),
+            ShownValue::Secret => Self::Secret(true),
+            ShownValue::KnownAfter(stacks) => {
+                Self::KnownAfter(stacks.iter().map(ToString::to_string).collect())
+            }
         }
     }
 }
 
-fn note(note: &Note) -> NoteDocument<'_> {
-    NoteDocument { code: note.code, warning: note.warning, text: &note.text }
+fn note(note: &Note) -> NoteDocument {
+    NoteDocument { code: note.code.to_owned(), warning: note.warning, text: note.text.clone() }
 }

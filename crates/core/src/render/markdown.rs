@@ -2,15 +2,21 @@
 
 use std::fmt::Write as _;
 
+use super::json::{PlanDocument, StepDocument};
 use super::style::harmless;
 use super::words;
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Plan};
 
 /// Writes a plan as GitHub-flavoured Markdown; ends with a line feed.
 pub fn plan(plan: &Plan) -> String {
+    document(&PlanDocument::of(plan))
+}
+
+/// Writes a plan that was read as a document (`plan --format json`): the same bytes as [`plan`].
+pub fn document(plan: &PlanDocument) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "### Plan to {} `{}`\n", words::purpose(plan.purpose), code(&plan.namespace));
-    let counts = words::counts(&plan.summary());
+    let counts = words::counts(&plan.summary);
     let counts = if counts.is_empty() { "No changes".to_owned() } else { counts };
     let _ = writeln!(
         out,
@@ -22,12 +28,12 @@ pub fn plan(plan: &Plan) -> String {
         .steps
         .iter()
         .filter(|step| matches!(step.action, Action::Delete | Action::Recreate))
-        .map(|step| format!("`{}`", code(step.fqn.as_str())))
+        .map(|step| format!("`{}`", code(&step.fqn)))
         .collect();
     if !deleted.is_empty() {
         let _ = writeln!(out, "> [!CAUTION]\n> **Will be deleted:** {}\n", deleted.join(", "));
     }
-    let changing: Vec<&Step> = plan.steps.iter().filter(|step| step.action.is_change()).collect();
+    let changing: Vec<&StepDocument> = plan.steps.iter().filter(|step| step.action.is_change()).collect();
     if !changing.is_empty() {
         out.push_str("| | stack | action | why |\n|---|---|---|---|\n");
         for step in &changing {
@@ -35,9 +41,9 @@ pub fn plan(plan: &Plan) -> String {
                 out,
                 "| `{}` | `{}` | {} | {} |",
                 words::sign(step.action),
-                code(step.name.as_str()),
-                words::verb(step),
-                escaped(&words::reasons(step)),
+                code(&step.name),
+                words::verb(step.action, step.certainty),
+                escaped(&step.reason),
             );
         }
         out.push('\n');
@@ -46,13 +52,13 @@ pub fn plan(plan: &Plan) -> String {
         details(&mut out, step);
     }
     for (action, title) in [(Action::Skip, "Left alone"), (Action::None, "Unchanged")] {
-        let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.action == action).collect();
+        let steps: Vec<&StepDocument> = plan.steps.iter().filter(|step| step.action == action).collect();
         if steps.is_empty() {
             continue;
         }
         let _ = writeln!(out, "<details><summary>{title}: {}</summary>\n", steps.len());
         for step in steps {
-            let _ = writeln!(out, "- `{}`: {}", code(step.name.as_str()), escaped(&words::reasons(step)));
+            let _ = writeln!(out, "- `{}`: {}", code(&step.name), escaped(&step.reason));
             for note in &step.notes {
                 let _ = writeln!(out, "  - {}", escaped(&note.text));
             }
@@ -60,7 +66,7 @@ pub fn plan(plan: &Plan) -> String {
         out.push_str("\n</details>\n\n");
     }
     for hook in &plan.hooks {
-        let _ = writeln!(out, "- hook {}: `{}`", hook.stage, code(&hook.path));
+        let _ = writeln!(out, "- hook {}: `{}`", code(&hook.stage), code(&hook.path));
     }
     for note in &plan.notes {
         let _ = writeln!(out, "- {}", escaped(&note.text));
@@ -71,28 +77,28 @@ pub fn plan(plan: &Plan) -> String {
     out
 }
 
-fn details(out: &mut String, step: &Step) {
+fn details(out: &mut String, step: &StepDocument) {
     let changes = &step.changes;
     let mut lines = Vec::new();
     if let Some(template) = &changes.template {
         lines.extend(words::template(template).into_iter().map(|(sign, what)| format!("{sign} {what}")));
     }
     for (name, change) in &changes.parameters {
-        let before = change.before.as_ref().map(words::shown);
-        let after = change.after.as_ref().map_or("(removed)".to_owned(), words::shown);
+        let before = change.before.as_ref().map(words::shown_document);
+        let after = change.after.as_ref().map_or("(removed)".to_owned(), words::shown_document);
         lines.push(match before {
             Some(before) if step.action == Action::Update => format!("{name}: {before} -> {after}"),
             _ => format!("{name}: {after}"),
         });
     }
-    for (key, (before, after)) in &changes.tags {
+    for (key, tag) in &changes.tags {
         let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
-        lines.push(format!("tag {key}: {} -> {}", value(before), value(after)));
+        lines.push(format!("tag {key}: {} -> {}", value(&tag.before), value(&tag.after)));
     }
     if lines.is_empty() && step.notes.is_empty() {
         return;
     }
-    let _ = writeln!(out, "<details><summary><code>{}</code></summary>\n", html(step.name.as_str()));
+    let _ = writeln!(out, "<details><summary><code>{}</code></summary>\n", html(&step.name));
     if !lines.is_empty() {
         let lines: Vec<String> = lines.iter().map(|line| harmless(line)).collect();
         let fence = fence(&lines);
@@ -111,8 +117,8 @@ fn fence(lines: &[String]) -> String {
     "`".repeat((longest + 1).max(3))
 }
 
-/// Text inside backticks.
-fn code(text: &str) -> String {
+/// Text that stands inside backticks.
+pub fn code(text: &str) -> String {
     harmless(text).replace('`', "'").replace('|', "\\|")
 }
 
@@ -141,6 +147,16 @@ pub fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_document_that_was_read_gives_the_same_text() {
+        let text = include_str!("../../../../tests/plan/snapshots/parameter-changed.json.snap");
+        let json = text.split_once("---\n").and_then(|(_, rest)| rest.split_once("---\n")).unwrap().1;
+        let read: PlanDocument = serde_json::from_str(json).unwrap();
+        assert_eq!(super::super::json::pretty(&read).trim(), json.trim());
+        let markdown = include_str!("../../../../tests/plan/snapshots/parameter-changed.markdown.snap");
+        assert!(markdown.trim_end().ends_with(document(&read).trim()), "{}", document(&read));
+    }
 
     #[test]
     fn nothing_in_a_value_becomes_markup() {

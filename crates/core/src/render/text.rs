@@ -66,7 +66,12 @@ fn changing(out: &mut String, step: &Step, options: &TextOptions) {
         Action::Delete | Action::Recreate => Mark::Delete,
         Action::Update | Action::None | Action::Skip => Mark::Change,
     };
-    let head = format!("{} {} {}", words::sign(step.action), words::verb(step), harmless(step.name.as_str()));
+    let head = format!(
+        "{} {} {}",
+        words::sign(step.action),
+        words::verb(step.action, step.certainty),
+        harmless(step.name.as_str())
+    );
     let fqn =
         if step.fqn.as_str() == step.name.as_str() { String::new() } else { format!(" ({})", step.fqn) };
     let _ = writeln!(out, "  {}{}", options.style.paint(mark, &head), options.style.paint(Mark::Faint, &fqn));

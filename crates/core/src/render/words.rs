@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::json::ValueDocument;
 use crate::ident::StackName;
 use crate::plan::{Action, Certainty, Purpose, Reason, ShownValue, Step, Summary, TemplateChange};
 
@@ -84,8 +85,8 @@ pub fn reasons(step: &Step) -> String {
 }
 
 /// The verb of a step, as a plan says it.
-pub fn verb(step: &Step) -> &'static str {
-    match (step.action, step.certainty) {
+pub fn verb(action: Action, certainty: Certainty) -> &'static str {
+    match (action, certainty) {
         (Action::Create, _) => "create",
         (Action::Update, Certainty::May) => "may update",
         (Action::Update, _) => "update",
@@ -131,11 +132,19 @@ pub fn purpose(purpose: Purpose) -> &'static str {
 
 /// A value as it may be shown.
 pub fn shown(value: &ShownValue) -> String {
+    shown_document(&ValueDocument::of(value))
+}
+
+/// A value of a document as it may be shown.
+pub fn shown_document(value: &ValueDocument) -> String {
     match value {
-        ShownValue::Plain(text) if text.is_empty() => "(empty)".to_owned(),
-        ShownValue::Plain(text) => super::style::harmless(text),
-        ShownValue::Secret => "(secret)".to_owned(),
-        ShownValue::KnownAfter(stacks) => format!("(known after deploy of {})", list(stacks)),
+        ValueDocument::Value(text) if text.is_empty() => "(empty)".to_owned(),
+        ValueDocument::Value(text) => super::style::harmless(text),
+        ValueDocument::Secret(_) => "(secret)".to_owned(),
+        ValueDocument::KnownAfter(stacks) => {
+            let stacks: Vec<&str> = stacks.iter().map(String::as_str).collect();
+            format!("(known after deploy of {})", stacks.join(", "))
+        }
     }
 }
 

@@ -1,0 +1,93 @@
+//! Outputs of the step. Pure.
+
+use std::fmt::Write as _;
+
+use crate::report::Report;
+
+/// Every output of `action.yml`.
+#[cfg(test)]
+pub(crate) const OUTPUTS: [&str; 8] =
+    ["exit-code", "changes", "create", "update", "delete", "recreate", "none", "skip"];
+
+/// The outputs with their values, in order. Without a plan all but the exit code are empty.
+pub(crate) fn outputs(report: &Report, exit: u8) -> Vec<(&'static str, String)> {
+    let counts = report.counts();
+    let count = |of: fn(&runway_core::plan::Summary) -> usize| {
+        counts.as_ref().map(|counts| of(counts).to_string()).unwrap_or_default()
+    };
+    vec![
+        ("exit-code", exit.to_string()),
+        ("changes", report.has_changes().map(|changes| changes.to_string()).unwrap_or_default()),
+        ("create", count(|counts| counts.create)),
+        ("update", count(|counts| counts.update)),
+        ("delete", count(|counts| counts.delete)),
+        ("recreate", count(|counts| counts.recreate)),
+        ("none", count(|counts| counts.none)),
+        ("skip", count(|counts| counts.skip)),
+    ]
+}
+
+/// The text for the file in `GITHUB_OUTPUT`. The delimiter must not occur in a value.
+pub(crate) fn file_text(outputs: &[(&str, String)], delimiter: &str) -> String {
+    let mut text = String::new();
+    for (name, value) in outputs {
+        let _ = writeln!(text, "{name}<<{delimiter}\n{value}\n{delimiter}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::{Command, INPUTS, variable};
+    use crate::report::samples::{plan, report};
+    use runway_core::yaml::Node;
+
+    #[test]
+    fn counts_and_changes_are_those_of_the_plan() {
+        let outputs = outputs(&report(Command::Plan, [plan(2, 5)]), 2);
+        let text = file_text(&outputs, "END");
+        let expected =
+            "exit-code<<END\n2\nEND\nchanges<<END\ntrue\nEND\ncreate<<END\n2\nEND\nupdate<<END\n0\nEND\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert_eq!(outputs.iter().map(|(name, _)| *name).collect::<Vec<_>>(), OUTPUTS);
+    }
+
+    #[test]
+    fn without_a_plan_nothing_is_claimed() {
+        let outputs = outputs(&report(Command::Validate, []), 0);
+        assert_eq!(outputs[0].1, "0");
+        assert!(outputs[1..].iter().all(|(_, value)| value.is_empty()));
+    }
+
+    #[test]
+    fn the_action_file_has_exactly_these_inputs_and_outputs() {
+        let action = Node::parse(include_str!("../action.yml")).unwrap().unwrap();
+        let keys = |node: &Node, key: &str| -> Vec<String> {
+            let entries = node.get(key).and_then(Node::as_mapping).unwrap();
+            entries.iter().filter_map(|(name, _)| name.as_text().map(str::to_owned)).collect()
+        };
+        assert_eq!(keys(&action, "inputs"), INPUTS);
+        assert_eq!(keys(&action, "outputs"), OUTPUTS);
+
+        // A composite action hands nothing over by itself.
+        let steps =
+            action.get("runs").and_then(|runs| runs.get("steps")).and_then(Node::as_sequence).unwrap();
+        let environment = steps[0].get("env").and_then(Node::as_mapping).unwrap();
+        let given: Vec<(&str, &str)> = environment
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_text()?, value.as_text()?)))
+            .collect();
+        let expected: Vec<(String, String)> =
+            INPUTS.iter().map(|name| (variable(name), format!("${{{{ inputs.{name} }}}}"))).collect();
+        assert_eq!(
+            given,
+            expected.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>()
+        );
+        for name in OUTPUTS {
+            let output = action.get("outputs").and_then(|outputs| outputs.get(name)).unwrap();
+            let value = output.get("value").and_then(Node::as_text).unwrap();
+            assert_eq!(value, format!("${{{{ steps.run.outputs.{name} }}}}"));
+        }
+    }
+}
