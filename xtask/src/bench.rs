@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::chore::{Failure, cargo, root, run, say};
-use crate::python;
+use crate::chore::{Failure, root, say};
+use crate::{dist, python};
 use project::{Project, Shape};
 use report::{Comparison, Measured, Report, StartUp};
 use server::Server;
@@ -64,19 +64,20 @@ pub(crate) fn run_bench(shapes: &[String], write: bool) -> Result<(), Failure> {
     };
     python::install("moto")?;
     python::install("runway")?;
-    run(cargo(), &["build", "--release", "--locked", "--package", "runway-cli"])?;
+    let ours = dist::build()?;
     let place = root().join("target/bench");
     if place.exists() {
         fs_err::remove_dir_all(&place)?;
     }
     fs_err::create_dir_all(&place)?;
     let server = Server::start()?;
-    let mut report = Report::new(start_up(&place)?);
+    let mut report = Report::new(start_up(&ours, &place)?);
     for shape in shapes {
         say(&format!("{shape}:"));
         let mut ends = BTreeMap::new();
         for program in PROGRAMS {
-            let bench = Bench { server: &server, place: place.join(format!("{shape}-{program:?}")), program };
+            let place = place.join(format!("{shape}-{program:?}"));
+            let bench = Bench { server: &server, ours: &ours, place, program };
             let (rows, left) = bench.all_actions(shape)?;
             report
                 .rows
@@ -95,6 +96,8 @@ pub(crate) fn run_bench(shapes: &[String], write: bool) -> Result<(), Failure> {
 
 struct Bench<'a> {
     server: &'a Server,
+    /// The release binary of runway-rs.
+    ours: &'a Path,
     place: PathBuf,
     program: Program,
 }
@@ -167,7 +170,7 @@ impl Bench<'_> {
                 vec![runway.display().to_string(), verb.to_owned()]
             }
             Program::RunwayRs => {
-                let mut line = vec![ours().display().to_string(), verb.to_owned()];
+                let mut line = vec![self.ours.display().to_string(), verb.to_owned()];
                 line.extend(
                     ["-c", "infra.cfn/cfngin.yml", "--param", "namespace=example"].map(str::to_owned),
                 );
@@ -180,25 +183,21 @@ impl Bench<'_> {
     }
 }
 
-fn ours() -> PathBuf {
-    root().join("target/release/runway-rs")
-}
-
 /// Median times from start to end of a run that needs no cloud.
-fn start_up(place: &Path) -> Result<StartUp, Failure> {
+fn start_up(ours: &Path, place: &Path) -> Result<StartUp, Failure> {
     let config = place.join("mistaken.yml");
     fs_err::write(&config, "namespace: example\nstacks:\n  - name: a\n    tempalte_path: t.yml\n")?;
     let config = config.display().to_string();
     Ok(StartUp {
-        version: median(&["--version"], 0)?,
-        config_error: median(&["validate", "-c", &config], 10)?,
+        version: median(ours, &["--version"], 0)?,
+        config_error: median(ours, &["validate", "-c", &config], 10)?,
     })
 }
 
-fn median(arguments: &[&str], code: i32) -> Result<Duration, Failure> {
+fn median(ours: &Path, arguments: &[&str], code: i32) -> Result<Duration, Failure> {
     let mut times = Vec::new();
     for _ in 0..START_UPS {
-        let mut command = Command::new(ours());
+        let mut command = Command::new(ours);
         command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let start = Instant::now();
         let status = command.status()?;

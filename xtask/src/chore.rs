@@ -28,10 +28,31 @@ pub(crate) fn print(text: &str) {
 /// # Errors
 /// If it cannot be started, or does not end with success.
 pub(crate) fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Result<(), Failure> {
+    start(program, arguments, None)
+}
+
+/// As [`run`], with a variable of the environment set to 1.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_with(
+    variable: &str,
+    program: impl AsRef<std::ffi::OsStr>,
+    arguments: &[&str],
+) -> Result<(), Failure> {
+    start(program, arguments, Some(variable))
+}
+
+fn start(
+    program: impl AsRef<std::ffi::OsStr>,
+    arguments: &[&str],
+    variable: Option<&str>,
+) -> Result<(), Failure> {
     let program = program.as_ref();
     let name = std::path::Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned();
     say(&format!("$ {name} {}", arguments.join(" ")));
-    let status = Command::new(program).args(arguments).current_dir(root()).status();
+    let variable = variable.map(|name| (name, "1"));
+    let status = Command::new(program).args(arguments).envs(variable).current_dir(root()).status();
     match status {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(format!("{name} {} ended with {status}", arguments.join(" ")).into()),

@@ -1,7 +1,20 @@
 //! What a change has to pass.
 
-use crate::chore::{Failure, cargo, run};
-use crate::{generate, python, tidy};
+use crate::chore::{Failure, cargo, run, run_with, say};
+use crate::{bench, generate, python, tidy};
+
+/// The lock's explorations, optimised: they visit millions of states.
+const EXPLORATIONS: [&str; 9] = [
+    "test",
+    "--release",
+    "--locked",
+    "--package",
+    "runway-core",
+    "--features",
+    "test-support",
+    "--test",
+    "lock",
+];
 
 /// Runs every test, after installing what they talk to.
 ///
@@ -40,7 +53,9 @@ pub(crate) fn run_all(full: bool) -> Result<(), Failure> {
     )?;
     test(&[])?;
     if full {
-        run(cargo(), &["build", "--release", "--locked", "--package", "runway-cli"])?;
+        say("the larger explorations of the lock:");
+        run_with("RUNWAY_RS_LONG_TESTS", cargo(), &EXPLORATIONS)?;
+        bench::run_bench(&[], false)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod bench;
 mod chore;
 mod ci;
 mod demo;
+mod dist;
 mod generate;
 mod python;
 mod tidy;
@@ -50,6 +51,8 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// Build the release binary, static where the platform allows it
+    Dist,
     /// Deploy the demo on the embedded provider: plan, create, change, remove, fail, destroy
     Demo,
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Test { arguments } => ci::test(&arguments),
         Command::Ci { full } => ci::run_all(full),
         Command::Bench { shapes, write } => bench::run_bench(&shapes, write),
+        Command::Dist => dist::build().map(|path| chore::say(&format!("built {}", path.display()))),
         Command::Demo => demo::run_demo(),
     };
     match done {
