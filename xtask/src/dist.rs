@@ -5,6 +5,9 @@ use std::process::Command;
 
 use crate::chore::{Failure, cargo, root, say};
 
+/// Links the C library into the binary.
+const STATIC: &str = "-C target-feature=+crt-static";
+
 /// Builds the release binary, without any library that has to be there at run time where the platform allows it, and
 /// returns its path.
 ///
@@ -18,10 +21,8 @@ pub(crate) fn build() -> Result<PathBuf, Failure> {
     command.args(arguments).current_dir(root());
     let mut shown = format!("$ cargo {}", arguments.join(" "));
     if target.contains("linux") {
-        let flags =
-            format!("{} -C target-feature=+crt-static", std::env::var("RUSTFLAGS").unwrap_or_default());
-        shown = format!("$ RUSTFLAGS='{}' {}", flags.trim(), &shown[2..]);
-        command.env("RUSTFLAGS", flags.trim());
+        shown = format!("$ RUSTFLAGS='{STATIC}' {}", &shown[2..]);
+        command.env("RUSTFLAGS", STATIC);
     }
     say(&shown);
     let status = command.status()?;
