@@ -43,6 +43,12 @@ fn documents_follow_their_schemas() {
     let status: Value = serde_json::from_str(&status.stdout).unwrap();
     check("status", &status);
     assert_eq!(status["stacks"][1]["fqn"], "ns-b");
+    for (line, document) in [("outputs", "outputs"), ("graph show", "graph")] {
+        let printed = project.run(&format!("{line} --format json")).ended(0).stdout;
+        let printed: Value = serde_json::from_str(&printed).unwrap();
+        check(document, &printed);
+        assert_eq!(printed["version"], 1);
+    }
     let config = project.run("schema cfngin").ended(0);
     assert!(jsonschema::validator_for(&serde_json::from_str(&config.stdout).unwrap()).is_ok());
 }

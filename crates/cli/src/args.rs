@@ -111,6 +111,10 @@ pub enum SchemaDocument {
     Plan,
     /// `status --format json`
     Status,
+    /// `outputs --format json`
+    Outputs,
+    /// `graph show --format json`
+    Graph,
     /// `deploy --format json`, one object a line
     Events,
 }

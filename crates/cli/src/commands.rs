@@ -89,6 +89,8 @@ fn schema(document: SchemaDocument) -> &'static str {
         SchemaDocument::Cfngin => include_str!("../../../config-schema/cfngin.schema.json"),
         SchemaDocument::Plan => include_str!("../../../config-schema/plan.schema.json"),
         SchemaDocument::Status => include_str!("../../../config-schema/status.schema.json"),
+        SchemaDocument::Outputs => include_str!("../../../config-schema/outputs.schema.json"),
+        SchemaDocument::Graph => include_str!("../../../config-schema/graph.schema.json"),
         SchemaDocument::Events => include_str!("../../../config-schema/events.schema.json"),
     }
 }

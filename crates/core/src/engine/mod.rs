@@ -78,6 +78,7 @@ pub struct Options {
 
 /// Who holds a lock.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Holder {
     /// Login name.
     #[serde(default)]
@@ -198,6 +199,7 @@ pub struct GraphView {
 
 /// A lock as people see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LockView {
     /// Lock code: of the lease or, for CFNgin, of the tag.
     pub code: String,

@@ -13,22 +13,37 @@ use crate::ident::StackName;
 /// Dependencies by stack.
 type Nodes = BTreeMap<StackName, BTreeSet<StackName>>;
 
+/// The persistent graph as a document.
 #[derive(Serialize)]
-struct GraphDocument<'g> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct GraphDocument<'g> {
+    /// Version of this format.
     version: u32,
+    /// Where the graph object is, `s3://bucket/key`.
     location: &'g str,
+    /// Whether there is an object; without one nothing is recorded.
     exists: bool,
+    /// Recorded stacks by name.
     stacks: BTreeMap<&'g str, StackDocument<'g>>,
+    /// Tags of the graph object.
     tags: &'g BTreeMap<String, String>,
+    /// Who holds the lock, if somebody does.
     lock: Option<&'g LockView>,
 }
 
+/// What is recorded of one stack.
 #[derive(Serialize)]
-struct StackDocument<'g> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct StackDocument<'g> {
+    /// Recorded stacks it depends on directly.
     needs: BTreeSet<&'g str>,
+    /// Its name in CloudFormation; unknown for a stack that only CFNgin recorded.
     fqn: Option<&'g str>,
+    /// Its account.
     account: Option<&'g str>,
+    /// Its region.
     region: Option<&'g str>,
+    /// Its id.
     stack_id: Option<&'g str>,
 }
 

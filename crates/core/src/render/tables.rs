@@ -20,9 +20,13 @@ pub(crate) struct StatusDocument<'r> {
     stacks: &'r [StatusRow],
 }
 
+/// Outputs as a document.
 #[derive(Serialize)]
-struct OutputsDocument<'o> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct OutputsDocument<'o> {
+    /// Version of this format.
     version: u32,
+    /// Values by stack and output name.
     stacks: &'o BTreeMap<StackName, BTreeMap<String, String>>,
 }
 
