@@ -10,23 +10,40 @@ use runway_core::plan::Action;
 
 use crate::support::{Project, World, template};
 
-/// One version of a config: for each stack its note and what it reads from which stacks.
-type Shape = BTreeMap<usize, (u8, BTreeSet<usize>)>;
+/// One version of a config: each stack.
+type Shape = BTreeMap<usize, Stack>;
+
+/// One stack of one version.
+#[derive(Debug, Clone)]
+struct Stack {
+    note: u8,
+    /// Stacks whose outputs it reads.
+    needs: BTreeSet<usize>,
+    /// Whether the config calls it by another name; in CloudFormation it has the same one.
+    renamed: bool,
+}
+
+fn name(index: usize, stack: &Stack) -> String {
+    if stack.renamed { format!("r{index}") } else { format!("s{index}") }
+}
 
 fn project(shape: &Shape) -> Project {
     let mut project = Project::default();
-    for (index, (note, needs)) in shape {
+    for (index, stack) in shape {
+        let Stack { note, needs, .. } = stack;
         let parameters: Vec<String> = needs.iter().map(|need| format!("From{need}")).collect();
         let names: Vec<&str> = parameters.iter().map(String::as_str).collect();
         project.stacks.push_str(&format!(
-            "  - name: s{index}\n    template_path: s{index}.yml\n    variables:\n      Note: note-{note}\n"
+            "  - name: {}\n    stack_name: s{index}\n    template_path: s{index}.yml\n    variables:\n      Note: note-{note}\n",
+            name(*index, stack)
         ));
         for need in needs {
             // Odd stacks are read through a nested lookup, which must order them all the same.
+            let source = name(*need, &shape[need]);
             let lookup = if need % 2 == 1 {
-                format!("${{default nothing::${{output s{need}.Note}}}}")
+                format!("${{default nothing::${{output {source}.Note}}}}")
             } else {
-                format!("${{output s{need}.Note}}")
+                format!("${{output {source}.Note}}")
             };
             project.stacks.push_str(&format!("      From{need}: \"{lookup}\"\n"));
         }
@@ -36,13 +53,17 @@ fn project(shape: &Shape) -> Project {
 }
 
 fn shapes() -> impl Strategy<Value = Vec<Shape>> {
-    let stack = (0_u8..3, proptest::collection::btree_set(0_usize..7, 0..3));
+    let needs = proptest::collection::btree_set(0_usize..7, 0..3);
+    let renamed = proptest::bool::weighted(0.25);
+    let stack = (0_u8..3, needs, renamed).prop_map(|(note, needs, renamed)| Stack { note, needs, renamed });
     let shape = proptest::collection::btree_map(0_usize..7, stack, 1..7).prop_map(|mut shape: Shape| {
         // A stack may read only from present stacks with a smaller number, or, in half of the versions, a larger one.
         let present: BTreeSet<usize> = shape.keys().copied().collect();
         let upwards = present.len().is_multiple_of(2);
-        for (index, (_, needs)) in &mut shape {
-            needs.retain(|need| present.contains(need) && if upwards { need > index } else { need < index });
+        for (index, stack) in &mut shape {
+            stack
+                .needs
+                .retain(|need| present.contains(need) && if upwards { need > index } else { need < index });
         }
         shape
     });
@@ -62,9 +83,11 @@ async fn follow(shapes: Vec<Shape>) -> Result<(), TestCaseError> {
         let wanted: BTreeSet<String> = shape.keys().map(|index| format!("ns-s{index}")).collect();
         prop_assert_eq!(&stacks.keys().cloned().collect::<BTreeSet<_>>(), &wanted);
         let graph = world.graph().await;
-        for (index, (_, needs)) in &shape {
-            let recorded = graph.get(&format!("s{index}"));
-            let expected: Vec<String> = needs.iter().map(|need| format!("s{need}")).collect();
+        for (index, stack) in &shape {
+            let recorded = graph.get(&name(*index, stack));
+            let mut expected: Vec<String> =
+                stack.needs.iter().map(|need| name(*need, &shape[need])).collect();
+            expected.sort();
             prop_assert_eq!(recorded, Some(&expected), "edges of s{}", index);
             let fqn = format!("ns-s{index}");
             if let Some(old) = old_stacks.get(&fqn) {
@@ -82,23 +105,24 @@ async fn follow(shapes: Vec<Shape>) -> Result<(), TestCaseError> {
 
 /// Deletions come after the updates of kept former dependants and after the deletions of removed ones.
 fn check_deletions(before: &Shape, now: &Shape, events: &[Event]) -> Result<(), TestCaseError> {
-    let started = |wanted: usize| {
+    let started = |wanted: &str| {
         events.iter().position(|event| match event {
-            Event::StepStarted { name, action: Action::Delete, .. } => name.as_str() == format!("s{wanted}"),
+            Event::StepStarted { name, action: Action::Delete, .. } => name.as_str() == wanted,
             _ => false,
         })
     };
-    let finished = |wanted: usize| {
-        events.iter().position(
-            |event| matches!(event, Event::StepFinished { name, .. } if name.as_str() == format!("s{wanted}")),
-        )
+    let finished = |wanted: &str| {
+        events
+            .iter()
+            .position(|event| matches!(event, Event::StepFinished { name, .. } if name.as_str() == wanted))
     };
-    for removed in before.keys().filter(|index| !now.contains_key(index)) {
-        let Some(deletion) = started(*removed) else {
+    for (removed, stack) in before.iter().filter(|(index, _)| !now.contains_key(index)) {
+        let Some(deletion) = started(&name(*removed, stack)) else {
             return Err(TestCaseError::fail(format!("s{removed} was not deleted by a step")));
         };
-        for (dependant, _) in before.iter().filter(|(_, (_, needs))| needs.contains(removed)) {
-            if let Some(end) = finished(*dependant) {
+        for (dependant, stack) in before.iter().filter(|(_, stack)| stack.needs.contains(removed)) {
+            // A kept dependant goes by the name that it has now.
+            if let Some(end) = finished(&name(*dependant, now.get(dependant).unwrap_or(stack))) {
                 prop_assert!(end < deletion, "s{removed} was deleted before s{dependant} was done");
             }
         }
