@@ -51,6 +51,7 @@ impl Steps<'_> {
         let watched = world.sessions[self.slot].watched;
         invariants::check_request(&world, self.slot, request, watched)?;
         let writes = !matches!(request, Request::GetTags | Request::Get(_));
+        let accepted = world.accepts(request);
         let me = self.me(&mut world);
         let id = me.id;
         if matches!(request, Request::PutLease { .. }) {
@@ -61,7 +62,7 @@ impl Steps<'_> {
         }
         let on_graph =
             matches!(request, Request::PutGraph { .. } | Request::Delete { target: Target::Graph, .. });
-        if on_graph && !me.looks.acts() {
+        if on_graph && accepted && !me.looks.acts() {
             return Err(Violation::P7);
         }
         me.unlocking |= on_graph && me.at == At::Releasing;
