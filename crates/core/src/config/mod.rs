@@ -14,6 +14,7 @@ use crate::text::{Document, Span};
 pub mod environment;
 pub mod error;
 pub mod load;
+mod names;
 mod reader;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
@@ -43,6 +44,13 @@ pub struct Config {
     pub stacks: IndexMap<StackName, StackDefinition>,
     /// Hooks by stage, in order.
     pub hooks: Hooks,
+    /// Where templates are looked for that are not beside the config, as written.
+    pub sys_path: Option<Utf8PathBuf>,
+    /// Place of the key `stacks`, or else of the config's first key.
+    pub stacks_span: Span,
+    /// Places of parameters that are not defined: what is found there is a consequence. Empty in a config without
+    /// errors.
+    pub undefined: Vec<Span>,
 }
 
 /// What `cfngin_bucket` says.
@@ -120,6 +128,10 @@ pub struct Variable {
     pub value: VariableValue,
     /// Place of the value in the config.
     pub span: Span,
+    /// Place of the name in the config.
+    pub name_span: Span,
+    /// Whether it is written in its stack itself, and not merged into it from elsewhere.
+    pub own: bool,
 }
 
 /// Where a template comes from.

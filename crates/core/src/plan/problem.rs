@@ -73,7 +73,12 @@ pub enum PlanProblem {
         code(plan::empty_config),
         help("if that is meant, add --allow-empty; otherwise check the config: {recorded}")
     )]
-    EmptyConfig { count: usize, recorded: String },
+    EmptyConfig {
+        count: usize,
+        recorded: String,
+        #[label("no stack here")]
+        span: SourceSpan,
+    },
 
     #[error("the persistent graph belongs to {theirs}, this run works in {ours}")]
     #[diagnostic(
