@@ -153,7 +153,8 @@ impl SourceCode for Document {
             miette::SourceSpan::new(shown.into(), contents.span().len()),
             line - 1,
             column - 1,
-            contents.line_count(),
+            // As miette counts: from the beginning of the text.
+            self.line_of(start) + contents.line_count(),
         )))
     }
 }
@@ -200,6 +201,11 @@ impl Findings {
     /// Adds all of another list.
     pub fn extend(&mut self, other: Self) {
         other.list.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    /// The findings in the order they were made, each by itself.
+    pub fn into_list(self) -> Vec<Finding> {
+        self.list
     }
 
     /// Keeps those for which `keep` says so.

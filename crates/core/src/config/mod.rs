@@ -9,6 +9,7 @@ use runway_store::BucketName;
 
 use crate::ident::{StackFqn, StackName, base_fqn};
 use crate::lookup::VariableValue;
+use crate::plan::Purpose;
 use crate::text::{Document, Span};
 
 pub mod environment;
@@ -164,6 +165,16 @@ pub struct Hooks {
     pub pre_destroy: Vec<HookDefinition>,
     /// After a destroy.
     pub post_destroy: Vec<HookDefinition>,
+}
+
+impl Hooks {
+    /// The stages of a purpose and their hooks, in order.
+    pub fn of(&self, purpose: Purpose) -> [(&'static str, &[HookDefinition]); 2] {
+        match purpose {
+            Purpose::Deploy => [("pre_deploy", &self.pre_deploy), ("post_deploy", &self.post_deploy)],
+            Purpose::Destroy => [("pre_destroy", &self.pre_destroy), ("post_destroy", &self.post_destroy)],
+        }
+    }
 }
 
 /// One hook.

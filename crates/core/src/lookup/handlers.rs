@@ -45,9 +45,11 @@ pub(super) fn call(name: &str, query: &str, scope: &dyn Scope) -> Result<Resolve
             None => Err(malformed(query, "full-stack-name::Output", "${xref prod-vpc::Id}")),
         },
         "default" => match query.split_once("::") {
-            Some((parameter, fallback)) => Ok(known(
-                scope.parameter(parameter.trim()).unwrap_or_else(|| Value::String(fallback.to_owned())),
-            )),
+            Some((parameter, fallback)) => match scope.parameter(parameter.trim()) {
+                Some(value) => Ok(known(value)),
+                None if !scope.knows_environment() => Ok(Resolved::Unknown { after: BTreeSet::new() }),
+                None => Ok(known(Value::String(fallback.to_owned()))),
+            },
             None => Err(malformed(query, "parameter::fallback", "${default size::small}")),
         },
         "env" => {
@@ -58,13 +60,13 @@ pub(super) fn call(name: &str, query: &str, scope: &dyn Scope) -> Result<Resolve
             // CFNgin: an empty variable counts as missing.
             match scope.environment(name).filter(|value| !value.is_empty()) {
                 Some(value) => arguments.apply(Value::String(value)).map(known),
-                None if !scope.knows_world() => Ok(Resolved::Unknown { after: BTreeSet::new() }),
+                None if !scope.knows_environment() => Ok(Resolved::Unknown { after: BTreeSet::new() }),
                 None => arguments.default_or(format!("the environment variable `{name}` is not set")),
             }
         }
         "envvar" => match scope.environment(query) {
             Some(value) => Ok(known(Value::String(value))),
-            None if scope.knows_world() => {
+            None if scope.knows_environment() => {
                 let help = "set it, or use `env` with `::default=value`".to_owned();
                 Err((format!("the environment variable `{query}` is not set"), Some(help)))
             }
@@ -97,7 +99,7 @@ fn existing(
     (output, arguments): (&str, Arguments<'_>),
     scope: &dyn Scope,
 ) -> Result<Resolved, Failure> {
-    if !scope.knows_world() {
+    if !scope.knows_stacks() {
         return Ok(Resolved::Unknown { after: BTreeSet::new() });
     }
     let Some(stack) = scope.stack(fqn) else {

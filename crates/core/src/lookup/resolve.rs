@@ -31,9 +31,13 @@ pub trait Scope {
     fn environment(&self, name: &str) -> Option<String>;
     /// A parameter of the run (environment file or `--param`), with its type.
     fn parameter(&self, name: &str) -> Option<Value>;
-    /// Whether existing stacks and environment variables are known. If not, what is absent is unknown, not missing: so
-    /// a config is checked before anything is looked at.
-    fn knows_world(&self) -> bool {
+    /// Whether existing stacks are known. If not, one that is absent is unknown, not missing: so a config is checked
+    /// before anything is looked at.
+    fn knows_stacks(&self) -> bool {
+        true
+    }
+    /// Whether environment variables and parameters are known, in the same sense.
+    fn knows_environment(&self) -> bool {
         true
     }
 }

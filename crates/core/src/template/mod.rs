@@ -181,6 +181,13 @@ impl Template {
             .map(|(name, _)| name.as_str())
     }
 
+    /// Whether macros may add to what the text says.
+    pub fn has_macros(&self) -> bool {
+        let outputs = self.content.get("Outputs").and_then(Value::as_object);
+        self.content.get("Transform").is_some()
+            || outputs.is_some_and(|outputs| outputs.keys().any(|name| name.starts_with("Fn::")))
+    }
+
     /// One declared output.
     pub fn output(&self, name: &str) -> Option<&Value> {
         self.content.get("Outputs")?.get(name)
