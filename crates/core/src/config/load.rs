@@ -75,8 +75,11 @@ pub fn load_with(
     let undefined: Vec<Span> = substituted.missing.iter().map(|(_, span)| *span).collect();
     let mut root = reader.tree(&substituted);
     let tags = root.as_mut().map(Node::apply_tags).unwrap_or_default();
-    tags.into_iter().for_each(|error| reader.findings.push(Finding::at(document, error)));
     let config = root.and_then(|root| reader.config(&root, parameters, &undefined));
+    // In a template, which is told as such, tags are no mistake.
+    if config.is_some() {
+        tags.into_iter().for_each(|error| reader.findings.push(Finding::at(document, error)));
+    }
     reader.findings.retain(|finding| !finding.touches(document, &undefined));
     for (name, span) in &substituted.missing {
         let near = nearest(name, parameters.keys().map(String::as_str));
