@@ -94,9 +94,8 @@ pub fn referenced_stack(query: &Expression) -> Option<StackName> {
     let end = match (first.find("::"), first.find('.')) {
         (Some(colons), Some(dot)) => colons.min(dot),
         (Some(at), None) | (None, Some(at)) => at,
-        // The name goes on inside a lookup, so it is computed.
-        (None, None) if query.parts.len() > 1 => return None,
-        (None, None) => first.len(),
+        // The name goes on inside a lookup, so it is computed; or the query is of another form, which is told as such.
+        (None, None) => return None,
     };
     Some(StackName::new(first[..end].trim()))
 }
