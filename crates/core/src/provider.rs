@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Unavailable,
     /// The provider does not offer this operation.
     Unsupported,
+    /// Nothing says in which region to work.
+    NoRegion,
 }
 
 /// A failed provider call.
@@ -70,6 +72,7 @@ impl ErrorKind {
             Self::Credentials => {
                 "check AWS_PROFILE or the AWS_ACCESS_KEY_ID variables; `aws sts get-caller-identity` shows who you are, `aws sso login` renews a session"
             }
+            Self::NoRegion => "set --region, AWS_REGION, or `region` in the profile that AWS_PROFILE names",
             Self::Denied => {
                 "the credentials are valid but lack a permission that this call needs; with --provider local, its directory must be writable"
             }
@@ -86,7 +89,7 @@ impl ErrorKind {
     /// The exit code of a command that a call of this kind ends.
     pub fn exit_code(self) -> ExitCode {
         match self {
-            Self::Denied | Self::Credentials => ExitCode::Denied,
+            Self::Denied | Self::Credentials | Self::NoRegion => ExitCode::Denied,
             Self::Throttled | Self::Unavailable => ExitCode::Unavailable,
             Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected | Self::Unsupported => {
                 ExitCode::Unexpected

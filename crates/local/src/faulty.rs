@@ -307,7 +307,7 @@ fn store_kind(kind: ErrorKind) -> StoreErrorKind {
     match kind {
         ErrorKind::NotFound => StoreErrorKind::NoBucket,
         ErrorKind::AlreadyExists => StoreErrorKind::Conflict,
-        ErrorKind::Validation | ErrorKind::Unsupported => StoreErrorKind::Invalid,
+        ErrorKind::Validation | ErrorKind::Unsupported | ErrorKind::NoRegion => StoreErrorKind::Invalid,
         ErrorKind::Protected | ErrorKind::Denied => StoreErrorKind::Denied,
         ErrorKind::Credentials => StoreErrorKind::Credentials,
         ErrorKind::Throttled => StoreErrorKind::Throttled,

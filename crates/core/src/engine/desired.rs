@@ -271,3 +271,6 @@ fn read_policy(definition: &StackDefinition, files: &dyn Files) -> Result<Option
         Err(error) => Err(problem(format!("not a JSON object: {error}"))),
     }
 }
+
+#[cfg(test)]
+mod tests;
