@@ -16,12 +16,11 @@ pub(crate) struct Beside {
 
 impl Files for Beside {
     fn read(&self, path: &Utf8Path) -> Result<String, FileError> {
-        let path = self.directory.join(path);
-        let bytes = fs_err::read(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => FileError::Missing(path.clone()),
-            _ => FileError::Unreadable { path: path.clone(), message: error.to_string() },
+        let bytes = fs_err::read(self.directory.join(path)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => FileError::Missing(self.shown(path)),
+            kind => FileError::Unreadable { path: self.shown(path), message: kind.to_string() },
         })?;
-        String::from_utf8(bytes).map_err(|_| FileError::NotText(path))
+        String::from_utf8(bytes).map_err(|_| FileError::NotText(self.shown(path)))
     }
 
     fn shown(&self, path: &Utf8Path) -> Utf8PathBuf {
