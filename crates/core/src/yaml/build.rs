@@ -68,7 +68,12 @@ impl<'t> Builder<'t> {
             let help = "YAML allows no tabs for indentation; use spaces".to_owned();
             return YamlError::Syntax { message, help, span: Span::new(tab, 1).into() };
         }
-        let help = "check indentation, quotes and colons at and just before this place".to_owned();
+        let help = if self.text[..offset].ends_with('$') || self.text[offset..].starts_with("${") {
+            "inside `{...}` and `[...]` a lookup needs quotes: `\"${output stack.Name}\"`"
+        } else {
+            "check indentation, quotes and colons at and just before this place"
+        };
+        let help = help.to_owned();
         YamlError::Syntax { message, help, span: Span::new(offset, 1).into() }
     }
 
