@@ -104,7 +104,9 @@ fn errors_are_documents_too() {
     let ran = project.run("plan --format json").ended(10);
     let document: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(document["error"]["exit"], 10);
-    assert_eq!(document["error"]["findings"][0]["line"], 5);
+    let finding = &document["error"]["findings"][0];
+    assert_eq!(finding["line"], 5);
+    assert_eq!(finding["labels"][0]["text"], "this value");
 }
 
 #[test]

@@ -100,6 +100,81 @@ fn a_missing_file_and_a_directory_in_its_place() {
 }
 
 #[test]
+fn a_directory_without_a_config() {
+    let project = Project::new(HEAD);
+    std::fs::create_dir(project.path().join("empty")).unwrap();
+    let ran = project.run("deploy --yes -c empty").ended(10);
+    assert!(ran.stderr.contains("no CFNgin config in empty"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_mistake_in_a_later_config_stops_the_earlier_one_too() {
+    let project = Project::new(HEAD);
+    std::fs::create_dir(project.path().join("configs")).unwrap();
+    let config = |namespace: &str, head: &str, value: &str| {
+        format!(
+            "namespace: {namespace}\ncfngin_bucket: my-bucket\n{head}stacks:\n  - {{name: a, template_path: ../t.yml, variables: {{Note: {value}}}}}\n"
+        )
+    };
+    project.file("configs/1.yml", &config("first", "", "x"));
+    let mistakes = [
+        (config("second", "", "w"), 10),
+        (config("second", "", "\"${env NOT_SET}\""), 11),
+        (config("second", "pre_deploy: [{path: some.hook}]\n", "x"), 10),
+    ];
+    for (second, code) in mistakes {
+        project.file("configs/2.yml", &second);
+        let ran = project.run("deploy --yes -c configs").ended(code);
+        assert!(ran.stderr.contains("2.yml:"), "{}", ran.stderr);
+        let status = project.run("status -c configs/1.yml").ended(0);
+        assert!(!status.stdout.contains("COMPLETE"), "{}", status.stdout);
+    }
+    project.file("configs/2.yml", &config("second", "", "x"));
+    project.run("deploy --yes -c configs").ended(0);
+    let status = project.run("status -c configs/1.yml").ended(0);
+    assert!(status.stdout.contains("COMPLETE"), "{}", status.stdout);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_pointed_at() {
+    let project = Project::new(HEAD);
+    std::fs::write(project.path().join("cfngin.yml"), b"namespace: ns\nx: caf\xe9\n").unwrap();
+    let ran = project.run("plan").ended(10);
+    assert!(ran.stderr.contains("cfngin.yml:2:7"), "{}", ran.stderr);
+    project.file("cfngin.yml", HEAD);
+    std::fs::write(project.path().join("test.env"), b"a: \xff\n").unwrap();
+    let ran = project.run("plan -e test").ended(10);
+    assert!(ran.stderr.contains("test.env:1:4"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_missing_parameter_is_one_problem_and_names_its_file() {
+    let project = Project::with_stacks(
+        "  - {name: a, template_path: \"${nope}/t.yml\", variables: {Note: \"${nope}\"}}\n",
+    );
+    let ran = project.run("plan -e production").ended(10);
+    assert!(ran.stderr.contains("in production.env)"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("error: 2 problems\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn of_thousands_of_mistakes_fifty_are_shown() {
+    let mut stacks = String::new();
+    for index in 0..2_000 {
+        let _ = writeln!(
+            stacks,
+            "  - {{name: stack-{index:04}, template_path: t.yml, requires: [stakc-{index:04}]}}"
+        );
+    }
+    let project = Project::with_stacks(&stacks);
+    let ran = project.run("validate").ended(12);
+    assert_eq!(ran.stderr.matches("graph::unknown_stack").count(), 50);
+    assert!(ran.stderr.ends_with("and 1950 more\n\nerror: 2000 problems\n"), "{}", ran.stderr.len());
+    let all = project.run("validate --format json").ended(12);
+    assert_eq!(all.stdout.matches("graph::unknown_stack").count(), 2_001);
+}
+
+#[test]
 fn no_stacks_are_no_reason_to_delete_everything() {
     let project = Project::with_stacks("  - {name: a, template_path: t.yml, variables: {Note: x}}\n");
     project.run("deploy --yes").ended(0);

@@ -93,16 +93,18 @@ impl Case {
         let options: Options = self.read("options.json");
         let text = std::fs::read_to_string(self.0.join("cfngin.yml")).unwrap();
         let (config, mut findings) = load(&Document::new("cfngin.yml", text), &options.parameters);
-        let Some(config) = config else { return Err(findings) };
-        let purpose = if options.destroy { Purpose::Destroy } else { Purpose::Deploy };
-        let (desired, found) = desired(&Arc::new(config), &Directory(self.0.clone()), purpose);
-        findings.extend(found);
-        let Some(desired) = desired.filter(|_| !findings.has_errors()) else { return Err(findings) };
         let settings = Settings {
             allow_empty: options.allow_empty,
             environment: options.environment,
             parameters: options.parameters,
         };
+
+        let Some(config) = config else { return Err(findings) };
+        let purpose = if options.destroy { Purpose::Destroy } else { Purpose::Deploy };
+        let (desired, found) =
+            desired(&Arc::new(config), &Directory(self.0.clone()), purpose, Some(&settings));
+        findings.extend(found);
+        let Some(desired) = desired.filter(|_| !findings.has_errors()) else { return Err(findings) };
         let world = self.world();
         match purpose {
             Purpose::Deploy => plan::deploy(&desired, &world, &settings),

@@ -47,7 +47,7 @@ struct Inner {
 pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderError> {
     let config = sdk_config::load(&options).await?;
     let Some(region) = config.region().map(|region| region.as_ref().to_owned()) else {
-        let message = "no region is configured: use --region, AWS_REGION, or `region` in the profile";
+        let message = "no region is configured";
         return Err(ProviderError::new(ErrorKind::NoRegion, "connection", "AWS", message));
     };
     let counter = Counter::default();

@@ -10,6 +10,7 @@ use camino::Utf8PathBuf;
 use clap::CommandFactory;
 use runway_core::clock::Clock;
 use runway_core::engine::{Engine, EngineError, Interrupt, Options};
+use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::ident::StackName;
 use runway_core::plan::Purpose;
@@ -24,7 +25,7 @@ use crate::clock::SystemClock;
 use crate::connect::{Connected, connect};
 use crate::files::Beside;
 use crate::gate::Ask;
-use crate::load::{self, Loaded};
+use crate::load::{self, Check, Loaded};
 use crate::output::{self, Output};
 use crate::progress;
 use crate::settings::{Environment, ProviderChoice, Settings, SettingsProblem, discover};
@@ -131,7 +132,7 @@ impl Context {
         };
         if let Command::Validate(format) = &self.arguments.command {
             let region = settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
-            let (_, findings) = load::configs(&paths, global, &settings, &region, &self.current, purpose);
+            let (_, findings) = load::configs(&paths, global, &settings, &region, &self.current, Check::All);
             return Ok(self.validated(findings, paths.len(), format));
         }
         // A config error must not wait for credentials: with a known region everything is checked first.
@@ -175,7 +176,8 @@ impl Context {
         purpose: Purpose,
     ) -> Result<Vec<Loaded>, EngineError> {
         let global = &self.arguments.global;
-        let (configs, findings) = load::configs(paths, global, settings, region, &self.current, purpose);
+        let check = Check::For(purpose);
+        let (configs, findings) = load::configs(paths, global, settings, region, &self.current, check);
         if findings.has_errors() {
             return Err(findings.into());
         }
@@ -183,12 +185,7 @@ impl Context {
         Ok(configs)
     }
 
-    fn validated(
-        &self,
-        findings: runway_core::error::Findings,
-        files: usize,
-        format: &FormatArguments,
-    ) -> ExitCode {
+    fn validated(&self, findings: Findings, files: usize, format: &FormatArguments) -> ExitCode {
         let exit = findings.exit_code();
         let (mut errors, warnings) = findings.split();
         let valid = errors.is_empty();
@@ -289,7 +286,10 @@ impl Session<'_> {
         change(&mut options);
         Engine {
             provider: Arc::clone(&self.connected.provider),
-            files: Arc::new(Beside(loaded.directory.clone())),
+            files: Arc::new(Beside {
+                directory: loaded.directory.clone(),
+                current: self.context.current.clone(),
+            }),
             clock: Arc::clone(&self.clock),
             options,
         }
@@ -353,6 +353,9 @@ impl Session<'_> {
         if purpose == Purpose::Destroy {
             ordered.reverse();
         }
+        if ordered.len() > 1 {
+            self.check(&ordered, purpose)?;
+        }
         for loaded in ordered {
             let engine = self.engine(loaded, |options| {
                 options.lock_ttl = arguments.lock_ttl;
@@ -371,6 +374,17 @@ impl Session<'_> {
             }
         }
         Ok(ExitCode::Ok)
+    }
+
+    /// Refuses the whole run if any of its configs cannot be carried out, before the first one is.
+    fn check(&self, configs: &[&Loaded], purpose: Purpose) -> Result<(), EngineError> {
+        let mut findings = Findings::default();
+        for loaded in configs {
+            if let Err(error) = self.engine(loaded, |_| ()).check(&loaded.config, purpose) {
+                error.findings.into_iter().for_each(|finding| findings.push(finding));
+            }
+        }
+        if findings.has_errors() { Err(findings.into()) } else { Ok(()) }
     }
 
     async fn init(&self, configs: &[Loaded]) -> Result<ExitCode, EngineError> {

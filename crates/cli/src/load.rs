@@ -5,11 +5,11 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use runway_core::config::Config;
 use runway_core::config::environment;
-use runway_core::config::load::{Parameters, load};
-use runway_core::engine::desired::desired;
+use runway_core::config::load::{Parameters, load_with};
+use runway_core::engine::desired::{desired, validate};
 use runway_core::error::{Finding, Findings};
 use runway_core::plan::Purpose;
-use runway_core::text::Document;
+use runway_core::text::{Document, Span};
 use serde_json::Value;
 
 use crate::args::Global;
@@ -24,6 +24,15 @@ pub(crate) struct Loaded {
     pub(crate) parameters: Parameters,
 }
 
+/// What configs are checked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Check {
+    /// For everything.
+    All,
+    /// For a run, which will give the warnings about files and values itself.
+    For(Purpose),
+}
+
 /// Loads every config. All problems of all configs come back together; warnings come with the configs.
 pub(crate) fn configs(
     paths: &[Utf8PathBuf],
@@ -31,29 +40,56 @@ pub(crate) fn configs(
     settings: &Settings,
     region: &str,
     current: &Utf8Path,
-    purpose: Purpose,
+    check: Check,
 ) -> (Vec<Loaded>, Findings) {
     let mut findings = Findings::default();
     let mut loaded = Vec::new();
     for path in paths {
         let directory = path.parent().unwrap_or(current).to_owned();
-        let parameters = parameters(&directory, global, settings, region, current, &mut findings);
+        let files = environment_files(&directory, global, settings, region, current);
+        let parameters = parameters(&files, global, settings, region, current, &mut findings);
         let Some(document) = document(path, current, &mut findings) else { continue };
-        let (config, found) = load(&document, &parameters);
+        // Where a missing parameter could be defined: the last file wins.
+        let file = match files.last() {
+            Some(path) => shown(path, current),
+            None => format!("{}.env", settings.deploy_environment).into(),
+        };
+        let (config, found) = load_with(&document, &parameters, file.as_str());
         findings.extend(found);
         let Some(config) = config.map(Arc::new) else { continue };
         // Files and graph are looked at even if the config has errors, so that all problems are told at once.
-        let (_, found) = desired(&config, &Beside(directory.clone()), purpose);
+        let files = Beside { directory: directory.clone(), current: current.to_owned() };
+        let mut found = match check {
+            Check::All => validate(&config, &files),
+            Check::For(purpose) => desired(&config, &files, purpose, None).1,
+        };
+        if matches!(check, Check::For(_)) {
+            found.retain(|finding| !finding.is_warning());
+        }
         findings.extend(found);
         loaded.push(Loaded { config, directory, parameters });
     }
     (loaded, findings)
 }
 
+/// The environment files of a config that there are, then the one that was named; later ones win.
+fn environment_files(
+    directory: &Utf8Path,
+    global: &Global,
+    settings: &Settings,
+    region: &str,
+    current: &Utf8Path,
+) -> Vec<Utf8PathBuf> {
+    let by_name =
+        environment::file_names(&settings.deploy_environment, region).map(|name| directory.join(name));
+    let named = global.env_file.iter().map(|path| current.join(path));
+    by_name.into_iter().filter(|path| path.is_file()).chain(named).collect()
+}
+
 /// Parameters of a config: its environment files, the one that was named, then the command line. Environment and region
 /// are there if nothing else gives them (Runway).
 fn parameters(
-    directory: &Utf8Path,
+    files: &[Utf8PathBuf],
     global: &Global,
     settings: &Settings,
     region: &str,
@@ -61,12 +97,8 @@ fn parameters(
     findings: &mut Findings,
 ) -> Parameters {
     let mut parameters = Parameters::new();
-    let by_name =
-        environment::file_names(&settings.deploy_environment, region).map(|name| directory.join(name));
-    let files = by_name.iter().filter(|path| path.is_file()).cloned();
-    let named = global.env_file.iter().map(|path| current.join(path));
-    for path in files.chain(named) {
-        if let Some(document) = document(&path, current, findings) {
+    for path in files {
+        if let Some(document) = document(path, current, findings) {
             let (values, found) = environment::parse(&document);
             findings.extend(found);
             parameters.extend(values.into_iter().map(|(name, value)| (name, Value::String(value))));
@@ -88,9 +120,13 @@ fn document(path: &Utf8Path, current: &Utf8Path, findings: &mut Findings) -> Opt
     match fs_err::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Some(Document::new(name.as_str(), text)),
-            Err(_) => {
-                let message = "it is not UTF-8 text".to_owned();
-                findings.push(Finding::general(SettingsProblem::Unreadable { path: name, message }));
+            Err(error) => {
+                let start = error.utf8_error().valid_up_to();
+                // Up to there the readable form has the same bytes.
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let document = Document::new(name.as_str(), text);
+                let span = Span::new(start, char::REPLACEMENT_CHARACTER.len_utf8()).into();
+                findings.push(Finding::at(&document, SettingsProblem::NotText { path: name, span }));
                 None
             }
         },

@@ -3,13 +3,18 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 
+use miette::{Diagnostic as _, LabeledSpan};
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
 use runway_core::render::json::pretty;
 use runway_core::render::style::Style;
+use runway_core::text::Document;
 use serde::Serialize;
 
 use crate::args::{Colour, Global};
+
+/// Errors and warnings that are shown in full.
+const MOST_FINDINGS: usize = 50;
 
 /// Where and how to print.
 #[derive(Debug, Clone)]
@@ -86,12 +91,18 @@ impl Output {
         eprint_line(text.trim_end_matches('\n'));
     }
 
-    /// Prints errors and warnings with their places, then how many there are. Returns the exit code of the errors.
+    /// Prints errors and warnings with their places, then how many there are. Of very many the first ones do for people;
+    /// a JSON document has all.
     pub(crate) fn findings(&self, findings: &[Finding], exit: ExitCode) {
         let mut text = String::new();
-        for finding in findings.iter().filter(|finding| self.quiet < 2 || !finding.is_warning()) {
+        let told = findings.iter().filter(|finding| self.quiet < 2 || !finding.is_warning());
+        let count = told.clone().count();
+        for finding in told.take(MOST_FINDINGS) {
             let _ = writeln!(text, "{}", self.rendered(finding).trim_end_matches('\n'));
             text.push('\n');
+        }
+        if count > MOST_FINDINGS {
+            let _ = writeln!(text, "and {} more\n", count - MOST_FINDINGS);
         }
         let errors = findings.iter().filter(|finding| !finding.is_warning()).count();
         if errors > 1 {
@@ -195,7 +206,16 @@ struct FindingDocument {
     file: Option<String>,
     line: Option<usize>,
     column: Option<usize>,
+    labels: Vec<LabelDocument>,
     help: Option<String>,
+}
+
+/// A place and what is there.
+#[derive(Serialize)]
+struct LabelDocument {
+    line: usize,
+    column: usize,
+    text: Option<String>,
 }
 
 /// Findings for programs.
@@ -204,6 +224,11 @@ pub(crate) fn error_document(findings: &[Finding], exit: ExitCode) -> String {
         let place =
             finding.document.as_ref().zip(Some(finding.offset()).filter(|offset| *offset != usize::MAX));
         let (line, column) = place.map(|(document, offset)| document.line_and_column(offset)).unzip();
+        let shown = |document: &Document, label: &LabeledSpan| {
+            let (line, column) = document.line_and_column(label.offset());
+            LabelDocument { line, column, text: label.label().map(str::to_owned) }
+        };
+        let labels = finding.document.as_deref().zip(finding.labels());
         FindingDocument {
             code: finding.code(),
             severity: if finding.is_warning() { "warning" } else { "error" },
@@ -211,6 +236,10 @@ pub(crate) fn error_document(findings: &[Finding], exit: ExitCode) -> String {
             file: finding.document.as_ref().map(|document| document.name.clone()),
             line,
             column,
+            labels: labels
+                .into_iter()
+                .flat_map(|(document, labels)| labels.map(move |label| shown(document, &label)))
+                .collect(),
             help: finding.problem.help().map(|help| help.to_string()),
         }
     };

@@ -32,6 +32,18 @@ pub(crate) enum SettingsProblem {
     #[diagnostic(code(settings::unreadable), help("it must be a readable UTF-8 text file"))]
     Unreadable { path: Utf8PathBuf, message: String },
 
+    #[error("{path} is not UTF-8 text")]
+    #[diagnostic(code(settings::not_text), help("save it with the encoding UTF-8"))]
+    NotText {
+        path: Utf8PathBuf,
+        #[label("the first byte that is not UTF-8")]
+        span: miette::SourceSpan,
+    },
+
+    #[error("there is no CFNgin config in {path}")]
+    #[diagnostic(code(settings::no_config), help("name a CFNgin config, or a directory with one, with -c"))]
+    NoConfigIn { path: Utf8PathBuf },
+
     #[error("{path} is a Runway project file, which this version does not read")]
     #[diagnostic(
         code(settings::runway_yml),
@@ -186,6 +198,7 @@ pub(crate) fn discover(global: &Global, directory: &Utf8Path) -> Result<Vec<Utf8
             return Err(SettingsProblem::NoConfig { path: shown(path, directory) });
         }
     }
+    let is_named = named.is_some();
     let searched = named.unwrap_or_else(|| directory.to_owned());
     for name in ["runway.yml", "runway.yaml"] {
         if searched.join(name).is_file() {
@@ -202,6 +215,9 @@ pub(crate) fn discover(global: &Global, directory: &Utf8Path) -> Result<Vec<Utf8
         if is_config(entry.file_name()) && entry.path().is_file() {
             found.push(entry.into_path());
         }
+    }
+    if is_named && found.is_empty() {
+        return Err(SettingsProblem::NoConfigIn { path: shown(&searched, directory) });
     }
     found.sort();
     Ok(found)

@@ -1,12 +1,13 @@
 //! Problems as users meet them: a code, a place, a remedy, and the exit code they lead to.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 
 use crate::exit::ExitCode;
-use crate::text::Document;
+use crate::text::{Document, Span};
 
 /// Longest source line that is shown in full, in bytes.
 const LONGEST_LINE: usize = 400;
@@ -23,17 +24,35 @@ pub struct Finding {
     pub document: Option<Arc<Document>>,
     /// The problem.
     pub problem: Box<dyn Problem>,
+    /// What it concerns, if its message alone would not say so; shown in parentheses behind the message.
+    concerning: Option<String>,
 }
 
 impl Finding {
     /// A problem at a place in a document.
     pub fn at(document: &Arc<Document>, problem: impl Problem) -> Self {
-        Self { document: Some(Arc::clone(document)), problem: Box::new(problem) }
+        Self { document: Some(Arc::clone(document)), problem: Box::new(problem), concerning: None }
     }
 
     /// A problem without a place.
     pub fn general(problem: impl Problem) -> Self {
-        Self { document: None, problem: Box::new(problem) }
+        Self { document: None, problem: Box::new(problem), concerning: None }
+    }
+
+    /// Says what the problem concerns.
+    #[must_use]
+    pub fn concerning(self, what: impl Into<String>) -> Self {
+        Self { concerning: Some(what.into()), ..self }
+    }
+
+    /// Whether any of its labels touches one of these places of a document.
+    pub fn touches(&self, document: &Document, places: &[Span]) -> bool {
+        let inside = self.document.as_deref().is_some_and(|own| own == document);
+        let touch = |label: LabeledSpan| {
+            let (start, end) = (label.offset(), label.offset() + label.len().max(1));
+            places.iter().any(|place| start < place.end() && place.start < end)
+        };
+        inside && !places.is_empty() && self.problem.labels().is_some_and(|mut labels| labels.any(touch))
     }
 
     /// Whether this only warns.
@@ -54,13 +73,17 @@ impl Finding {
 
 impl fmt::Debug for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code(), self.problem)
+        write!(f, "{}: {self}", self.code())
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.problem.fmt(f)
+        self.problem.fmt(f)?;
+        match &self.concerning {
+            Some(what) => write!(f, " ({what})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -83,8 +106,15 @@ impl Diagnostic for Finding {
         self.problem.help()
     }
 
+    /// The labels, each cut at the end of its line: of a problem with a whole collection its beginning says enough.
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        self.problem.labels()
+        let labels = self.problem.labels()?;
+        let Some(document) = &self.document else { return Some(labels) };
+        Some(Box::new(labels.map(|label| {
+            let line_end = document.line(document.line_of(label.offset())).end;
+            let length = label.len().min(line_end.saturating_sub(label.offset()).max(1));
+            LabeledSpan::new(label.label().map(str::to_owned), label.offset(), length)
+        })))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -103,18 +133,28 @@ impl SourceCode for Document {
         context_lines_before: usize,
         context_lines_after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        let contents = self.text.read_span(span, context_lines_before, context_lines_after)?;
+        // Only the lines around are searched, not the whole text.
+        let last = span.offset() + span.len().saturating_sub(1);
+        let start = self.line_start(self.line_of(span.offset()).saturating_sub(context_lines_before + 1));
+        let end = self.line_start(self.line_of(last) + context_lines_after + 2);
+        let nearby = self.text.get(start..end).unwrap_or_default();
+        let inside = miette::SourceSpan::new(span.offset().saturating_sub(start).into(), span.len());
+        let contents = nearby.read_span(&inside, context_lines_before, context_lines_after)?;
         let too_long = |line: &[u8]| line.len() > LONGEST_LINE;
         if contents.data().split(|byte| *byte == b'\n').any(too_long) {
             return Ok(Box::new(self.around(span)));
         }
+        let shown = start + contents.span().offset();
+        // Columns are characters; miette would count bytes.
+        let (line, column) = self.line_and_column(shown);
         Ok(Box::new(miette::MietteSpanContents::new_named(
             self.name.clone(),
             contents.data(),
-            *contents.span(),
-            contents.line(),
-            contents.column(),
-            contents.line_count(),
+            miette::SourceSpan::new(shown.into(), contents.span().len()),
+            line - 1,
+            column - 1,
+            // As miette counts: from the beginning of the text.
+            self.line_of(start) + contents.line_count(),
         )))
     }
 }
@@ -122,11 +162,9 @@ impl SourceCode for Document {
 impl Document {
     /// The neighbourhood of a span, for snippets from texts with very long lines.
     fn around(&self, span: &miette::SourceSpan) -> miette::MietteSpanContents<'_> {
-        let boundary =
-            |at: usize| (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
-        let line_start = self.text[..boundary(span.offset()).unwrap_or(0)].rfind('\n').map_or(0, |at| at + 1);
-        let start = boundary(span.offset().saturating_sub(LONGEST_LINE / 4)).unwrap_or(0).max(line_start);
-        let end = boundary(start + LONGEST_LINE).unwrap_or(start);
+        let line_start = self.line_start(self.line_of(span.offset()));
+        let start = self.boundary(span.offset().saturating_sub(LONGEST_LINE / 4)).max(line_start);
+        let end = self.boundary(start + LONGEST_LINE);
         let end = self.text[start..end].find('\n').map_or(end, |at| start + at);
         let (line, column) = self.line_and_column(start);
         let shown = miette::SourceSpan::new(start.into(), end - start);
@@ -135,38 +173,62 @@ impl Document {
     }
 }
 
-/// Everything found wrong in one pass: errors and warnings together.
+/// Everything found wrong in one pass: errors and warnings together. The same problem at the same place counts once:
+/// what is wrong with a node that aliases name is found with every use of it.
 #[derive(Debug, Default)]
-pub struct Findings(Vec<Finding>);
+pub struct Findings {
+    list: Vec<Finding>,
+    known: HashSet<Identity>,
+}
+
+/// File, code and places of a finding.
+type Identity = (Option<String>, String, Vec<(usize, usize)>);
 
 impl Findings {
-    /// Adds one.
+    /// Adds one, unless the same problem at the same place is there already.
     pub fn push(&mut self, finding: Finding) {
-        self.0.push(finding);
+        let places: Vec<(usize, usize)> = finding
+            .problem
+            .labels()
+            .map(|labels| labels.map(|label| (label.offset(), label.len())).collect())
+            .unwrap_or_default();
+        let file = finding.document.as_ref().map(|document| document.name.clone());
+        if places.is_empty() || self.known.insert((file, finding.code(), places)) {
+            self.list.push(finding);
+        }
     }
 
     /// Adds all of another list.
     pub fn extend(&mut self, other: Self) {
-        self.0.extend(other.0);
+        other.list.into_iter().for_each(|finding| self.push(finding));
+    }
+
+    /// The findings in the order they were made, each by itself.
+    pub fn into_list(self) -> Vec<Finding> {
+        self.list
+    }
+
+    /// Keeps those for which `keep` says so.
+    pub fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) {
+        self.list.retain(keep);
     }
 
     /// Whether any of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|finding| !finding.is_warning())
+        self.list.iter().any(|finding| !finding.is_warning())
     }
 
     /// Splits into errors and warnings, each ordered by file and place.
     pub fn split(mut self) -> (Vec<Finding>, Vec<Finding>) {
-        self.0.sort_by(|a, b| {
-            let name = |finding: &Finding| finding.document.as_ref().map(|document| document.name.clone());
-            name(a).cmp(&name(b)).then(a.offset().cmp(&b.offset()))
+        self.list.sort_by_cached_key(|finding| {
+            (finding.document.as_ref().map(|document| document.name.clone()), finding.offset())
         });
-        self.0.into_iter().partition(|finding| !finding.is_warning())
+        self.list.into_iter().partition(|finding| !finding.is_warning())
     }
 
     /// The findings in the order they were made.
     pub fn iter(&self) -> impl Iterator<Item = &Finding> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Exit code of the run: the lowest among the errors, or `Ok` if there are none.
@@ -179,13 +241,26 @@ impl Findings {
     }
 }
 
-/// The candidate most like `wanted`, if one is close enough to be meant (at most a third of its letters differ).
+/// The candidate most like `wanted`, if one is close enough to be meant: at most a third of its letters differ, or only
+/// their case. Nothing is like a name of one or two letters.
 pub fn nearest<'a>(wanted: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let length = wanted.chars().count();
     candidates
         .into_iter()
-        .map(|candidate| (edit_distance(wanted, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count().max(3) / 3))
-        .min_by_key(|(distance, candidate)| (*distance, *candidate))
+        .filter_map(|candidate| {
+            if !wanted.is_empty() && wanted.eq_ignore_ascii_case(candidate) {
+                return Some((0, candidate));
+            }
+            let candidate_length = candidate.chars().count();
+            let limit = candidate_length / 3;
+            // Each letter more or less counts one, so most candidates need no closer look.
+            if length < 2 || candidate_length < 3 || length.abs_diff(candidate_length) > limit {
+                return None;
+            }
+            let distance = edit_distance(wanted, candidate);
+            (distance <= limit).then_some((distance, candidate))
+        })
+        .min()
         .map(|(_, candidate)| candidate)
 }
 
@@ -218,5 +293,10 @@ mod tests {
         assert_eq!(nearest("persistent_graph_keys", known), Some("persistent_graph_key"));
         assert_eq!(nearest("stakcs", known), Some("stacks"));
         assert_eq!(nearest("vpc_parameters", known), None);
+        assert_eq!(nearest("VPC", ["vpc", "vpd"]), Some("vpc"));
+        assert_eq!(
+            (nearest("x", ["a", "xy"]), nearest("", ["a", ""]), nearest("aa", ["ab"])),
+            (None, None, None)
+        );
     }
 }

@@ -28,6 +28,11 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// [`FileError`] as it describes itself.
     fn read(&self, path: &Utf8Path) -> Result<String, FileError>;
+
+    /// A path as messages name it: relative to where the user is, not to the config.
+    fn shown(&self, path: &Utf8Path) -> Utf8PathBuf {
+        path.to_owned()
+    }
 }
 
 /// Files held in memory, for tests and generated configs.

@@ -78,7 +78,7 @@ impl ErrorKind {
             Self::Credentials => {
                 "check AWS_PROFILE or the AWS_ACCESS_KEY_ID variables; `aws sts get-caller-identity` shows who you are, `aws sso login` renews a session"
             }
-            Self::NoRegion => "say where: --region us-east-1, for example",
+            Self::NoRegion => "set --region, AWS_REGION, or `region` in the profile that AWS_PROFILE names",
             Self::Misconfigured => "nothing was changed; correct what the message names",
             Self::Denied => {
                 "the credentials are valid but lack a permission that this call needs; with --provider local, its directory must be writable"

@@ -177,6 +177,8 @@ async fn a_config_with_hooks_is_refused_before_anything_happens() {
     let run = engine
         .run(&Arc::new(config), Purpose::Deploy, &crate::support::Yes, &mut nothing, &Interrupt::default())
         .await;
-    assert_eq!(run.expect_err("hooks").exit, ExitCode::Config);
+    let error = run.expect_err("hooks");
+    assert_eq!(error.exit, ExitCode::Config);
+    assert_eq!(error.findings[0].offset(), text.find("hooks.one").expect("the hook"));
     assert!(world.stacks().await.is_empty());
 }

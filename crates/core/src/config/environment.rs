@@ -42,8 +42,10 @@ pub fn file_names(environment: &str, region: &str) -> [String; 2] {
 pub fn parse(document: &Arc<Document>) -> (IndexMap<String, String>, Findings) {
     let mut values = IndexMap::new();
     let mut findings = Findings::default();
-    let mut start = 0;
-    for line in document.text.split_inclusive('\n') {
+    // Editors on Windows put a byte order mark in front; it belongs to no name.
+    let text = document.text.trim_start_matches('\u{feff}');
+    let mut start = document.text.len() - text.len();
+    for line in text.split_inclusive('\n') {
         let trimmed = line.trim();
         if !trimmed.is_empty() && !trimmed.starts_with('#') {
             match trimmed.split_once(':') {
@@ -83,6 +85,13 @@ mod tests {
             ]
         );
         assert!(!findings.has_errors());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let (values, findings) = parse(&Document::new("test.env", "\u{feff}a: 1\nb\n"));
+        assert_eq!(values.get("a").map(String::as_str), Some("1"));
+        assert_eq!(findings.iter().map(Finding::offset).collect::<Vec<_>>(), [8]);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub enum ConfigProblem {
         span: SourceSpan,
     },
 
-    #[error("`{field}` must be {expected}")]
+    #[error("{field} must be {expected}")]
     #[diagnostic(code(config::wrong_type), help("{help}"))]
     WrongType {
         field: String,
@@ -179,11 +179,12 @@ pub enum ConfigProblem {
     #[diagnostic(
         code(config::missing_parameter),
         help(
-            "define it in the environment file (`{name}: value` in <environment>.env) or with --param {name}=VALUE{meant}"
+            "define it in the environment file (`{name}: value` in {file}) or with --param {name}=VALUE{meant}"
         )
     )]
     MissingParameter {
         name: String,
+        file: String,
         meant: String,
         #[label("not defined")]
         span: SourceSpan,
@@ -198,6 +199,20 @@ pub enum ConfigProblem {
     BareParameter {
         name: String,
         #[label("looks like a parameter")]
+        span: SourceSpan,
+    },
+
+    #[error("S3 does not allow the bucket name `{bucket}`: {reason}")]
+    #[diagnostic(
+        code(config::bucket_name),
+        help(
+            "set `cfngin_bucket` to a valid name, or to `\"\"` for no bucket; by default it is made of the namespace"
+        )
+    )]
+    BucketName {
+        bucket: String,
+        reason: &'static str,
+        #[label("gives the bucket `{bucket}`")]
         span: SourceSpan,
     },
 
@@ -244,6 +259,14 @@ pub enum ConfigProblem {
         span: SourceSpan,
     },
 
+    #[error("more than {limit} lookups are nested in one another")]
+    #[diagnostic(code(lookup::too_deep), help("use fewer of them"))]
+    LookupTooDeep {
+        limit: usize,
+        #[label("one too many")]
+        span: SourceSpan,
+    },
+
     #[error("the lookup `{name}` is not supported by this version")]
     #[diagnostic(
         code(lookup::not_supported_yet),
@@ -261,7 +284,9 @@ pub enum ConfigProblem {
 impl Problem for ConfigProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::UnknownLookup { .. } | Self::LookupNotSupported { .. } => ExitCode::Lookup,
+            Self::UnknownLookup { .. } | Self::LookupNotSupported { .. } | Self::LookupTooDeep { .. } => {
+                ExitCode::Lookup
+            }
             _ => ExitCode::Config,
         }
     }

@@ -3,19 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use camino::Utf8PathBuf;
 use runway_store::BucketName;
+use serde_json::Value;
 
 use super::error::ConfigProblem;
+use super::names::invalid_bucket_name;
 use super::reader::{Fields, Reader, kind};
 use super::stacks::Inherited;
-use super::substitute::substitute;
+use super::substitute::{Substituted, substitute};
 use crate::config::{BucketSetting, Config, HookDefinition, Hooks};
 use crate::error::{Finding, Findings, nearest};
-use crate::text::Document;
-use crate::yaml::{Node, NodeValue};
+use crate::text::{Document, Span};
+use crate::yaml::{Node, NodeValue, YamlError};
 
 /// Parameters of a run by name, with their types.
-pub type Parameters = BTreeMap<String, serde_json::Value>;
+pub type Parameters = BTreeMap<String, Value>;
 
 /// Fields at the top level. Others are allowed, as homes for anchors.
 pub(super) const FIELDS: [&str; 20] = [
@@ -41,43 +44,99 @@ pub(super) const FIELDS: [&str; 20] = [
     "description",
 ];
 
+/// Fields at the top level whose null means that they are absent (CFNgin; `stacks: null` is an empty list).
+const NULLABLE: [&str; 9] = [
+    "cfngin_bucket",
+    "cfngin_bucket_region",
+    "cfngin_cache_dir",
+    "description",
+    "persistent_graph_key",
+    "service_role",
+    "stacks",
+    "sys_path",
+    "tags",
+];
+
 /// Substitutes parameters, parses and checks one config. Returns the config as far as it could be read, and
 /// everything that was found: a config that came with errors is good for finding more errors, and for nothing else.
 /// All places point into `document`, the text before substitution.
 pub fn load(document: &Arc<Document>, parameters: &Parameters) -> (Option<Config>, Findings) {
-    let mut reader = Reader { document, findings: Findings::default() };
+    load_with(document, parameters, "<environment>.env")
+}
+
+/// [`load`], with the name of the file in which a missing parameter could be defined.
+pub fn load_with(
+    document: &Arc<Document>,
+    parameters: &Parameters,
+    environment_file: &str,
+) -> (Option<Config>, Findings) {
+    let mut reader = Reader { document, findings: Findings::default(), idle: false };
     let substituted = substitute(&document.text, parameters);
+    let undefined: Vec<Span> = substituted.missing.iter().map(|(_, span)| *span).collect();
+    let mut root = reader.tree(&substituted);
+    let tags = root.as_mut().map(Node::apply_tags).unwrap_or_default();
+    let config = root.and_then(|root| reader.config(&root, parameters, &undefined));
+    // In a template, which is told as such, tags are no mistake.
+    if config.is_some() {
+        tags.into_iter().for_each(|error| reader.findings.push(Finding::at(document, error)));
+    }
+    reader.findings.retain(|finding| !finding.touches(document, &undefined));
     for (name, span) in &substituted.missing {
         let near = nearest(name, parameters.keys().map(String::as_str));
         let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        reader.report(ConfigProblem::MissingParameter { name: name.clone(), meant, span: (*span).into() });
+        let (name, file) = (name.clone(), environment_file.to_owned());
+        reader.report(ConfigProblem::MissingParameter { name, file, meant, span: (*span).into() });
     }
     for (name, span) in &substituted.bare {
         reader.report(ConfigProblem::BareParameter { name: name.clone(), span: (*span).into() });
     }
-    let original = |span| substituted.original(span);
-    let root = match Node::parse(&substituted.text) {
-        Ok(Some(mut root)) => {
-            root.map_spans(&original);
-            root
-        }
-        Ok(None) => {
-            reader.report(ConfigProblem::Empty { span: (0, 0).into() });
-            return (None, reader.findings);
-        }
-        Err(errors) => {
-            for error in errors {
-                reader.findings.push(Finding::at(document, error.map_spans(&original)));
-            }
-            return (None, reader.findings);
-        }
-    };
-    let config = reader.config(&root);
     (config, reader.findings)
 }
 
 impl Reader<'_> {
-    fn config(&mut self, root: &Node) -> Option<Config> {
+    /// Parses the text after substitution; places point into the text before it.
+    fn tree(&mut self, substituted: &Substituted) -> Option<Node> {
+        let original = |span| substituted.original(span);
+        let (root, errors) = Node::parse(&substituted.text);
+        if root.is_none() && errors.is_empty() {
+            self.report(ConfigProblem::Empty { span: (0, 0).into() });
+        }
+        for error in errors {
+            let error = error.map_spans(&original);
+            if let Some(error) = self.with_cause(error, substituted) {
+                self.findings.push(Finding::at(self.document, error));
+            }
+        }
+        root.map(|mut root| {
+            root.map_spans(&original);
+            root
+        })
+    }
+
+    /// A syntax error beside a parameter may come from its value; beside one that is missing it is no news.
+    fn with_cause(&self, error: YamlError, substituted: &Substituted) -> Option<YamlError> {
+        let YamlError::Syntax { message, help, span } = error else { return Some(error) };
+        let line = self.document.line_of(span.offset());
+        let lines = line.saturating_sub(1)..=line;
+        let near = |place: &Span| lines.contains(&self.document.line_of(place.start));
+        if substituted.missing.iter().any(|(_, place)| near(place)) {
+            return None;
+        }
+        let harmless =
+            |value: &str| value.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
+        let used = substituted.used.iter().find(|(_, value, place)| near(place) && !harmless(value));
+        let help = match used {
+            Some((name, ..)) => format!(
+                "the value of the parameter `{name}` is put in here as it is; write `\"${{{name}}}\"` with quotes if it is text"
+            ),
+            None => help,
+        };
+        Some(YamlError::Syntax { message, help, span })
+    }
+}
+
+impl Reader<'_> {
+    fn config(&mut self, root: &Node, parameters: &Parameters, undefined: &[Span]) -> Option<Config> {
         let Some(entries) = root.as_mapping() else {
             let found = kind(root);
             self.report(ConfigProblem::NotAMap { span: root.span.into(), found });
@@ -95,6 +154,7 @@ impl Reader<'_> {
             return None;
         }
         let fields = self.fields("the config", root)?;
+        self.refuse_nulls(&fields, &FIELDS, &NULLABLE);
         for (key, _) in entries {
             let name = key.as_text().unwrap_or_default();
             if let Some(meant) = nearest(name, FIELDS).filter(|_| !FIELDS.contains(&name)) {
@@ -103,6 +163,7 @@ impl Reader<'_> {
         }
         let namespace = match fields.get("namespace") {
             Some(node) => self.literal("namespace", node).unwrap_or_default(),
+            None if fields.raw("namespace").is_some() => String::new(),
             None => {
                 let span = entries.first().map_or(root.span, |(key, _)| key.span).into();
                 let owner = fields.owner.to_owned();
@@ -118,13 +179,17 @@ impl Reader<'_> {
         self.check_accepted(&fields);
         let inherited = Inherited { namespace: &namespace, delimiter: &namespace_delimiter, tags: &tags };
         let stacks = fields.get("stacks").map(|node| self.stacks(node, &inherited)).unwrap_or_default();
-        Some(Config {
+        let first_key = entries.first().map_or(root.span, |(key, _)| key.span);
+        let config = Config {
             document: Arc::clone(self.document),
             bucket: match text(self, "cfngin_bucket") {
                 None => BucketSetting::Computed,
                 Some(name) if name.is_empty() => BucketSetting::Off,
                 Some(name) => BucketSetting::Named(BucketName::new(name)),
             },
+            sys_path: text(self, "sys_path").map(Utf8PathBuf::from),
+            stacks_span: fields.raw("stacks").map_or(first_key, |(key, _)| key.span),
+            undefined: undefined.to_vec(),
             bucket_region: text(self, "cfngin_bucket_region"),
             persistent_graph_key: text(self, "persistent_graph_key").filter(|key| !key.is_empty()),
             service_role: text(self, "service_role"),
@@ -138,7 +203,22 @@ impl Reader<'_> {
             namespace,
             namespace_delimiter,
             tags,
-        })
+        };
+        self.check_bucket(&config, &fields, parameters);
+        Some(config)
+    }
+
+    /// S3 must take the bucket's name, whether it is given or computed.
+    fn check_bucket(&mut self, config: &Config, fields: &Fields<'_>, parameters: &Parameters) {
+        let region = parameters.get("region").and_then(Value::as_str).unwrap_or("us-east-1");
+        let node = fields.get("cfngin_bucket").or_else(|| fields.get("namespace"));
+        let (Some(bucket), Some(node)) = (config.bucket_name(region), node) else { return };
+        // A lookup in the name is reported already.
+        if let Some(reason) = invalid_bucket_name(bucket.as_str()).filter(|_| !bucket.as_str().contains("${"))
+        {
+            let bucket = bucket.as_str().to_owned();
+            self.report(ConfigProblem::BucketName { bucket, reason, span: node.span.into() });
+        }
     }
 
     /// `tags`, or the default tag that marks the namespace. An empty map means no tags.
@@ -182,21 +262,14 @@ impl Reader<'_> {
                 self.fields(if field == "mappings" { "`mappings`" } else { "`log_formats`" }, node);
             }
         }
-        for field in ["sys_path", "cfngin_cache_dir"] {
-            if let Some(node) = fields.get(field) {
-                self.text(field, node);
-            }
+        if let Some(node) = fields.get("cfngin_cache_dir") {
+            self.text("cfngin_cache_dir", node);
         }
         if let Some(node) = fields.get("template_indent")
             && node.as_text().and_then(|text| text.parse::<u32>().ok()).is_none()
         {
-            self.report(ConfigProblem::WrongType {
-                field: "template_indent".to_owned(),
-                expected: "a number of spaces",
-                found: kind(node),
-                help: "write a whole number, for example 4".to_owned(),
-                span: node.span.into(),
-            });
+            let help = "write a whole number, for example 4";
+            self.wrong_type("template_indent", "a number of spaces", node, help);
         }
     }
 
@@ -207,13 +280,7 @@ impl Reader<'_> {
             NodeValue::Sequence(items) => items.iter().collect(),
             NodeValue::Mapping(entries) => entries.iter().map(|(_, value)| value).collect(),
             NodeValue::Scalar { .. } => {
-                self.report(ConfigProblem::WrongType {
-                    field: stage.to_owned(),
-                    expected: "a list or a map of hooks",
-                    found: kind(node),
-                    help: "write `- path: ...` items".to_owned(),
-                    span: node.span.into(),
-                });
+                self.wrong_type(stage, "a list or a map of hooks", node, "write `- path: ...` items");
                 Vec::new()
             }
         };
@@ -224,7 +291,11 @@ impl Reader<'_> {
         let known = ["path", "args", "data_key", "enabled", "required"];
         let removed = [("tags", "hook tags belong into `args`")];
         let fields = self.strict_fields("a hook", node, &known, &removed)?;
+        self.refuse_nulls(&fields, &known, &["data_key"]);
         let Some(path) = fields.get("path") else {
+            if fields.raw("path").is_some() {
+                return None;
+            }
             let owner = fields.owner.to_owned();
             self.report(ConfigProblem::MissingField { owner, field: "path", span: node.span.into() });
             return None;
@@ -233,9 +304,13 @@ impl Reader<'_> {
             Some(node) => reader.boolean(field, node).unwrap_or(true),
             None => true,
         };
+        // No hook is carried out by this version, so its lookups are not resolved either.
+        self.idle = true;
+        let args = fields.get("args").map(|args| self.variables("args", args, node.span));
+        self.idle = false;
         Some(HookDefinition {
             path: self.literal("path", path)?,
-            args: fields.get("args").map(|node| self.variables("args", node)).unwrap_or_default(),
+            args: args.unwrap_or_default(),
             data_key: fields.get("data_key").and_then(|node| self.literal("data_key", node)),
             enabled: flag(self, "enabled"),
             required: flag(self, "required"),

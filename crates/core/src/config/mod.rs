@@ -9,11 +9,13 @@ use runway_store::BucketName;
 
 use crate::ident::{StackFqn, StackName, base_fqn};
 use crate::lookup::VariableValue;
+use crate::plan::Purpose;
 use crate::text::{Document, Span};
 
 pub mod environment;
 pub mod error;
 pub mod load;
+mod names;
 mod reader;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
@@ -43,6 +45,13 @@ pub struct Config {
     pub stacks: IndexMap<StackName, StackDefinition>,
     /// Hooks by stage, in order.
     pub hooks: Hooks,
+    /// Where templates are looked for that are not beside the config, as written.
+    pub sys_path: Option<Utf8PathBuf>,
+    /// Place of the key `stacks`, or else of the config's first key.
+    pub stacks_span: Span,
+    /// Places of parameters that are not defined: what is found there is a consequence. Empty in a config without
+    /// errors.
+    pub undefined: Vec<Span>,
 }
 
 /// What `cfngin_bucket` says.
@@ -120,6 +129,10 @@ pub struct Variable {
     pub value: VariableValue,
     /// Place of the value in the config.
     pub span: Span,
+    /// Place of the name in the config.
+    pub name_span: Span,
+    /// Whether it is written in its stack itself, and not merged into it from elsewhere.
+    pub own: bool,
 }
 
 /// Where a template comes from.
@@ -152,6 +165,16 @@ pub struct Hooks {
     pub pre_destroy: Vec<HookDefinition>,
     /// After a destroy.
     pub post_destroy: Vec<HookDefinition>,
+}
+
+impl Hooks {
+    /// The stages of a purpose and their hooks, in order.
+    pub fn of(&self, purpose: Purpose) -> [(&'static str, &[HookDefinition]); 2] {
+        match purpose {
+            Purpose::Deploy => [("pre_deploy", &self.pre_deploy), ("post_deploy", &self.post_deploy)],
+            Purpose::Destroy => [("pre_destroy", &self.pre_destroy), ("post_destroy", &self.post_destroy)],
+        }
+    }
 }
 
 /// One hook.

@@ -15,6 +15,9 @@ use crate::yaml::{Node, NodeValue, resolve};
 pub(super) struct Reader<'d> {
     pub(super) document: &'d Arc<Document>,
     pub(super) findings: Findings,
+    /// Inside something that is never carried out (a disabled stack, a hook), so lookups that this version cannot
+    /// resolve do no harm.
+    pub(super) idle: bool,
 }
 
 /// The fields of one map, by name.
@@ -60,15 +63,44 @@ pub(super) fn kind(node: &Node) -> &'static str {
     }
 }
 
+/// What a field that must not be empty holds, in words.
+fn expected(field: &str) -> &'static str {
+    match field {
+        "enabled" | "locked" | "protected" | "termination_protection" | "required" => "true or false",
+        "requires" | "required_by" => "a list",
+        "variables" | "tags" | "args" | "lookups" | "mappings" | "package_sources" | "log_formats" => "a map",
+        "pre_deploy" | "post_deploy" | "pre_destroy" | "post_destroy" => "a list or a map of hooks",
+        "template_indent" => "a number of spaces",
+        _ => "text",
+    }
+}
+
 impl Reader<'_> {
     pub(super) fn report(&mut self, problem: ConfigProblem) {
         self.findings.push(Finding::at(self.document, problem));
     }
 
-    fn wrong_type(&mut self, field: &str, expected: &'static str, node: &Node, help: &str) {
+    pub(super) fn wrong_type(&mut self, field: &str, expected: &'static str, node: &Node, help: &str) {
+        self.wrong_kind(format!("`{field}`"), expected, node, help);
+    }
+
+    fn wrong_kind(&mut self, what: String, expected: &'static str, node: &Node, help: &str) {
         let (found, help) = (kind(node), help.to_owned());
-        let span = node.span.into();
-        self.report(ConfigProblem::WrongType { field: field.to_owned(), expected, found, help, span });
+        self.report(ConfigProblem::WrongType { field: what, expected, found, help, span: node.span.into() });
+    }
+
+    /// Refuses `field:` with nothing behind it, except for fields where CFNgin takes null for absent.
+    pub(super) fn refuse_nulls(&mut self, fields: &Fields<'_>, names: &[&'static str], nullable: &[&str]) {
+        for name in names.iter().filter(|name| !nullable.contains(*name)) {
+            if let Some((key, value)) = fields.raw(name).filter(|(_, value)| is_null(value)) {
+                let (field, expected) = (format!("`{name}`"), expected(name));
+                let required = matches!(*name, "namespace" | "name" | "path");
+                let help = if required { "write a value" } else { "write a value, or leave the field out" };
+                let help = help.to_owned();
+                let span = if value.span.length > 0 { value.span } else { key.span }.into();
+                self.report(ConfigProblem::WrongType { field, expected, found: "empty", help, span });
+            }
+        }
     }
 
     /// The fields of a map of which every key must be known.
@@ -101,7 +133,12 @@ impl Reader<'_> {
                 Some(Fields { owner, entries: entries.iter().map(|(key, value)| (key, value)).collect() })
             }
             None => {
-                self.wrong_type(owner, "a map of fields", node, "write `field: value` lines, indented");
+                self.wrong_kind(
+                    owner.to_owned(),
+                    "a map of fields",
+                    node,
+                    "write `field: value` lines, indented",
+                );
                 None
             }
         }
@@ -122,8 +159,17 @@ impl Reader<'_> {
         }
     }
 
-    /// A text field in which a lookup would stay as it is.
+    /// A text field in which a lookup would stay as it is, which is never meant.
     pub(super) fn literal(&mut self, field: &str, node: &Node) -> Option<String> {
+        let text = self.text(field, node)?;
+        if contains_lookup(&text) {
+            self.report(ConfigProblem::LookupInField { field: field.to_owned(), span: node.span.into() });
+        }
+        Some(text)
+    }
+
+    /// A text for people, in which a lookup stays as it is.
+    pub(super) fn prose(&mut self, field: &str, node: &Node) -> Option<String> {
         let text = self.text(field, node)?;
         if contains_lookup(&text) {
             self.report(ConfigProblem::LiteralLookup { field: field.to_owned(), span: node.span.into() });
@@ -179,14 +225,18 @@ impl Reader<'_> {
             } else if text.chars().count() > 256 {
                 self.report(problem("its value is longer than 256 characters"));
             } else {
+                if contains_lookup(text) {
+                    let field = format!("tags.{name}");
+                    self.report(ConfigProblem::LiteralLookup { field, span: value.span.into() });
+                }
                 tags.push((name.to_owned(), text.to_owned()));
             }
         }
         tags
     }
 
-    /// Variables or hook arguments.
-    pub(super) fn variables(&mut self, field: &str, node: &Node) -> IndexMap<String, Variable> {
+    /// Variables of a stack or arguments of a hook, which is at `owner`.
+    pub(super) fn variables(&mut self, field: &str, node: &Node, owner: Span) -> IndexMap<String, Variable> {
         let Some(entries) = node.as_mapping() else {
             self.wrong_type(field, "a map", node, "write `Name: value` lines");
             return IndexMap::new();
@@ -194,7 +244,9 @@ impl Reader<'_> {
         entries
             .iter()
             .map(|(key, value)| {
-                let variable = Variable { value: self.value(value), span: value.span };
+                let (span, name_span) = (value.span, key.span);
+                let own = owner.contains(name_span);
+                let variable = Variable { value: self.value(value), span, name_span, own };
                 (key.as_text().unwrap_or_default().to_owned(), variable)
             })
             .collect()
@@ -229,7 +281,14 @@ impl Reader<'_> {
             // Quotes, escapes and parameters shift places; where the lookup stands as written, it is found.
             source.find(piece).map_or(span, |offset| Span::new(span.start + offset, length))
         };
-        let expression = parse::expression(text, &place);
+        let expression = match parse::expression(text, &place) {
+            Ok(expression) => expression,
+            Err(parse::TooDeep { span }) => {
+                let limit = parse::DEPTH_LIMIT;
+                self.report(ConfigProblem::LookupTooDeep { limit, span: span.into() });
+                return VariableValue::Text(text.to_owned());
+            }
+        };
         if expression.parts.iter().all(|part| matches!(part, Part::Literal(_))) {
             return VariableValue::Text(text.to_owned());
         }
@@ -238,8 +297,10 @@ impl Reader<'_> {
             let span = call.span.into();
             let name = call.name.clone();
             if handlers::KNOWN.contains(&call.name.as_str()) {
-            } else if handlers::NOT_YET.contains(&call.name.as_str()) {
-                problems.push(ConfigProblem::LookupNotSupported { name, span });
+            } else if handlers::is_not_yet(&call.name) {
+                if !self.idle {
+                    problems.push(ConfigProblem::LookupNotSupported { name, span });
+                }
             } else {
                 let help = match nearest(&call.name, handlers::KNOWN.into_iter().chain(handlers::NOT_YET)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
@@ -254,10 +315,8 @@ impl Reader<'_> {
 }
 
 /// Whether a text has a lookup in it.
-fn contains_lookup(text: &str) -> bool {
+pub(super) fn contains_lookup(text: &str) -> bool {
+    let is_lookup = |part: &Part| matches!(part, Part::Lookup(call) if !call.query.parts.is_empty());
     text.contains("${")
-        && parse::expression(text, &|start, length| Span::new(start, length))
-            .parts
-            .iter()
-            .any(|part| matches!(part, Part::Lookup(call) if !call.query.parts.is_empty()))
+        && parse::expression(text, &Span::new).is_ok_and(|parsed| parsed.parts.iter().any(is_lookup))
 }

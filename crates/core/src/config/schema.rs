@@ -46,7 +46,7 @@ pub(crate) struct CfnginFile {
     service_role: Option<String>,
     /// The stacks, as a list or as a map from name to stack.
     stacks: Option<ListOrMap<StackFields>>,
-    /// Accepted; where Python modules would be looked for.
+    /// Directory in which templates are looked for that are not beside the config.
     sys_path: Option<String>,
     /// Tags of every stack; default `cfngin_namespace: <namespace>`.
     tags: Option<BTreeMap<String, Value>>,

@@ -6,7 +6,8 @@ use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 
 use super::error::ConfigProblem;
-use super::reader::{Fields, Reader, is_null};
+use super::names::invalid_stack_name;
+use super::reader::{Fields, Reader, contains_lookup, is_null};
 use crate::config::{StackDefinition, TemplateSource};
 use crate::error::nearest;
 use crate::ident::{StackFqn, StackName};
@@ -36,6 +37,17 @@ pub(super) const FIELDS: [&str; 18] = [
 
 /// Fields that Stacker had and CFNgin has not.
 const REMOVED: [(&str, &str); 1] = [("parameters", "it is called `variables` since Stacker 1.0")];
+
+/// Fields whose null means that they are absent (CFNgin).
+const NULLABLE: [&str; 7] = [
+    "class_path",
+    "template_path",
+    "stack_name",
+    "description",
+    "in_progress_behavior",
+    "stack_policy_path",
+    "timeout",
+];
 
 /// What stacks inherit from the config.
 pub(super) struct Inherited<'c> {
@@ -67,14 +79,7 @@ impl Reader<'_> {
                 }
             }
             NodeValue::Scalar { .. } => {
-                let span = node.span.into();
-                self.report(ConfigProblem::WrongType {
-                    field: "stacks".to_owned(),
-                    expected: "a list or a map",
-                    found: super::reader::kind(node),
-                    help: "write `- name: ...` items".to_owned(),
-                    span,
-                });
+                self.wrong_type("stacks", "a list or a map", node, "write `- name: ...` items");
             }
         }
         self.check_fqns(&stacks);
@@ -100,9 +105,11 @@ impl Reader<'_> {
     fn check_fqns(&mut self, stacks: &IndexMap<StackName, StackDefinition>) {
         let mut places: BTreeMap<&StackFqn, Span> = BTreeMap::new();
         for definition in stacks.values() {
-            // A parameter that is missing is reported already.
-            let incomplete = definition.fqn.as_str().contains("${");
-            if let Some(reason) = invalid_stack_name(definition.fqn.as_str()).filter(|_| !incomplete) {
+            // A lookup in a name is reported already.
+            if definition.fqn.as_str().contains("${") {
+                continue;
+            }
+            if let Some(reason) = invalid_stack_name(definition.fqn.as_str()) {
                 let fqn = definition.fqn.as_str().to_owned();
                 self.report(ConfigProblem::StackName { fqn, reason, span: definition.span.into() });
             }
@@ -127,9 +134,11 @@ impl Reader<'_> {
         removed
             .push(("profile", "a run has one set of credentials: choose it with --profile or AWS_PROFILE"));
         let fields = self.strict_fields("a stack", node, &known, &removed)?;
+        self.refuse_nulls(&fields, &known, &NULLABLE);
         let (name, span) = match (key, fields.get("name")) {
-            (Some(key), _) => (key.as_text().unwrap_or_default().to_owned(), key.span),
+            (Some(key), _) => (self.key_as_name(key), key.span),
             (None, Some(name)) => (self.literal("name", name)?, name.span),
+            (None, None) if fields.raw("name").is_some() => return None,
             (None, None) => {
                 let owner = fields.owner.to_owned();
                 self.report(ConfigProblem::MissingField { owner, field: "name", span: first_line(node) });
@@ -148,11 +157,11 @@ impl Reader<'_> {
         let mut tags = inherited.tags.clone();
         if let Some(node) = fields.get("tags") {
             tags.extend(self.tags(node));
-            if tags.len() > 50 {
-                let reason = "with the global ones it is the fifty-first or later";
-                let key = tags.keys().nth(50).cloned().unwrap_or_default();
-                self.report(ConfigProblem::Tag { key, reason, span: node.span.into() });
-            }
+        }
+        if tags.len() > 50 {
+            let reason = "with the global ones it is the fifty-first or later";
+            let key = tags.keys().nth(50).cloned().unwrap_or_default();
+            self.report(ConfigProblem::Tag { key, reason, span: span.into() });
         }
         let names = |reader: &mut Self, field: &str| -> Vec<(StackName, Span)> {
             let node = fields.get(field);
@@ -164,8 +173,14 @@ impl Reader<'_> {
                 let (stack, span) = (name.clone(), node.span.into());
                 self.report(ConfigProblem::DescriptionIgnored { stack, span });
             }
-            self.literal("description", node)
+            self.prose("description", node)
         });
+        self.idle = !enabled;
+        let variables = fields
+            .get("variables")
+            .map(|variables| self.variables("variables", variables, node.span))
+            .unwrap_or_default();
+        self.idle = false;
         Some(StackDefinition {
             fqn: StackFqn::build(
                 inherited.namespace,
@@ -187,13 +202,19 @@ impl Reader<'_> {
             tags,
             termination_protection: flag(self, "termination_protection", false),
             timeout_minutes: self.timeout(&name, &fields),
-            variables: fields
-                .get("variables")
-                .map(|node| self.variables("variables", node))
-                .unwrap_or_default(),
+            variables,
             name: StackName::new(name),
             span,
         })
+    }
+
+    /// The name of a stack that is the key of an entry.
+    fn key_as_name(&mut self, key: &Node) -> String {
+        let name = key.as_text().unwrap_or_default();
+        if contains_lookup(name) {
+            self.report(ConfigProblem::LookupInField { field: "name".to_owned(), span: key.span.into() });
+        }
+        name.to_owned()
     }
 
     fn template(
@@ -238,13 +259,12 @@ impl Reader<'_> {
         let Some(node) = fields.get("in_progress_behavior") else { return false };
         let waits = node.as_text() == Some("wait");
         if !waits {
-            self.report(ConfigProblem::WrongType {
-                field: "in_progress_behavior".to_owned(),
-                expected: "`wait` or nothing",
-                found: super::reader::kind(node),
-                help: "write `wait`, or leave it out to fail when another operation is under way".to_owned(),
-                span: node.span.into(),
-            });
+            self.wrong_type(
+                "in_progress_behavior",
+                "`wait` or nothing",
+                node,
+                "write `wait`, or leave it out to fail when another operation is under way",
+            );
         }
         waits
     }
@@ -258,13 +278,8 @@ impl Reader<'_> {
             }
             Some(minutes) => Some(minutes),
             None => {
-                self.report(ConfigProblem::WrongType {
-                    field: "timeout".to_owned(),
-                    expected: "a number of minutes",
-                    found: super::reader::kind(node),
-                    help: "write a whole number, for example `timeout: 30`".to_owned(),
-                    span: node.span.into(),
-                });
+                let help = "write a whole number, for example `timeout: 30`";
+                self.wrong_type("timeout", "a number of minutes", node, help);
                 None
             }
         }
@@ -275,19 +290,4 @@ impl Reader<'_> {
 fn first_line(node: &Node) -> miette::SourceSpan {
     let first = node.as_mapping().and_then(|entries| entries.first()).map_or(node.span, |(key, _)| key.span);
     Span::new(first.start, first.length.max(1)).into()
-}
-
-/// Why CloudFormation refuses a stack name; `None` if it takes it (API reference, CreateStack, `StackName`).
-fn invalid_stack_name(name: &str) -> Option<&'static str> {
-    if name.len() > 128 {
-        Some("it is longer than 128 characters")
-    } else if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-        Some("it must start with a letter")
-    } else if name.contains('_') {
-        Some("underscores are not allowed")
-    } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        Some("only letters, digits and dashes are allowed")
-    } else {
-        None
-    }
 }

@@ -8,6 +8,11 @@ use serde_json::Value;
 
 use crate::config::load::Parameters;
 use crate::text::Span;
+use crate::yaml;
+
+/// What stands in place of a parameter that is not defined: any text that YAML and the checks of most fields take. What
+/// they find there nevertheless is a consequence, which [`Substituted::missing`] tells from other problems.
+const NEUTRAL: &str = "x";
 
 /// A text after substitution, and how to find its places in the original.
 pub(super) struct Substituted {
@@ -15,6 +20,8 @@ pub(super) struct Substituted {
     pub(super) text: String,
     /// Pieces in order: where they start in the new text, where in the original, and whether they were replaced.
     pieces: Vec<Piece>,
+    /// Parameters that were put in: name, value and place.
+    pub(super) used: Vec<(String, String, Span)>,
     /// `${name}` without a parameter of that name.
     pub(super) missing: Vec<(String, Span)>,
     /// Bare `$name` without a parameter of that name.
@@ -32,7 +39,7 @@ impl Substituted {
     /// The place in the original text that a place in the new text came from.
     pub(super) fn original(&self, span: Span) -> Span {
         let start = self.offset(span.start, false);
-        let end = if span.length == 0 { start } else { self.offset(span.start + span.length, true) };
+        let end = if span.length == 0 { start } else { self.offset(span.end(), true) };
         Span::new(start, end.saturating_sub(start))
     }
 
@@ -43,61 +50,11 @@ impl Substituted {
         let Some(piece) = index.checked_sub(1).and_then(|index| self.pieces.get(index)) else { return new };
         match (piece.replaced, is_end) {
             (false, _) => piece.original.start + (new - piece.new),
-            (true, true) => piece.original.start + piece.original.length,
+            (true, true) => piece.original.end(),
             (true, false) => piece.original.start,
         }
     }
-}
 
-/// Substitutes every parameter outside comments.
-pub(super) fn substitute(text: &str, parameters: &Parameters) -> Substituted {
-    let mut result =
-        Substituted { text: String::new(), pieces: Vec::new(), missing: Vec::new(), bare: Vec::new() };
-    let mut scanner = Scanner::default();
-    let mut position = 0;
-    let mut copied = 0;
-    while position < text.len() {
-        let rest = &text[position..];
-        let Some(character) = rest.chars().next() else { break };
-        let placeholder = if character == '$' && !scanner.in_comment() { placeholder(rest) } else { None };
-        let replacement = placeholder.and_then(|(found, length)| {
-            let span = Span::new(position, length);
-            match found {
-                Found::Dollar => Some(("$".to_owned(), length)),
-                Found::Name { name, braced } => match parameters.get(name) {
-                    Some(value) => Some((spelled(value), length)),
-                    None if braced => {
-                        result.missing.push((name.to_owned(), span));
-                        None
-                    }
-                    None => {
-                        result.bare.push((name.to_owned(), span));
-                        None
-                    }
-                },
-            }
-        });
-        match replacement {
-            Some((replacement, length)) => {
-                result.keep(text, copied, position);
-                let new = result.text.len();
-                result.pieces.push(Piece { new, original: Span::new(position, length), replaced: true });
-                result.text.push_str(&replacement);
-                position += length;
-                copied = position;
-                scanner.step('$');
-            }
-            None => {
-                scanner.step(character);
-                position += character.len_utf8();
-            }
-        }
-    }
-    result.keep(text, copied, text.len());
-    result
-}
-
-impl Substituted {
     fn keep(&mut self, text: &str, from: usize, to: usize) {
         if from < to {
             let original = Span::new(from, to - from);
@@ -105,6 +62,83 @@ impl Substituted {
             self.text.push_str(&text[from..to]);
         }
     }
+
+    fn put(&mut self, replacement: &str, original: Span) {
+        self.pieces.push(Piece { new: self.text.len(), original, replaced: true });
+        self.text.push_str(replacement);
+    }
+}
+
+/// Substitutes every parameter outside comments.
+pub(super) fn substitute(text: &str, parameters: &Parameters) -> Substituted {
+    let mut result = Substituted {
+        text: String::with_capacity(text.len()),
+        pieces: Vec::new(),
+        used: Vec::new(),
+        missing: Vec::new(),
+        bare: Vec::new(),
+    };
+    let placeholders = placeholders(text);
+    let mut comments = comments_around(text, &placeholders).into_iter().peekable();
+    let mut copied = 0;
+    for (span, found) in placeholders {
+        while comments.next_if(|comment| comment.end <= span.start).is_some() {}
+        if comments.peek().is_some_and(|comment| comment.start <= span.start) {
+            continue;
+        }
+        let replacement = match found {
+            Found::Dollar => "$".to_owned(),
+            Found::Name { name, braced } => match parameters.get(name) {
+                Some(value) => {
+                    let value = spelled(value);
+                    result.used.push((name.to_owned(), value.clone(), span));
+                    value
+                }
+                None if braced => {
+                    result.missing.push((name.to_owned(), span));
+                    NEUTRAL.to_owned()
+                }
+                None => {
+                    result.bare.push((name.to_owned(), span));
+                    continue;
+                }
+            },
+        };
+        result.keep(text, copied, span.start);
+        result.put(&replacement, span);
+        copied = span.end();
+    }
+    result.keep(text, copied, text.len());
+    result
+}
+
+/// Everything in a text that is spelled like a placeholder, comments included.
+fn placeholders(text: &str) -> Vec<(Span, Found<'_>)> {
+    let mut found = Vec::new();
+    let mut position = 0;
+    while let Some(at) = text[position..].find('$').map(|at| position + at) {
+        match placeholder(&text[at..]) {
+            Some((what, length)) => {
+                found.push((Span::new(at, length), what));
+                position = at + length;
+            }
+            None => position = at + 1,
+        }
+    }
+    found
+}
+
+/// The comments of a text whose placeholders stand for texts: braces would end or begin something in YAML.
+fn comments_around(text: &str, placeholders: &[(Span, Found<'_>)]) -> Vec<std::ops::Range<usize>> {
+    let mut neutral = String::with_capacity(text.len());
+    let mut copied = 0;
+    for (span, _) in placeholders {
+        neutral.push_str(&text[copied..span.start]);
+        neutral.extend(std::iter::repeat_n('x', span.length));
+        copied = span.end();
+    }
+    neutral.push_str(&text[copied..]);
+    yaml::comments(&neutral)
 }
 
 enum Found<'t> {
@@ -137,84 +171,6 @@ fn spelled(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
-    }
-}
-
-/// Knows whether a position is inside a YAML comment: a `#` at the start of a line or after white space, outside
-/// quotes. Quotes count only where a value can begin, so an apostrophe inside a word opens nothing.
-#[derive(Default)]
-struct Scanner {
-    state: State,
-    previous: Option<char>,
-    escaped: bool,
-    /// Indentation of the line that opened a block scalar (`|`, `>`); its lines have no comments.
-    block: Option<usize>,
-    indent: usize,
-    line_started: bool,
-    line_ends_in_block_mark: bool,
-}
-
-#[derive(Default, PartialEq)]
-enum State {
-    #[default]
-    Plain,
-    Comment,
-    Single,
-    Double,
-}
-
-impl Scanner {
-    fn in_comment(&self) -> bool {
-        self.state == State::Comment
-    }
-
-    fn step(&mut self, character: char) {
-        if character == '\n' {
-            if self.state == State::Comment {
-                self.state = State::Plain;
-            }
-            if self.line_ends_in_block_mark && self.state == State::Plain {
-                self.block = Some(self.block.unwrap_or(self.indent));
-            }
-            (self.indent, self.line_started, self.line_ends_in_block_mark) = (0, false, false);
-            self.previous = None;
-            return;
-        }
-        if !self.line_started {
-            if character == ' ' {
-                self.indent += 1;
-                self.previous = Some(character);
-                return;
-            }
-            if character != '\r' {
-                self.line_started = true;
-                if self.block.is_some_and(|opened| self.indent <= opened) {
-                    self.block = None;
-                }
-            }
-        }
-        let after_gap = self.previous.is_none_or(|c| c.is_whitespace());
-        let value_begins =
-            after_gap || self.previous.is_some_and(|c| matches!(c, '[' | '{' | ',' | ':' | '!'));
-        match self.state {
-            State::Plain if self.block.is_some() => {}
-            State::Plain => match character {
-                '#' if after_gap => self.state = State::Comment,
-                '\'' if value_begins => self.state = State::Single,
-                '"' if value_begins => self.state = State::Double,
-                '|' | '>' if after_gap => self.line_ends_in_block_mark = true,
-                c if !c.is_whitespace() && !matches!(c, '+' | '-' | '0'..='9') => {
-                    self.line_ends_in_block_mark = false
-                }
-                _ => {}
-            },
-            State::Single if character == '\'' => self.state = State::Plain,
-            State::Double if self.escaped => self.escaped = false,
-            State::Double if character == '\\' => self.escaped = true,
-            State::Double if character == '"' => self.state = State::Plain,
-            State::Comment | State::Single | State::Double => {}
-        }
-        self.previous = Some(character);
     }
 }
 
@@ -253,9 +209,27 @@ mod tests {
     }
 
     #[test]
+    fn quotes_open_only_where_a_scalar_starts_and_block_scalars_end() {
+        assert_eq!(
+            text("owner: {o: 'Bob''s # ${a}', p: rock 'n roll $a # $a}\n}\n'x # $a': 1\n"),
+            "owner: {o: 'Bob''s # 1', p: rock 'n roll 1 # $a}\n}\n'x # 1': 1\n"
+        );
+        assert_eq!(
+            text("- description: |\n    # ${a}\n  name: a # ${undefined}\n"),
+            "- description: |\n    # 1\n  name: a # ${undefined}\n"
+        );
+        assert!(
+            substitute("a: it's # ${undefined}\nb: {c: ${output d.E}} # ${f}\n", &parameters())
+                .missing
+                .is_empty()
+        );
+    }
+
+    #[test]
     fn missing_parameters_are_found_wherever_they_stand() {
         let found = substitute("x: ${output a.B}\ny: ${missing}\nz: $bare\n# ${comment}\n", &parameters());
         assert_eq!(found.missing, [("missing".to_owned(), Span::new(20, 10))]);
+        assert_eq!(found.text, "x: ${output a.B}\ny: x\nz: $bare\n# ${comment}\n");
         assert_eq!(found.bare, [("bare".to_owned(), Span::new(34, 5))]);
     }
 

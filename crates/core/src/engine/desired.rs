@@ -4,16 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use indexmap::IndexMap;
 use miette::{Diagnostic, SourceSpan};
 use thiserror::Error;
 
 use crate::config::{Config, StackDefinition, TemplateSource};
+use crate::engine::check;
 use crate::error::{Finding, Findings, Problem};
 use crate::exit::ExitCode;
 use crate::files::{FileError, Files};
 use crate::graph::DependencyGraph;
-use crate::plan::{Desired, Purpose};
+use crate::ident::StackName;
+use crate::plan::{Desired, Purpose, Settings};
 use crate::template::Template;
+use crate::text::Span;
 
 /// CloudFormation's limit for a stack policy in a request, in bytes.
 const STACK_POLICY_LIMIT: usize = 16_384;
@@ -22,7 +26,10 @@ const STACK_POLICY_LIMIT: usize = 16_384;
 #[derive(Debug, Error, Diagnostic)]
 enum FileProblem {
     #[error("stack `{stack}`: its template {path} does not exist")]
-    #[diagnostic(code(template::missing), help("`template_path` is relative to the directory of the config"))]
+    #[diagnostic(
+        code(template::missing),
+        help("`template_path` is relative to the directory of the config, then to `sys_path`")
+    )]
     Missing {
         stack: String,
         path: Utf8PathBuf,
@@ -85,72 +92,155 @@ impl Problem for FileProblem {
     }
 }
 
-/// Reads everything a config names and builds its graph. Returns what is wanted unless there are errors, and every
-/// problem found in graph, templates and policies. A destroy needs no files.
-pub fn desired(config: &Arc<Config>, files: &dyn Files, purpose: Purpose) -> (Option<Desired>, Findings) {
+/// Reads everything a config names, builds its graph and checks its values. Returns what is wanted unless there are
+/// errors, and every problem found. A destroy needs no files. Without `settings`, values from the environment are
+/// unknown.
+pub fn desired(
+    config: &Arc<Config>,
+    files: &dyn Files,
+    purpose: Purpose,
+    settings: Option<&Settings>,
+) -> (Option<Desired>, Findings) {
+    let (wanted, findings) = read(config, files, purpose, settings);
+    (wanted.filter(|_| !findings.has_errors()), findings)
+}
+
+/// Everything that can be said about a config and the files it names for any command, without looking at the cloud.
+pub fn validate(config: &Arc<Config>, files: &dyn Files) -> Findings {
+    let (desired, mut findings) = read(config, files, Purpose::Deploy, None);
+    findings.extend(check::hooks(config, Purpose::Destroy));
+    if let Some(desired) = desired {
+        findings.extend(check::missing(config, &desired.templates));
+    }
+    findings
+}
+
+/// What is wanted as far as it could be read; nothing if there is no graph.
+fn read(
+    config: &Arc<Config>,
+    files: &dyn Files,
+    purpose: Purpose,
+    settings: Option<&Settings>,
+) -> (Option<Desired>, Findings) {
     let (graph, mut findings) = DependencyGraph::build(config);
+    findings.extend(check::hooks(config, purpose));
     let mut templates = BTreeMap::new();
     let mut policies = BTreeMap::new();
-    let mut parsed: BTreeMap<Utf8PathBuf, Arc<Template>> = BTreeMap::new();
-    for definition in config.stacks.values().filter(|_| purpose == Purpose::Deploy) {
-        match read_template(config, definition, files, &mut parsed) {
-            Ok(Some(template)) => {
-                templates.insert(definition.name.clone(), template);
+    if purpose == Purpose::Deploy {
+        templates = read_templates(config, files, &mut findings);
+        for definition in config.stacks.values() {
+            match read_policy(definition, files) {
+                Ok(Some(policy)) => {
+                    policies.insert(definition.name.clone(), policy);
+                }
+                Ok(None) => {}
+                Err(problem) => findings.push(Finding::at(&config.document, problem)),
             }
-            Ok(None) => {}
-            Err(found) => findings.extend(found),
         }
-        match read_policy(definition, files) {
-            Ok(Some(policy)) => {
-                policies.insert(definition.name.clone(), policy);
+        findings.extend(check::values(config, &templates, settings));
+    }
+    findings.retain(|finding| !finding.touches(&config.document, &config.undefined));
+    let desired = graph.map(|graph| Desired { config: Arc::clone(config), graph, templates, policies });
+    (desired, findings)
+}
+
+/// Reads the templates of enabled stacks, each file once. A disabled stack's template is never needed, so it may as
+/// well be missing.
+fn read_templates(
+    config: &Config,
+    files: &dyn Files,
+    findings: &mut Findings,
+) -> BTreeMap<StackName, Arc<Template>> {
+    let mut users: IndexMap<&Utf8Path, Vec<(&StackDefinition, Span)>> = IndexMap::new();
+    for definition in config.stacks.values().filter(|definition| definition.enabled) {
+        let stack = definition.name.as_str().to_owned();
+        match &definition.template {
+            None => {}
+            Some(TemplateSource::Blueprint { class_path, span }) => {
+                let (class_path, span) = (class_path.clone(), (*span).into());
+                let problem = FileProblem::Blueprint { stack, class_path, span };
+                findings.push(Finding::at(&config.document, problem));
             }
-            Ok(None) => {}
-            Err(problem) => findings.push(Finding::at(&config.document, problem)),
+            Some(TemplateSource::File { path, span }) if is_jinja(path) => {
+                let problem = FileProblem::Jinja { stack, path: path.clone(), span: (*span).into() };
+                findings.push(Finding::at(&config.document, problem));
+            }
+            Some(TemplateSource::File { path, span }) => {
+                users.entry(path).or_default().push((definition, *span));
+            }
         }
     }
-    let complete = graph.filter(|_| !findings.has_errors());
-    (complete.map(|graph| Desired { config: Arc::clone(config), graph, templates, policies }), findings)
+    let mut templates = BTreeMap::new();
+    for (path, users) in users {
+        let Some((first, others)) = users.split_first() else { continue };
+        match read_template(config, files, path, *first) {
+            Ok(template) => {
+                for (definition, _) in users {
+                    templates.insert(definition.name.clone(), Arc::clone(&template));
+                }
+            }
+            // Problems in the file itself do not say whose template it is, the others name the first stack.
+            Err(Unusable::Content(found)) => {
+                for finding in found.into_list() {
+                    findings.push(finding.concerning(format!("the template of {}", names(&users))));
+                }
+            }
+            Err(Unusable::File(finding)) if others.is_empty() => findings.push(finding),
+            Err(Unusable::File(finding)) => {
+                findings.push(finding.concerning(format!("also the template of {}", names(others))));
+            }
+        }
+    }
+    templates
+}
+
+/// Why there is no template.
+enum Unusable {
+    /// The file cannot be read.
+    File(Finding),
+    /// It is no template.
+    Content(Findings),
+}
+
+/// The first stacks of a list.
+fn names(users: &[(&StackDefinition, Span)]) -> String {
+    const SHOWN: usize = 3;
+    let first: Vec<String> =
+        users.iter().take(SHOWN).map(|(definition, _)| format!("`{}`", definition.name)).collect();
+    match users.len().saturating_sub(SHOWN) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
 
 fn read_template(
     config: &Config,
-    definition: &StackDefinition,
     files: &dyn Files,
-    parsed: &mut BTreeMap<Utf8PathBuf, Arc<Template>>,
-) -> Result<Option<Arc<Template>>, Findings> {
+    path: &Utf8Path,
+    (definition, span): (&StackDefinition, Span),
+) -> Result<Arc<Template>, Unusable> {
+    let mut places = vec![path.to_owned()];
+    if let Some(directory) = &config.sys_path {
+        places.push(directory.join(path));
+        places.extend(path.file_name().map(|name| directory.join(name)));
+    }
     let stack = definition.name.as_str().to_owned();
-    let one = |problem: FileProblem| {
-        let mut findings = Findings::default();
-        findings.push(Finding::at(&config.document, problem));
-        findings
-    };
-    match &definition.template {
-        None => Ok(None),
-        // A disabled stack's template is never needed, so it may as well be missing.
-        Some(_) if !definition.enabled => Ok(None),
-        Some(TemplateSource::Blueprint { class_path, span }) => {
-            Err(one(FileProblem::Blueprint { stack, class_path: class_path.clone(), span: (*span).into() }))
-        }
-        Some(TemplateSource::File { path, span }) if is_jinja(path) => {
-            Err(one(FileProblem::Jinja { stack, path: path.clone(), span: (*span).into() }))
-        }
-        Some(TemplateSource::File { path, span }) => {
-            if let Some(template) = parsed.get(path) {
-                return Ok(Some(Arc::clone(template)));
+    for place in &places {
+        match files.read(place) {
+            Ok(text) => {
+                return Template::parse(files.shown(place).as_str(), &text)
+                    .map(Arc::new)
+                    .map_err(Unusable::Content);
             }
-            let text = files.read(path).map_err(|error| {
-                one(match error {
-                    FileError::Missing(_) => {
-                        FileProblem::Missing { stack, path: path.clone(), span: (*span).into() }
-                    }
-                    error => FileProblem::Unreadable { stack, error, span: (*span).into() },
-                })
-            })?;
-            let template = Arc::new(Template::parse(path.as_str(), &text)?);
-            parsed.insert(path.clone(), Arc::clone(&template));
-            Ok(Some(template))
+            Err(FileError::Missing(_)) => {}
+            Err(error) => {
+                let problem = FileProblem::Unreadable { stack, error, span: span.into() };
+                return Err(Unusable::File(Finding::at(&config.document, problem)));
+            }
         }
     }
+    let problem = FileProblem::Missing { stack, path: path.to_owned(), span: span.into() };
+    Err(Unusable::File(Finding::at(&config.document, problem)))
 }
 
 fn is_jinja(path: &Utf8Path) -> bool {
@@ -181,3 +271,6 @@ fn read_policy(definition: &StackDefinition, files: &dyn Files) -> Result<Option
         Err(error) => Err(problem(format!("not a JSON object: {error}"))),
     }
 }
+
+#[cfg(test)]
+mod tests;

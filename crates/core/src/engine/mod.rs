@@ -2,6 +2,7 @@
 
 mod backing;
 mod cadence;
+mod check;
 pub mod desired;
 mod execute;
 mod failure;
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::{Finding, Findings};
+use crate::error::Finding;
 use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::files::Files;
@@ -228,9 +229,13 @@ impl LockView {
 }
 
 impl Engine {
-    /// Everything wrong with a config and the files it names, without looking at the cloud.
-    pub fn validate(&self, config: &Arc<Config>) -> Findings {
-        desired::desired(config, self.files.as_ref(), Purpose::Deploy).1
+    /// Whether a run could begin as far as can be said without looking at the cloud: for several configs this is
+    /// asked of all before the first one is carried out.
+    ///
+    /// # Errors
+    /// [`EngineError`] with everything wrong with the config, the files it names and its values.
+    pub fn check(&self, config: &Arc<Config>, purpose: Purpose) -> Result<(), EngineError> {
+        self.check_config(config, purpose)
     }
 
     /// Creates the config's bucket unless it is there; returns what was done, in words.

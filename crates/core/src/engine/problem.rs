@@ -90,9 +90,12 @@ pub enum EngineProblem {
     )]
     HooksNotSupported {
         /// The stage.
-        stage: String,
+        stage: &'static str,
         /// Import paths, comma separated.
         paths: String,
+        /// Where they are.
+        #[label(collection)]
+        hooks: Vec<miette::LabeledSpan>,
     },
 
     /// A run without changes could not bring the records up to date.

@@ -52,10 +52,15 @@ impl Engine {
         config: &Arc<Config>,
         purpose: Purpose,
     ) -> Result<(Desired, Findings), EngineError> {
-        match desired(config, self.files.as_ref(), purpose) {
+        match desired(config, self.files.as_ref(), purpose, Some(&self.options.settings())) {
             (Some(desired), warnings) => Ok((desired, warnings)),
             (None, findings) => Err(findings.into()),
         }
+    }
+
+    pub(crate) fn check_config(&self, config: &Arc<Config>, purpose: Purpose) -> Result<(), EngineError> {
+        refuse_hooks(config, purpose)?;
+        self.desired(config, purpose).map(|_| ())
     }
 
     pub(crate) async fn make_plan(
@@ -287,23 +292,23 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
 
 /// Hooks belong to a later version; leaving them out silently would be a lie.
 fn refuse_hooks(config: &Config, purpose: Purpose) -> Result<(), EngineError> {
-    let stages: [(&str, &[HookDefinition]); 2] = match purpose {
-        Purpose::Deploy => {
-            [("pre_deploy", &config.hooks.pre_deploy), ("post_deploy", &config.hooks.post_deploy)]
-        }
-        Purpose::Destroy => {
-            [("pre_destroy", &config.hooks.pre_destroy), ("post_destroy", &config.hooks.post_destroy)]
-        }
-    };
-    for (stage, hooks) in stages {
-        let enabled: Vec<&str> =
-            hooks.iter().filter(|hook| hook.enabled).map(|hook| hook.path.as_str()).collect();
+    let mut findings = Findings::default();
+    for (stage, hooks) in config.hooks.of(purpose) {
+        let enabled: Vec<&HookDefinition> = hooks.iter().filter(|hook| hook.enabled).collect();
         if !enabled.is_empty() {
-            let (stage, paths) = (stage.to_owned(), enabled.join(", "));
-            return Err(EngineError::of(EngineProblem::HooksNotSupported { stage, paths }));
+            let paths: Vec<&str> = enabled.iter().map(|hook| hook.path.as_str()).collect();
+            let label = |hook: &&HookDefinition| {
+                miette::LabeledSpan::new_with_span(Some("an enabled hook".to_owned()), hook.span)
+            };
+            let problem = EngineProblem::HooksNotSupported {
+                stage,
+                paths: paths.join(", "),
+                hooks: enabled.iter().map(label).collect(),
+            };
+            findings.push(Finding::at(&config.document, problem));
         }
     }
-    Ok(())
+    if findings.has_errors() { Err(findings.into()) } else { Ok(()) }
 }
 
 /// Passes lock events on as run events.

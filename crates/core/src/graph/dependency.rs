@@ -144,17 +144,34 @@ pub fn order(needs: &BTreeMap<StackName, BTreeSet<StackName>>) -> Vec<StackName>
     ordered
 }
 
+/// Stack names for which a suggestion is looked for.
+const MOST_SUGGESTIONS: usize = 20;
+/// Edges of a cycle that are named and shown.
+const MOST_EDGES: usize = 10;
+
+/// The names of a closed cycle, with those in the middle left out if there are many.
+fn path(names: &[&str]) -> String {
+    let (first, rest) = names.split_at(names.len().min(MOST_EDGES));
+    match rest {
+        [] | [_] => names.join(" -> "),
+        [more @ .., last] => format!("{} -> ({} more) -> {last}", first.join(" -> "), more.len()),
+    }
+}
+
 struct Builder<'c> {
     config: &'c Arc<Config>,
     by_fqn: BTreeMap<&'c StackFqn, &'c StackName>,
     edges: Edges,
     findings: Findings,
+    /// Names that may still be compared with all others; in a config full of errors that would take minutes.
+    suggestions: usize,
 }
 
 impl<'c> Builder<'c> {
     fn new(config: &'c Arc<Config>) -> Self {
         let by_fqn = config.stacks.values().map(|stack| (&stack.fqn, &stack.name)).collect();
-        Self { config, by_fqn, edges: Edges::new(), findings: Findings::default() }
+        let (edges, findings) = (Edges::new(), Findings::default());
+        Self { config, by_fqn, edges, findings, suggestions: MOST_SUGGESTIONS }
     }
 
     /// The stack a name means: a name, or else a full stack name.
@@ -167,8 +184,10 @@ impl<'c> Builder<'c> {
 
     fn edge(&mut self, stack: &StackName, name: &StackName, span: Span, verb: &'static str, reversed: bool) {
         let Some(other) = self.resolve(name) else {
-            let known = self.config.stacks.keys().map(StackName::as_str);
-            let help = match nearest(name.as_str(), known) {
+            let known = self.config.stacks.keys().map(StackName::as_str).filter(|_| self.suggestions > 0);
+            let meant = nearest(name.as_str(), known);
+            self.suggestions = self.suggestions.saturating_sub(1);
+            let help = match meant {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None if verb == "reads an output of" => {
                     "`rxref` and `cfn` read outputs of stacks outside this config".to_owned()
@@ -205,13 +224,14 @@ impl<'c> Builder<'c> {
             let names: Vec<&str> = cycle.iter().chain(cycle.first()).map(StackName::as_str).collect();
             let edges = pairs
                 .iter()
+                .take(MOST_EDGES)
                 .filter_map(|edge| {
                     let span = self.edges.get(edge)?;
                     let label = format!("{} needs {}", edge.0, edge.1);
                     Some(LabeledSpan::new(Some(label), span.start, span.length))
                 })
                 .collect();
-            self.report(GraphProblem::Cycle { path: names.join(" -> "), edges });
+            self.report(GraphProblem::Cycle { path: path(&names), edges });
         }
         let graph = (!self.findings.has_errors()).then_some(DependencyGraph { needs });
         (graph, self.findings)
@@ -311,6 +331,22 @@ mod tests {
         assert_eq!(needs("vpc"), ["log"]);
         let order: Vec<String> = graph.order().iter().map(|name| name.as_str().to_owned()).collect();
         assert_eq!(order, ["log", "vpc", "db", "app"]);
+    }
+
+    #[test]
+    fn long_cycles_are_shortened() {
+        let text: String = (0..100)
+            .map(|index| {
+                stack(&format!("s{index:02}"), &format!("    requires: [s{:02}]\n", (index + 1) % 100))
+            })
+            .collect();
+        let (_, findings) = build(&text);
+        let finding = findings.iter().next().unwrap();
+        assert_eq!(
+            finding.to_string(),
+            "stacks need each other: s00 -> s01 -> s02 -> s03 -> s04 -> s05 -> s06 -> s07 -> s08 -> s09 -> (90 more) -> s00"
+        );
+        assert_eq!(finding.problem.labels().unwrap().count(), MOST_EDGES);
     }
 
     #[test]

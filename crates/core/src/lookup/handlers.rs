@@ -1,5 +1,7 @@
 //! The lookups this version knows, and the arguments they share.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::Resolved;
@@ -11,27 +13,17 @@ use crate::yaml::{Node, resolve as yaml};
 /// Lookups this version resolves.
 pub const KNOWN: [&str; 8] = ["cfn", "default", "env", "envvar", "output", "rxref", "split", "xref"];
 
-/// Lookups of CFNgin that this version does not resolve.
-pub const NOT_YET: [&str; 18] = [
-    "ami",
-    "awslambda",
-    "awslambda.Code",
-    "awslambda.CodeSha256",
-    "awslambda.CompatibleArchitectures",
-    "awslambda.CompatibleRuntimes",
-    "awslambda.Content",
-    "awslambda.LicenseInfo",
-    "awslambda.Runtime",
-    "awslambda.S3Bucket",
-    "awslambda.S3Key",
-    "dynamodb",
-    "ecr",
-    "file",
-    "hook_data",
-    "kms",
-    "random.string",
-    "ssm",
-];
+/// Lookups of CFNgin that this version does not resolve; besides them those that start with `awslambda.`.
+pub const NOT_YET: [&str; 9] =
+    ["ami", "awslambda", "dynamodb", "ecr", "file", "hook_data", "kms", "random.string", "ssm"];
+
+/// Whether a name is one of the lookups of CFNgin that this version does not resolve.
+pub fn is_not_yet(name: &str) -> bool {
+    NOT_YET.contains(&name) || name.starts_with("awslambda.")
+}
+
+/// What to do if `load` fails.
+const LOAD: &str = "correct the value where it comes from, or leave `load` out";
 
 /// Message and remedy of a lookup that has no value.
 type Failure = (String, Option<String>);
@@ -50,33 +42,43 @@ pub(super) fn call(name: &str, query: &str, scope: &dyn Scope) -> Result<Resolve
         }
         "xref" => match query.split_once("::") {
             Some((stack, output)) => existing(&StackFqn::new(stack), (output, Arguments::default()), scope),
-            None => Err((format!("`{query}` is not of the form `full-stack-name::Output`"), None)),
+            None => Err(malformed(query, "full-stack-name::Output", "${xref prod-vpc::Id}")),
         },
         "default" => match query.split_once("::") {
-            Some((parameter, fallback)) => Ok(known(
-                scope.parameter(parameter.trim()).unwrap_or_else(|| Value::String(fallback.to_owned())),
-            )),
-            None => Err((format!("`{query}` is not of the form `parameter::fallback`"), None)),
+            Some((parameter, fallback)) => match scope.parameter(parameter.trim()) {
+                Some(value) => Ok(known(value)),
+                None if !scope.knows_environment() => Ok(Resolved::Unknown { after: BTreeSet::new() }),
+                None => Ok(known(Value::String(fallback.to_owned()))),
+            },
+            None => Err(malformed(query, "parameter::fallback", "${default size::small}")),
         },
         "env" => {
             let (name, arguments) = arguments(query)?;
+            if name.trim().is_empty() {
+                return Err(malformed(query, "VARIABLE", "${env HOME}"));
+            }
             // CFNgin: an empty variable counts as missing.
             match scope.environment(name).filter(|value| !value.is_empty()) {
                 Some(value) => arguments.apply(Value::String(value)).map(known),
+                None if !scope.knows_environment() => Ok(Resolved::Unknown { after: BTreeSet::new() }),
                 None => arguments.default_or(format!("the environment variable `{name}` is not set")),
             }
         }
         "envvar" => match scope.environment(query) {
             Some(value) => Ok(known(Value::String(value))),
-            None => Err((format!("the environment variable `{query}` is not set"), None)),
+            None if scope.knows_environment() => {
+                let help = "set it, or use `env` with `::default=value`".to_owned();
+                Err((format!("the environment variable `{query}` is not set"), Some(help)))
+            }
+            None => Ok(Resolved::Unknown { after: BTreeSet::new() }),
         },
         "split" => match query.split_once("::") {
             Some((delimiter, text)) if !delimiter.is_empty() => {
                 Ok(known(text.split(delimiter).map(|item| Value::String(item.to_owned())).collect()))
             }
-            _ => Err((format!("`{query}` is not of the form `delimiter::text`"), None)),
+            _ => Err(malformed(query, "delimiter::text", "${split ,::a,b}")),
         },
-        _ => Err((format!("there is no lookup `{name}`"), None)),
+        _ => Err((format!("there is no lookup `{name}`"), Some(format!("known are {}", KNOWN.join(", "))))),
     }
 }
 
@@ -97,6 +99,9 @@ fn existing(
     (output, arguments): (&str, Arguments<'_>),
     scope: &dyn Scope,
 ) -> Result<Resolved, Failure> {
+    if !scope.knows_stacks() {
+        return Ok(Resolved::Unknown { after: BTreeSet::new() });
+    }
     let Some(stack) = scope.stack(fqn) else {
         return arguments.default_or(format!("stack `{fqn}` does not exist in this account and region"));
     };
@@ -119,8 +124,13 @@ fn stack_and_output(query: &str) -> Result<(&str, (&str, Arguments<'_>)), Failur
         Some((stack, output)) if !stack.is_empty() && !output.is_empty() && !output.contains('.') => {
             Ok((stack.trim(), (output.trim(), arguments)))
         }
-        _ => Err((format!("`{query}` is not of the form `stack.Output`"), None)),
+        _ => Err(malformed(query, "stack.Output", "${output vpc.Id}")),
     }
+}
+
+/// A query that is not of the lookup's form.
+fn malformed(query: &str, form: &str, example: &str) -> Failure {
+    (format!("`{query}` is not of the form `{form}`"), Some(format!("write for example `{example}`")))
 }
 
 /// The arguments that several lookups share.
@@ -133,8 +143,10 @@ struct Arguments<'q> {
 }
 
 fn arguments(query: &str) -> Result<(&str, Arguments<'_>), Failure> {
-    let (name, given) = split_arguments(query)
-        .map_err(|argument| (format!("the argument `{argument}` is not of the form `name=value`"), None))?;
+    let (name, given) = split_arguments(query).map_err(|argument| {
+        let help = "arguments follow `::` and are separated by commas: `::default=x,transform=str`";
+        (format!("the argument `{argument}` is not of the form `name=value`"), Some(help.to_owned()))
+    })?;
     let mut arguments = Arguments::default();
     for (argument, value) in given {
         match argument {
@@ -174,18 +186,29 @@ impl Arguments<'_> {
         let value = match self.load {
             None => value,
             Some("json") => serde_json::from_str(value.as_str().unwrap_or_default())
-                .map_err(|error| (format!("the value is not JSON: {error}"), None))?,
-            Some("yaml") => match Node::parse(value.as_str().unwrap_or_default()) {
-                Ok(node) => node.as_ref().map_or(Value::Null, yaml::value),
-                Err(_) => return Err(("the value is not YAML".to_owned(), None)),
-            },
-            Some(other) => return Err((format!("`load={other}` is not supported: use json or yaml"), None)),
+                .map_err(|error| (format!("the value is not JSON: {error}"), Some(LOAD.to_owned())))?,
+            Some("yaml") => {
+                let (mut node, mut errors) = Node::parse(value.as_str().unwrap_or_default());
+                errors.extend(node.as_mut().map(Node::apply_tags).unwrap_or_default());
+                match errors.first() {
+                    None => node.as_ref().map_or(Value::Null, yaml::value),
+                    // The error may quote the value, which may be a secret.
+                    Some(_) => return Err(("the value is not YAML".to_owned(), Some(LOAD.to_owned()))),
+                }
+            }
+            Some(other) => {
+                let help = "use `load=json` or `load=yaml`".to_owned();
+                return Err((format!("`load={other}` is not supported"), Some(help)));
+            }
         };
         let value = match self.get {
             None => value,
             Some(path) => path.split('.').try_fold(value, |value, key| match value {
                 Value::Object(mut entries) => Ok(entries.swap_remove(key).unwrap_or(Value::Null)),
-                _ => Err((format!("`get={path}` needs a map"), None)),
+                _ => {
+                    let help = "`load=json` or `load=yaml` makes a map of a text".to_owned();
+                    Err((format!("`get={path}` needs a map"), Some(help)))
+                }
             })?,
         };
         let value = match value {
@@ -209,7 +232,10 @@ impl Arguments<'_> {
                 .into_iter()
                 .map(|item| match item {
                     Value::String(text) => Ok(text),
-                    _ => Err(("`transform=str` joins lists of text only".to_owned(), None)),
+                    _ => {
+                        let help = "leave `transform` out, or make the items texts".to_owned();
+                        Err(("`transform=str` joins lists of text only".to_owned(), Some(help)))
+                    }
                 })
                 .collect::<Result<Vec<_>, _>>()
                 .map(|items| Value::String(items.join(","))),
@@ -220,7 +246,11 @@ impl Arguments<'_> {
                 Ok(Value::String(Value::String(Value::Object(entries).to_string()).to_string()))
             }
             (Some("str"), value) => Ok(Value::String(value.to_string())),
-            (Some(other), _) => Err((format!("`transform={other}` does not apply to this value"), None)),
+            (Some(other), _) => {
+                let help =
+                    "`transform=str` makes text of anything, `transform=bool` a boolean of text".to_owned();
+                Err((format!("`transform={other}` does not apply to this value"), Some(help)))
+            }
         }
     }
 }

@@ -7,14 +7,30 @@ use super::{Expression, LookupCall, Part};
 use crate::ident::StackName;
 use crate::text::Span;
 
+/// Lookups that may be open inside one another: resolving them recurses.
+pub const DEPTH_LIMIT: usize = 100;
+
+/// More than [`DEPTH_LIMIT`] lookups inside one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooDeep {
+    /// Place of the one that is too much.
+    pub span: Span,
+}
+
 /// Parses a string. `at` gives the place of a byte range of `source` in the document.
-pub fn expression(source: &str, at: &dyn Fn(usize, usize) -> Span) -> Expression {
+///
+/// # Errors
+/// [`TooDeep`] if lookups are nested too deeply.
+pub fn expression(source: &str, at: &dyn Fn(usize, usize) -> Span) -> Result<Expression, TooDeep> {
     let mut stack: Vec<(usize, Vec<Part>)> = Vec::new();
     let mut parts: Vec<Part> = Vec::new();
     let mut position = 0;
     while position < source.len() {
         let rest = &source[position..];
         if rest.starts_with("${") {
+            if stack.len() >= DEPTH_LIMIT {
+                return Err(TooDeep { span: at(position, 2) });
+            }
             stack.push((position, std::mem::take(&mut parts)));
             position += 2;
         } else if rest.starts_with('}') && !stack.is_empty() {
@@ -42,7 +58,7 @@ pub fn expression(source: &str, at: &dyn Fn(usize, usize) -> Span) -> Expression
         }
         parts = outer;
     }
-    Expression { source: source.to_owned(), parts }
+    Ok(Expression { source: source.to_owned(), parts })
 }
 
 fn push_literal(parts: &mut Vec<Part>, text: &str) {
@@ -78,9 +94,8 @@ pub fn referenced_stack(query: &Expression) -> Option<StackName> {
     let end = match (first.find("::"), first.find('.')) {
         (Some(colons), Some(dot)) => colons.min(dot),
         (Some(at), None) | (None, Some(at)) => at,
-        // The name goes on inside a lookup, so it is computed.
-        (None, None) if query.parts.len() > 1 => return None,
-        (None, None) => first.len(),
+        // The name goes on inside a lookup, so it is computed; or the query is of another form, which is told as such.
+        (None, None) => return None,
     };
     Some(StackName::new(first[..end].trim()))
 }
@@ -110,7 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(source: &str) -> Expression {
-        expression(source, &|start, length| Span::new(start, length))
+        expression(source, &|start, length| Span::new(start, length)).unwrap()
     }
 
     fn literal(text: &str) -> Part {
@@ -135,6 +150,14 @@ mod tests {
         assert_eq!(parse("a } b").parts, [literal("a } b")]);
         let parsed = parse("${x ${env A}");
         assert!(matches!(parsed.parts.as_slice(), [Part::Literal(text), Part::Lookup(_)] if text == "${x "));
+    }
+
+    #[test]
+    fn nesting_has_a_limit() {
+        let nested = |depth: usize| format!("{}a{}", "${default x::".repeat(depth), "}".repeat(depth));
+        let parsed = |source: String| expression(&source, &Span::new);
+        assert!(parsed(nested(DEPTH_LIMIT)).is_ok());
+        assert_eq!(parsed(nested(10_000)), Err(TooDeep { span: Span::new(13 * DEPTH_LIMIT, 2) }));
     }
 
     #[test]

@@ -31,6 +31,15 @@ pub trait Scope {
     fn environment(&self, name: &str) -> Option<String>;
     /// A parameter of the run (environment file or `--param`), with its type.
     fn parameter(&self, name: &str) -> Option<Value>;
+    /// Whether existing stacks are known. If not, one that is absent is unknown, not missing: so a config is checked
+    /// before anything is looked at.
+    fn knows_stacks(&self) -> bool {
+        true
+    }
+    /// Whether environment variables and parameters are known, in the same sense.
+    fn knows_environment(&self) -> bool {
+        true
+    }
 }
 
 /// Why a lookup has no value.
@@ -78,17 +87,20 @@ pub(super) fn known(value: Value) -> Resolved {
 fn combine(parts: Vec<Resolved>, build: impl FnOnce(Vec<Value>) -> Value) -> Resolved {
     let mut after = BTreeSet::new();
     let mut values = Vec::with_capacity(parts.len());
-    let mut any_secret = false;
+    let (mut any_secret, mut all_known) = (false, true);
     for part in parts {
         match part {
             Resolved::Known { value, secret } => {
                 values.push(value);
                 any_secret |= secret;
             }
-            Resolved::Unknown { after: stacks } => after.extend(stacks),
+            Resolved::Unknown { after: stacks } => {
+                after.extend(stacks);
+                all_known = false;
+            }
         }
     }
-    if after.is_empty() {
+    if all_known {
         Resolved::Known { value: build(values), secret: any_secret }
     } else {
         Resolved::Unknown { after }
@@ -155,7 +167,9 @@ fn resolve_call(call: &LookupCall, scope: &dyn Scope) -> Result<Resolved, Lookup
             return Err(LookupError {
                 lookup: written(call),
                 message: format!("the query of `{}` is neither text nor a number", written(call)),
-                help: None,
+                help: Some(
+                    "lookups inside a query must give text; `transform=str` turns others into text".into(),
+                ),
             });
         }
         unknown @ Resolved::Unknown { .. } => return Ok(unknown),

@@ -36,7 +36,9 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
         let names: Vec<&str> = world.nodes().map(StackName::as_str).collect();
         let recorded =
             if names.len() > 10 { format!("{}, ...", names[..10].join(", ")) } else { names.join(", ") };
-        findings.push(Finding::general(PlanProblem::EmptyConfig { count: names.len(), recorded }));
+        let span = desired.config.stacks_span.into();
+        let problem = PlanProblem::EmptyConfig { count: names.len(), recorded, span };
+        findings.push(Finding::at(&desired.config.document, problem));
         return Err(findings);
     }
     let renamed_to = renames(desired, world).into_values().collect();

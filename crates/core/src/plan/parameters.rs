@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::PlanProblem;
 use crate::config::{StackDefinition, Variable};
-use crate::error::{Finding, Findings};
+use crate::error::{Finding, Findings, nearest};
 use crate::ident::StackName;
-use crate::lookup::Resolved;
 use crate::lookup::resolve::{Scope, resolve};
+use crate::lookup::{Resolved, VariableValue};
 use crate::provider::StackState;
 use crate::template::{ParameterDefinition, Template};
 use crate::text::Document;
@@ -33,6 +33,66 @@ pub enum Given {
     Previous,
     /// Known only after these stacks are deployed.
     Unknown(BTreeSet<StackName>),
+}
+
+/// What can be said about the variables of a stack before anything is looked at: values that the template refuses, and
+/// variables that it does not declare, which CFNgin drops in silence.
+pub fn check(
+    document: &Arc<Document>,
+    definition: &StackDefinition,
+    template: &Template,
+    scope: &dyn Scope,
+) -> Findings {
+    let mut findings = Findings::default();
+    for (name, variable) in &definition.variables {
+        let problem = match template.parameters.get(name) {
+            // A locked stack may have been made when its template had other rules.
+            Some(_) if definition.locked => None,
+            Some(declared) => one(definition, name, declared, variable, scope).err().map(|problem| *problem),
+            None => variable.own.then(|| undeclared(definition, name, variable, template)),
+        };
+        if let Some(problem) = problem {
+            findings.push(Finding::at(document, problem));
+        }
+    }
+    findings
+}
+
+fn undeclared(
+    definition: &StackDefinition,
+    name: &str,
+    variable: &Variable,
+    template: &Template,
+) -> PlanProblem {
+    let help = match nearest(name, template.parameters.keys().map(String::as_str)) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("remove it, or declare it in the `Parameters` of {}", template.path),
+    };
+    PlanProblem::UnknownVariable {
+        stack: definition.name.as_str().to_owned(),
+        variable: name.to_owned(),
+        help,
+        span: variable.name_span.into(),
+    }
+}
+
+/// A warning about parameters that have neither a value nor a default, so that the stack could not be created.
+pub fn check_missing(definition: &StackDefinition, template: &Template) -> Option<PlanProblem> {
+    let given = |name: &String| {
+        definition.variables.get(name).is_some_and(|variable| variable.value != VariableValue::Null)
+    };
+    let missing: Vec<&str> = template
+        .parameters
+        .iter()
+        .filter(|(name, declared)| declared.default.is_none() && !given(name))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    (!missing.is_empty()).then(|| PlanProblem::OpenParameters {
+        stack: definition.name.as_str().to_owned(),
+        parameters: missing.join(", "),
+        template: template.path.clone(),
+        span: definition.span.into(),
+    })
 }
 
 /// Computes the parameters of a stack, those of the config in its order, then those that keep their value by name.
@@ -133,9 +193,11 @@ fn as_text(value: &Value) -> Result<Option<String>, &'static str> {
         Value::String(text) => Ok(Some(text.clone())),
         Value::Object(_) => Err("a map"),
         Value::Array(items) => {
+            // CFNgin would send the text `None`; dropping the item would move the others.
             let items: Vec<Option<String>> = items
                 .iter()
                 .map(|item| match item {
+                    Value::Null => Err("a list with an empty item"),
                     Value::Array(_) => Err("a list with a list in it"),
                     Value::Object(_) => Err("a list with a map in it"),
                     item => as_text(item),
@@ -236,6 +298,7 @@ mod tests {
         assert_eq!(as_text(&serde_json::json!([1, "b", true])), Ok(Some("1,b,true".to_owned())));
         assert_eq!(as_text(&Value::Null), Ok(None));
         assert_eq!(as_text(&serde_json::json!([["a"]])), Err("a list with a list in it"));
+        assert_eq!(as_text(&serde_json::json!(["a", null])), Err("a list with an empty item"));
         assert_eq!(as_text(&serde_json::json!({"a": 1})), Err("a map"));
     }
 

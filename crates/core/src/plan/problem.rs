@@ -33,6 +33,49 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
+    #[error(
+        "stack `{stack}` cannot be created: these parameters of its template have no value: {parameters}"
+    )]
+    #[diagnostic(
+        severity(Warning),
+        code(parameters::missing),
+        help(
+            "add them to `variables`, or give them a `Default` in {template}; a stack that exists keeps the values it has"
+        )
+    )]
+    OpenParameters {
+        stack: String,
+        parameters: String,
+        template: String,
+        #[label("parameters are missing")]
+        span: SourceSpan,
+    },
+
+    #[error("stack `{stack}`: its template has no parameter `{variable}`, so this variable is not used")]
+    #[diagnostic(severity(Warning), code(parameters::unknown_variable), help("{help}"))]
+    UnknownVariable {
+        stack: String,
+        variable: String,
+        help: String,
+        #[label("no such parameter")]
+        span: SourceSpan,
+    },
+
+    #[error("the {stage} hook `{path}` will not run: this version runs no hooks")]
+    #[diagnostic(
+        severity(Warning),
+        code(hooks::not_supported_yet),
+        help(
+            "deploy and destroy refuse a config with enabled hooks; run it by other means and set `enabled: false` on it"
+        )
+    )]
+    HookNotSupported {
+        stage: &'static str,
+        path: String,
+        #[label("an enabled hook")]
+        span: SourceSpan,
+    },
+
     #[error("stack `{stack}`: the variable `{variable}` cannot be a parameter: it is {found}")]
     #[diagnostic(
         code(parameters::shape),
@@ -97,7 +140,12 @@ pub enum PlanProblem {
         code(plan::empty_config),
         help("if that is meant, add --allow-empty; otherwise check the config: {recorded}")
     )]
-    EmptyConfig { count: usize, recorded: String },
+    EmptyConfig {
+        count: usize,
+        recorded: String,
+        #[label("no stack here")]
+        span: SourceSpan,
+    },
 
     #[error("the persistent graph belongs to {theirs}, this run works in {ours}")]
     #[diagnostic(
@@ -152,6 +200,9 @@ impl Problem for PlanProblem {
             Self::MissingParameters { .. }
             | Self::ParameterShape { .. }
             | Self::ParameterNotAllowed { .. }
+            | Self::OpenParameters { .. }
+            | Self::UnknownVariable { .. }
+            | Self::HookNotSupported { .. }
             | Self::NoTemplate { .. }
             | Self::NeedsBucket { .. }
             | Self::TemplateTooLong { .. }

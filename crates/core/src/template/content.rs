@@ -19,7 +19,7 @@ pub(super) fn long_form(node: &Node) -> Value {
                 .collect(),
         ),
     };
-    match node.tag.as_deref() {
+    match node.tag_name() {
         None | Some("!") => plain,
         Some(tag) if tag.starts_with("!!") => plain,
         Some("!Ref") => json!({"Ref": plain}),

@@ -61,7 +61,11 @@ pub enum TemplateProblem {
         code(template::empty),
         help("a template needs at least a `Resources` section with one resource")
     )]
-    Empty,
+    Empty {
+        /// The beginning of the file.
+        #[label("nothing here")]
+        span: SourceSpan,
+    },
     /// The top level is no map.
     #[error("a template is a map with a `Resources` section")]
     #[diagnostic(
@@ -130,13 +134,13 @@ impl Template {
     pub fn parse(path: &str, body: &str) -> Result<Self, Findings> {
         let document = Document::new(path, body);
         let mut findings = Findings::default();
-        let root = match Node::parse(body) {
-            Ok(Some(root)) => root,
-            Ok(None) => {
-                findings.push(Finding::at(&document, TemplateProblem::Empty));
-                return Err(findings);
+        let (root, errors) = Node::parse(body);
+        findings.extend(yaml::findings(&document, errors));
+        let Some(root) = root else {
+            if !findings.has_errors() {
+                findings.push(Finding::at(&document, TemplateProblem::Empty { span: (0, 0).into() }));
             }
-            Err(errors) => return Err(yaml::findings(&document, errors)),
+            return Err(findings);
         };
         for problem in outline(&root) {
             findings.push(Finding::at(&document, problem));
@@ -175,6 +179,13 @@ impl Template {
             .into_iter()
             .flatten()
             .map(|(name, _)| name.as_str())
+    }
+
+    /// Whether macros may add to what the text says.
+    pub fn has_macros(&self) -> bool {
+        let outputs = self.content.get("Outputs").and_then(Value::as_object);
+        self.content.get("Transform").is_some()
+            || outputs.is_some_and(|outputs| outputs.keys().any(|name| name.starts_with("Fn::")))
     }
 
     /// One declared output.

@@ -7,14 +7,11 @@ use serde_json::{Number, Value};
 
 use super::{Node, NodeValue};
 
-/// The value of a node as plain data; tags other than the core ones are ignored. Map keys are texts as written.
+/// The value of a node as plain data; tags are left to [`Node::apply_tags`]. Map keys are texts as written.
 pub fn value(node: &Node) -> Value {
     match &node.value {
-        NodeValue::Scalar { text, plain } => match node.tag.as_deref() {
-            Some("!!str") => Value::String(text.clone()),
-            _ if *plain => plain_scalar(text),
-            _ => Value::String(text.clone()),
-        },
+        NodeValue::Scalar { text, plain: true } => plain_scalar(text),
+        NodeValue::Scalar { text, plain: false } => Value::String(text.clone()),
         NodeValue::Sequence(items) => Value::Array(items.iter().map(value).collect()),
         NodeValue::Mapping(entries) => Value::Object(
             entries
@@ -38,6 +35,13 @@ pub fn plain_scalar(text: &str) -> Value {
     if let Some(number) = integer(text) {
         return Value::Number(number);
     }
+    // JSON has no such numbers; Python spells them like this.
+    match text {
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Value::String("inf".to_owned()),
+        "-.inf" | "-.Inf" | "-.INF" => return Value::String("-inf".to_owned()),
+        ".nan" | ".NaN" | ".NAN" => return Value::String("nan".to_owned()),
+        _ => {}
+    }
     float(text).and_then(Number::from_f64).map_or_else(|| Value::String(text.to_owned()), Value::Number)
 }
 
@@ -51,18 +55,23 @@ fn integer(text: &str) -> Option<Number> {
         return None;
     }
     let clean: String = digits.chars().filter(|c| *c != '_').collect();
+    let in_base = |digits: &str, base| {
+        // Rust would also take a sign here.
+        let well_formed = digits.chars().all(|c| c.is_digit(base));
+        i128::from_str_radix(digits, base).ok().filter(|_| well_formed)
+    };
     let magnitude = if let Some(binary) = clean.strip_prefix("0b") {
-        i128::from_str_radix(binary, 2).ok()?
+        in_base(binary, 2)?
     } else if let Some(hexadecimal) = clean.strip_prefix("0x") {
-        i128::from_str_radix(hexadecimal, 16).ok()?
+        in_base(hexadecimal, 16)?
     } else if clean == "0" {
         0
-    } else if clean.starts_with('0') && !clean.contains(':') {
-        i128::from_str_radix(&clean, 8).ok()?
     } else if clean.contains(':') {
-        sexagesimal(&clean)?
+        sexagesimal(digits)?
+    } else if clean.starts_with('0') {
+        in_base(&clean, 8)?
     } else {
-        clean.parse().ok()?
+        in_base(&clean, 10)?
     };
     let value = sign * magnitude;
     i64::try_from(value).map(Number::from).or_else(|_| u64::try_from(value).map(Number::from)).ok()
@@ -72,10 +81,17 @@ fn integer(text: &str) -> Option<Number> {
 fn sexagesimal(text: &str) -> Option<i128> {
     let mut parts = text.split(':');
     let first = parts.next()?;
-    if first.starts_with('0') || !first.chars().all(|c| c.is_ascii_digit()) {
+    if first.starts_with('0') {
         return None;
     }
-    parts.try_fold(first.parse().ok()?, |total: i128, part| {
+    minutes_and_seconds(first, parts)
+}
+
+fn minutes_and_seconds<'t>(first: &str, mut parts: impl Iterator<Item = &'t str>) -> Option<i128> {
+    let well_formed = first.starts_with(|c: char| c.is_ascii_digit())
+        && first.chars().all(|c| c.is_ascii_digit() || c == '_');
+    let first = first.replace('_', "").parse().ok().filter(|_| well_formed)?;
+    parts.try_fold(first, |total: i128, part| {
         let well_formed = matches!(part.len(), 1 | 2) && part.chars().all(|c| c.is_ascii_digit());
         let value: i128 = part.parse().ok().filter(|value| well_formed && *value < 60)?;
         total.checked_mul(60)?.checked_add(value)
@@ -90,11 +106,16 @@ fn float(text: &str) -> Option<f64> {
     };
     let (whole, fraction) = mantissa.split_once('.')?;
     let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit() || c == '_');
-    if !digits(whole)
-        || !digits(fraction)
-        || (whole.is_empty() && fraction.is_empty())
-        || whole.starts_with('_')
-    {
+    if let Some((first, rest)) = whole.split_once(':').filter(|_| exponent.is_none() && digits(fraction)) {
+        let negative = text.starts_with('-');
+        let whole = minutes_and_seconds(first, rest.split(':'))?;
+        let value: f64 = format!("{whole}.{}", fraction.replace('_', "")).parse().ok()?;
+        return Some(if negative { -value } else { value });
+    }
+    // PyYAML takes a sign only where a digit stands before the point, and no `_` at the start of either part.
+    let begins = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
+    let well_formed = if whole.is_empty() { begins(fraction) && unsigned == text } else { begins(whole) };
+    if !digits(whole) || !digits(fraction) || !well_formed {
         return None;
     }
     if let Some(exponent) = exponent {
@@ -135,6 +156,17 @@ mod tests {
             ("-3", json!(-3)),
             ("-", json!("-")),
             (".", json!(".")),
+            (".5", json!(0.5)),
+            ("+.5", json!("+.5")),
+            ("-.5", json!("-.5")),
+            ("._5", json!("._5")),
+            ("-1._5", json!(-1.5)),
+            ("0x+5", json!("0x+5")),
+            ("0b-1", json!("0b-1")),
+            ("1:30.5", json!(90.5)),
+            ("0:30", json!("0:30")),
+            ("1:70", json!("1:70")),
+            (".inf", json!("inf")),
         ];
         for (text, expected) in cases {
             assert_eq!(plain_scalar(text), expected, "{text}");

@@ -32,7 +32,7 @@ impl Scope for Fixed {
 }
 
 fn evaluate(text: &str) -> Result<Resolved, LookupError> {
-    let parsed = expression(text, &|start, length| Span::new(start, length));
+    let parsed = expression(text, &Span::new).unwrap();
     resolve(&VariableValue::Expression(parsed), &Fixed(BTreeMap::new()))
 }
 

@@ -1,0 +1,136 @@
+use super::*;
+use crate::config::load::load;
+use crate::text::Document;
+
+const TEMPLATE: &str = "Parameters:\n  Must: {Type: String}\n  Num: {Type: Number, Default: 1}\nResources: {A: {Type: T}}\nOutputs: {Id: {Value: x}}\n";
+
+fn config(text: &str) -> Arc<Config> {
+    let (config, findings) = load(&Document::new("c.yml", format!("namespace: n\n{text}")), &BTreeMap::new());
+    assert!(!findings.has_errors(), "{findings:?}");
+    Arc::new(config.unwrap())
+}
+
+fn files(files: &[(&str, &str)]) -> BTreeMap<Utf8PathBuf, String> {
+    let mut all: BTreeMap<Utf8PathBuf, String> =
+        files.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect();
+    all.insert("t.yml".into(), TEMPLATE.to_owned());
+    all
+}
+
+/// What validate says, in the order of the file.
+fn said(text: &str, more: &[(&str, &str)]) -> Vec<String> {
+    let (mut errors, warnings) = validate(&config(text), &files(more)).split();
+    errors.extend(warnings);
+    errors.iter().map(|finding| format!("{}: {finding}", finding.code())).collect()
+}
+
+fn stack(name: &str, variables: &str) -> String {
+    format!("  - {{name: {name}, template_path: t.yml, variables: {{{variables}}}}}\n")
+}
+
+#[test]
+fn values_that_cannot_be_are_found_before_anything_is_looked_at() {
+    let text = [
+        "stacks:\n".to_owned(),
+        stack("a", "Must: {a: b}, Num: abc"),
+        stack("b", "Must: '${output a}', Num: '${split x}'"),
+        stack("c", "Must: '${env }', Num: '${output a.Nope}'"),
+        stack("d", "Must: '${output a.Id::oops}'"),
+        stack("e", "Must: [a, null]"),
+        stack("f", "Must: '${output a.Nope::default=x}', Num: '${output a.Id}'"),
+        stack("g", "Must: '${env NOT_KNOWN_YET} ${cfn x.Y} ${default size::a}', Num: '${default size::a}'"),
+    ]
+    .concat();
+    assert_eq!(
+        said(&text, &[]),
+        [
+            "parameters::shape: stack `a`: the variable `Must` cannot be a parameter: it is a map",
+            "parameters::not_allowed: stack `a`: the template does not allow this value of parameter `Num`: `abc` is not a number",
+            "lookup::failed: stack `b`, variable `Must`: `a` is not of the form `stack.Output`",
+            "lookup::failed: stack `b`, variable `Num`: `x` is not of the form `delimiter::text`",
+            "lookup::failed: stack `c`, variable `Must`: `` is not of the form `VARIABLE`",
+            "lookup::failed: stack `c`, variable `Num`: output `a.Nope` is not available: the template of `a` declares no such output",
+            "lookup::failed: stack `d`, variable `Must`: the argument `oops` is not of the form `name=value`",
+            "parameters::shape: stack `e`: the variable `Must` cannot be a parameter: it is a list with an empty item",
+        ]
+    );
+}
+
+#[test]
+fn known_surroundings_are_checked_too() {
+    let config = config(&["stacks:\n".to_owned(), stack("a", "Must: '${env NOPE}'")].concat());
+    let check = |settings| desired(&config, &files(&[]), Purpose::Deploy, settings).1.has_errors();
+    assert!(!check(None));
+    assert!(check(Some(&Settings::default())));
+}
+
+#[test]
+fn names_that_the_template_lacks_are_warned_of_where_they_were_written() {
+    let text = "shared: &shared {Must: x, Vpc: y}\nstacks:\n  - {name: a, template_path: t.yml, variables: {<<: *shared, Nmu: 1}}\n  - {name: b, template_path: t.yml}\n";
+    assert_eq!(
+        said(text, &[]),
+        [
+            "parameters::unknown_variable: stack `a`: its template has no parameter `Nmu`, so this variable is not used",
+            "parameters::missing: stack `b` cannot be created: these parameters of its template have no value: Must",
+        ]
+    );
+}
+
+#[test]
+fn outputs_of_locked_stacks_and_of_macros_are_not_known() {
+    let text = [
+        "stacks:\n  - {name: a, template_path: t.yml, locked: true, variables: {Num: abc}}\n  - {name: m, template_path: m.yml}\n".to_owned(),
+        stack("b", "Must: '${output a.Old}-${output m.Made}'"),
+    ]
+    .concat();
+    let with_macro = "Transform: X\nResources: {A: {Type: T}}\n";
+    let found = said(&text, &[("m.yml", with_macro)]);
+    assert_eq!(
+        found,
+        [
+            "parameters::missing: stack `a` cannot be created: these parameters of its template have no value: Must"
+        ]
+    );
+}
+
+#[test]
+fn a_template_is_looked_for_below_sys_path() {
+    let text = "sys_path: lib\nstacks:\n  - {name: a, template_path: deep/a.yml}\n  - {name: b, template_path: deep/b.yml}\n";
+    let plain = "Resources: {A: {Type: T}}\n";
+    assert!(said(text, &[("lib/deep/a.yml", plain), ("lib/b.yml", plain)]).is_empty());
+    assert_eq!(
+        said(text, &[("lib/b.yml", plain)]),
+        ["template::missing: stack `a`: its template deep/a.yml does not exist"]
+    );
+}
+
+#[test]
+fn a_broken_template_is_told_once_with_its_stacks() {
+    let stacks: String = ["a", "b", "c", "d", "e"]
+        .map(|name| format!("  - {{name: {name}, template_path: bad.yml}}\n"))
+        .concat();
+    let text = format!("stacks:\n{stacks}");
+    assert_eq!(
+        said(&text, &[("bad.yml", "")]),
+        ["template::empty: the template is empty (the template of `a`, `b`, `c` and 2 more)"]
+    );
+    assert_eq!(
+        said(&text, &[]),
+        [
+            "template::missing: stack `a`: its template bad.yml does not exist (also the template of `b`, `c`, `d` and 1 more)"
+        ]
+    );
+}
+
+#[test]
+fn enabled_hooks_are_warned_of_at_their_place() {
+    let text = "pre_deploy:\n  - {path: a.b, args: {x: '${ssm y}'}}\n  - {path: a.c, enabled: false}\npost_destroy:\n  - {path: a.d}\n";
+    assert_eq!(
+        said(text, &[]),
+        [
+            "hooks::not_supported_yet: the pre_deploy hook `a.b` will not run: this version runs no hooks",
+            "hooks::not_supported_yet: the post_destroy hook `a.d` will not run: this version runs no hooks",
+        ]
+    );
+    assert_eq!(desired(&config(text), &files(&[]), Purpose::Deploy, None).1.iter().count(), 1);
+}
