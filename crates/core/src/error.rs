@@ -45,6 +45,11 @@ impl Finding {
         Self { concerning: Some(what.into()), ..self }
     }
 
+    /// Whether it is about this very document.
+    fn is_in(&self, document: &Arc<Document>) -> bool {
+        self.document.as_ref().is_some_and(|own| Arc::ptr_eq(own, document))
+    }
+
     /// Whether any of its labels touches one of these places of a document.
     pub fn touches(&self, document: &Document, places: &[Span]) -> bool {
         let inside = self.document.as_deref().is_some_and(|own| own == document);
@@ -185,6 +190,13 @@ pub struct Findings {
 type Identity = (Option<String>, String, Vec<(usize, usize)>);
 
 impl Findings {
+    /// Quotes `shown` wherever `document` would be quoted.
+    pub fn show(&mut self, document: &Arc<Document>, shown: &Arc<Document>) {
+        for finding in self.list.iter_mut().filter(|finding| finding.is_in(document)) {
+            finding.document = Some(Arc::clone(shown));
+        }
+    }
+
     /// Adds one, unless the same problem at the same place is there already.
     pub fn push(&mut self, finding: Finding) {
         let places: Vec<(usize, usize)> = finding

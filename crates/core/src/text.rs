@@ -29,6 +29,21 @@ impl Document {
         Arc::new(Self { name: name.into(), text: text.into(), line_starts: OnceLock::new() })
     }
 
+    /// The same document with every character of these places shown as `*`. Places of other things stay where they are.
+    pub fn masked(&self, places: &[Span]) -> Arc<Self> {
+        let mut bytes = self.text.clone().into_bytes();
+        for place in places {
+            let end = place.end().min(bytes.len());
+            for byte in bytes.get_mut(place.start.min(end)..end).into_iter().flatten() {
+                // Line ends are kept, so that lines are counted as before.
+                if !matches!(*byte, b'\n' | b'\r') {
+                    *byte = b'*';
+                }
+            }
+        }
+        Self::new(self.name.clone(), String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Line and column (both from 1, columns in characters) of a byte offset.
     pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
         let offset = self.boundary(offset);

@@ -8,7 +8,7 @@ use runway_store::BucketName;
 use serde_json::Value;
 
 use super::error::ConfigProblem;
-use super::names::invalid_bucket_name;
+use super::names::{invalid_bucket_name, was_valid_bucket_name};
 use super::reader::{Fields, Reader, kind};
 use super::stacks::Inherited;
 use super::substitute::{Substituted, substitute};
@@ -214,8 +214,9 @@ impl Reader<'_> {
         let node = fields.get("cfngin_bucket").or_else(|| fields.get("namespace"));
         let (Some(bucket), Some(node)) = (config.bucket_name(region), node) else { return };
         // A lookup in the name is reported already.
-        if let Some(reason) = invalid_bucket_name(bucket.as_str()).filter(|_| !bucket.as_str().contains("${"))
-        {
+        let excused = bucket.as_str().contains("${")
+            || matches!(config.bucket, BucketSetting::Named(_)) && was_valid_bucket_name(bucket.as_str());
+        if let Some(reason) = invalid_bucket_name(bucket.as_str()).filter(|_| !excused) {
             let bucket = bucket.as_str().to_owned();
             self.report(ConfigProblem::BucketName { bucket, reason, span: node.span.into() });
         }

@@ -37,6 +37,12 @@ pub(super) fn invalid_bucket_name(name: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a bucket of this name may exist since before March 2018, when us-east-1 allowed more (S3 user guide).
+pub(super) fn was_valid_bucket_name(name: &str) -> bool {
+    let old = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    (3..=255).contains(&name.len()) && name.chars().all(old)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

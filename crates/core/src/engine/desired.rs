@@ -140,8 +140,28 @@ fn read(
         findings.extend(check::values(config, &templates, settings));
     }
     findings.retain(|finding| !finding.touches(&config.document, &config.undefined));
+    let shown = without_secrets(config, &templates);
+    findings.show(&config.document, &shown.document);
+    let config = &shown;
     let desired = graph.map(|graph| Desired { config: Arc::clone(config), graph, templates, policies });
     (desired, findings)
+}
+
+/// The config with a text that messages may quote: values of NoEcho parameters are masked in it.
+fn without_secrets(config: &Arc<Config>, templates: &BTreeMap<StackName, Arc<Template>>) -> Arc<Config> {
+    let secret = |definition: &StackDefinition| {
+        let declared = templates.get(&definition.name).map(|template| &template.parameters);
+        let no_echo = |name: &str| {
+            declared.and_then(|declared| declared.get(name)).is_some_and(|parameter| parameter.no_echo)
+        };
+        let variables = definition.variables.iter().filter(|(name, _)| no_echo(name));
+        variables.map(|(_, variable)| variable.span).collect::<Vec<_>>()
+    };
+    let places: Vec<Span> = config.stacks.values().flat_map(secret).collect();
+    if places.is_empty() {
+        return Arc::clone(config);
+    }
+    Arc::new(Config { document: config.document.masked(&places), ..Config::clone(config) })
 }
 
 /// Reads the templates of enabled stacks, each file once. A disabled stack's template is never needed, so it may as
