@@ -29,6 +29,8 @@ pub(crate) struct Scope<'a> {
     pub template: &'a Checked,
     pub parameters: &'a BTreeMap<String, String>,
     pub resources: &'a BTreeMap<String, Resource>,
+    /// What the conditions judged so far came to.
+    pub conditions: &'a BTreeMap<String, bool>,
     pub exports: &'a BTreeMap<String, String>,
     pub place: &'a Place,
     pub stack_name: &'a str,
@@ -154,9 +156,11 @@ impl Scope<'_> {
             "Fn::Cidr" => self.cidr(argument)?,
             "Fn::Length" => Value::from(self.list(function, argument)?.len()),
             "Fn::ToJsonString" => Value::String(self.resolve(argument)?.unwrap_or_default().to_string()),
-            "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" => Value::Bool(
-                self.condition(&Value::Object(Map::from_iter([(function.to_owned(), argument.clone())])), 0)?,
-            ),
+            "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" => {
+                return Err(Failure::Template(format!(
+                    "Template validation error: {function} can only be used in the Conditions section"
+                )));
+            }
             other => {
                 return template_error(format!(
                     "the function {other} is not simulated by the local provider."
@@ -299,46 +303,27 @@ impl Scope<'_> {
     }
 
     fn condition_named(&self, name: &Value) -> Result<bool> {
-        self.named_condition(name.as_str().unwrap_or_default(), 0)
-    }
-
-    fn named_condition(&self, name: &str, depth: usize) -> Result<bool> {
-        match self.template.entry("Conditions", name) {
-            // No template has so many conditions that a longer chain is not a cycle.
-            Some(_) if depth > 500 => template_error(format!("Circular dependencies for condition {name}")),
-            Some(condition) => self.condition(condition, depth + 1),
+        let name = name.as_str().unwrap_or_default();
+        match self.conditions.get(name) {
+            Some(value) => Ok(*value),
             None => template_error(format!("Unresolved condition dependency {name}")),
         }
     }
 
-    fn condition(&self, value: &Value, depth: usize) -> Result<bool> {
-        let parts = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    /// Judges a condition; those it refers to must have been judged.
+    pub(crate) fn condition(&self, value: &Value) -> Result<bool> {
+        let parts = |value: &Value| -> Result<Vec<bool>> {
+            value.as_array().into_iter().flatten().map(|part| self.condition(part)).collect()
+        };
         match value.as_object().and_then(single) {
-            Some(("Condition", name)) => self.named_condition(name.as_str().unwrap_or_default(), depth),
+            Some(("Condition", name)) => self.condition_named(name),
             Some(("Fn::Equals", argument)) => {
                 let (first, second) = self.pair("Fn::Equals", argument)?;
                 Ok(self.comparable(first)? == self.comparable(second)?)
             }
-            Some(("Fn::Not", argument)) => match parts(argument).as_slice() {
-                [only] => Ok(!self.condition(only, depth)?),
-                _ => template_error("Fn::Not requires a list argument with one element"),
-            },
-            Some((function @ ("Fn::And" | "Fn::Or"), argument)) => {
-                let parts = parts(argument);
-                if !(2..=10).contains(&parts.len()) {
-                    return template_error(format!(
-                        "{function} requires a list argument with 2 to 10 elements"
-                    ));
-                }
-                let values: Result<Vec<bool>> =
-                    parts.iter().map(|part| self.condition(part, depth)).collect();
-                let values = values?;
-                Ok(if function == "Fn::And" {
-                    values.iter().all(|value| *value)
-                } else {
-                    values.contains(&true)
-                })
-            }
+            Some(("Fn::Not", argument)) => Ok(!parts(argument)?.first().copied().unwrap_or_default()),
+            Some(("Fn::And", argument)) => Ok(parts(argument)?.iter().all(|value| *value)),
+            Some(("Fn::Or", argument)) => Ok(parts(argument)?.contains(&true)),
             _ => template_error("every Condition member must be a boolean function."),
         }
     }

@@ -308,10 +308,10 @@ fn store_kind(kind: ErrorKind) -> StoreErrorKind {
         ErrorKind::NotFound => StoreErrorKind::NoBucket,
         ErrorKind::AlreadyExists => StoreErrorKind::Conflict,
         ErrorKind::Validation | ErrorKind::Unsupported => StoreErrorKind::Invalid,
-        ErrorKind::Protected | ErrorKind::Denied => StoreErrorKind::Denied,
+        ErrorKind::Protected | ErrorKind::Denied | ErrorKind::LocalAccess => StoreErrorKind::Denied,
         ErrorKind::Credentials => StoreErrorKind::Credentials,
         ErrorKind::Throttled => StoreErrorKind::Throttled,
-        ErrorKind::Unavailable => StoreErrorKind::Unavailable,
+        ErrorKind::Unavailable | ErrorKind::LocalState => StoreErrorKind::Unavailable,
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use runway_core::template::{ParameterDefinition, Template};
 use serde_json::{Map, Value};
 
+mod conditions;
+
 /// Quotas of a template (AWS: CloudFormation quotas).
 const MAX_RESOURCES: usize = 500;
 const MAX_PARAMETERS: usize = 200;
@@ -39,6 +41,8 @@ const PSEUDO_PARAMETERS: [&str; 8] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
     pub template: Template,
+    /// Names of the conditions, each after those it refers to.
+    pub conditions: Vec<String>,
 }
 
 impl Checked {
@@ -48,8 +52,9 @@ impl Checked {
     /// CloudFormation's words for the first thing that is wrong.
     pub(crate) fn parse(body: &str) -> Result<Self, String> {
         let template = parse(body)?;
-        let checked = Self { template };
+        let mut checked = Self { template, conditions: Vec::new() };
         checked.check_sections()?;
+        checked.conditions = conditions::order(checked.section("Conditions"))?;
         checked.check_resources()?;
         checked.check_references()?;
         checked.check_cycles()?;

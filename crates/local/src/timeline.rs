@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use runway_core::provider::StackStatus;
 
-use crate::state::{Change, Effect, Operation, Resource, Step, Target};
+use crate::state::{Change, Effect, Operation, Policy, Resource, Step, Target};
 
 type Resources = BTreeMap<String, Resource>;
 
@@ -137,6 +137,17 @@ pub(crate) enum Removal {
     RevertCleanup,
 }
 
+impl Removal {
+    /// Whether a resource stays although its stack lets go of it.
+    fn retains(self, resource: &Resource) -> bool {
+        match resource.deletion {
+            Policy::Delete => false,
+            Policy::Retain => true,
+            Policy::RetainExceptOnCreate => matches!(self, Self::Delete | Self::Cleanup),
+        }
+    }
+}
+
 /// The steps that delete `resources`, dependants first. What a resource that cannot be deleted needs is left, too.
 pub(crate) fn removal(
     resources: &Resources,
@@ -146,7 +157,7 @@ pub(crate) fn removal(
 ) -> Vec<Step> {
     let dependants = dependants(resources);
     let duration = |_: &str, resource: &Resource| {
-        if resource.retain { Duration::ZERO } else { resource.behaviour.duration() }
+        if purpose.retains(resource) { Duration::ZERO } else { resource.behaviour.duration() }
     };
     let spans = spans(resources, &dependants, begin, duration);
     let mut order: Vec<_> = spans.iter().collect();
@@ -166,7 +177,7 @@ pub(crate) fn removal(
         let mut push = |at, status: &str, reason: Option<&str>| {
             steps.push(resource_step(at, id, resource, physical, status, reason));
         };
-        if resource.retain {
+        if purpose.retains(resource) {
             push(span.begin, "DELETE_SKIPPED", None);
             continue;
         }
