@@ -1,5 +1,7 @@
 //! What resource types give back: physical ids, attributes, and which changes replace them.
 
+pub(crate) mod types;
+
 use runway_core::provider::Place;
 use serde_json::Value;
 use sha2::{Digest, Sha256};

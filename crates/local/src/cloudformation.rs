@@ -118,6 +118,9 @@ impl Local {
             );
             return Err(call.error(ErrorKind::Validation, message));
         }
+        if let Some(what) = template.not_simulated() {
+            return Err(call.validation(format!("Template error: {what}")));
+        }
         Ok(template)
     }
 }

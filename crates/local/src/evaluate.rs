@@ -106,13 +106,13 @@ impl Scope<'_> {
             "Fn::GetAtt" => self.attribute(argument)?,
             "Fn::Sub" => Value::String(self.substitute(argument)?),
             "Fn::Join" => {
-                let (delimiter, values) = self.pair(function, argument)?;
-                let values = self.list(function, values)?;
+                let (delimiter, values) = self.pair(JOIN, argument)?;
+                let values = self.list(JOIN, values)?;
                 let texts: Result<Vec<_>> = values.iter().map(|value| self.text(value, function)).collect();
                 Value::String(texts?.join(&self.text(delimiter, function)?))
             }
             "Fn::Split" => {
-                let (delimiter, text) = self.pair(function, argument)?;
+                let (delimiter, text) = self.pair(SPLIT, argument)?;
                 let (delimiter, text) = (self.text(delimiter, function)?, self.text(text, function)?);
                 if delimiter.is_empty() {
                     return template_error("every Fn::Split object requires a non-empty delimiter.");
@@ -120,9 +120,9 @@ impl Scope<'_> {
                 text.split(&delimiter).map(Value::from).collect()
             }
             "Fn::Select" => {
-                let (index, values) = self.pair(function, argument)?;
+                let (index, values) = self.pair(SELECT, argument)?;
                 let index = self.text(index, function)?;
-                let values = self.list(function, values)?;
+                let values = self.list(SELECT, values)?;
                 let found = index.parse::<usize>().ok().and_then(|index| values.get(index).cloned());
                 match found {
                     Some(value) => value,
@@ -154,7 +154,7 @@ impl Scope<'_> {
                 ["a", "b", "c"].iter().map(|zone| Value::from(format!("{region}{zone}"))).collect()
             }
             "Fn::Cidr" => self.cidr(argument)?,
-            "Fn::Length" => Value::from(self.list(function, argument)?.len()),
+            "Fn::Length" => Value::from(self.list(LENGTH, argument)?.len()),
             "Fn::ToJsonString" => Value::String(self.resolve(argument)?.unwrap_or_default().to_string()),
             "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" => {
                 return Err(Failure::Template(format!(
@@ -245,7 +245,7 @@ impl Scope<'_> {
                     result.push_str(&format!("${{{}}}{rest}", &name[1..]));
                 }
                 Some((name, rest)) => {
-                    result.push_str(values.get(name.trim()).map_or("", String::as_str));
+                    result.push_str(values.get(name).map_or("", String::as_str));
                     result.push_str(rest);
                 }
                 None => return template_error("every Fn::Sub placeholder needs a closing brace"),
@@ -288,17 +288,17 @@ impl Scope<'_> {
         }
     }
 
-    fn pair<'v>(&self, function: &str, argument: &'v Value) -> Result<(&'v Value, &'v Value)> {
+    fn pair<'v>(&self, words: &str, argument: &'v Value) -> Result<(&'v Value, &'v Value)> {
         match argument.as_array().map(Vec::as_slice) {
             Some([first, second]) => Ok((first, second)),
-            _ => template_error(format!("every {function} object requires two parameters.")),
+            _ => template_error(words),
         }
     }
 
-    fn list(&self, function: &str, value: &Value) -> Result<Vec<Value>> {
+    fn list(&self, words: &str, value: &Value) -> Result<Vec<Value>> {
         match self.resolve(value)? {
             Some(Value::Array(values)) => Ok(values),
-            _ => template_error(format!("every {function} object requires a list.")),
+            _ => template_error(words),
         }
     }
 
@@ -318,7 +318,7 @@ impl Scope<'_> {
         match value.as_object().and_then(single) {
             Some(("Condition", name)) => self.condition_named(name),
             Some(("Fn::Equals", argument)) => {
-                let (first, second) = self.pair("Fn::Equals", argument)?;
+                let (first, second) = self.pair(EQUALS, argument)?;
                 Ok(self.comparable(first)? == self.comparable(second)?)
             }
             Some(("Fn::Not", argument)) => Ok(!parts(argument)?.first().copied().unwrap_or_default()),
@@ -337,6 +337,15 @@ impl Scope<'_> {
         })
     }
 }
+
+/// CloudFormation's words for arguments of the wrong form.
+const JOIN: &str = "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to \
+     be joined or a function that returns a list of strings (such as Fn::GetAZs) to be joined.";
+const SPLIT: &str = "every Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be \
+     split or a function that returns a string to be split.";
+const SELECT: &str = "Fn::Select requires a list argument with two elements: an integer index and a list";
+const EQUALS: &str = "Fn::Equals requires a list argument with two elements";
+const LENGTH: &str = "Fn::Length requires a list or a function that returns a list";
 
 /// What `Ref` of a parameter gives: a list for list types, else the text.
 fn parameter_value(kind: &str, value: &str) -> Value {

@@ -13,7 +13,7 @@ use crate::catalogue::{self, Birth};
 use crate::evaluate::{Failure, Scope};
 use crate::script::{self, Script};
 use crate::state::{BUCKET_TYPE, Change, Policy, Resource, Stack, State, Target};
-use crate::template::Checked;
+use crate::template::{Checked, checks};
 use crate::{policy, ssm};
 
 /// What goes into a create or update.
@@ -268,6 +268,12 @@ impl<'a> Preparation<'a> {
         self.prepared.imports.append(&mut imports);
         self.prepared.target.outputs.insert(name.to_owned(), value);
         if let Some(export) = export {
+            if !checks::is_export_name(&export) {
+                return Err(Failure::Template(format!(
+                    "Template format error: Output {name} is malformed. {}",
+                    checks::EXPORT
+                )));
+            }
             if self.prepared.target.exports.values().any(|other| *other == export) {
                 return Err(Failure::Template(format!(
                     "Template format error: Duplicate Export names: [{export}] in the Outputs block of the template"

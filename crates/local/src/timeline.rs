@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use runway_core::provider::StackStatus;
 
+use crate::catalogue::types::{Standing, standing};
 use crate::state::{Change, Effect, Operation, Policy, Resource, Step, Target};
 
 type Resources = BTreeMap<String, Resource>;
@@ -73,7 +74,7 @@ pub(crate) fn forward(
         let exists =
             change == Change::Modified || (reason.is_none() && cut.is_none_or(|cut| initiated < cut));
         if change != Change::Modified && exists {
-            push(initiated, physical, "IN_PROGRESS", Some("Resource creation Initiated"));
+            push(initiated, physical, "IN_PROGRESS", Some(initiation(&resource.kind)));
         }
         let physical = physical.filter(|_| exists);
         if let Some(reason) = reason {
@@ -112,6 +113,16 @@ fn failed_resources(failed: &BTreeMap<&str, BTreeSet<&str>>) -> String {
         format!("The following resource(s) failed to {verb}: [{}]. ", ids.join(", "))
     });
     parts.collect()
+}
+
+/// What the creation of a resource says once there is something; the place for a note on its type.
+fn initiation(kind: &str) -> &'static str {
+    match standing(kind) {
+        Standing::Unlisted => {
+            "Resource creation Initiated. The local provider does not know this type: check its spelling"
+        }
+        _ => "Resource creation Initiated",
+    }
 }
 
 fn failure(change: Change, resource: &Resource) -> Option<&str> {
