@@ -8,6 +8,7 @@ use runway_core::template::ParameterDefinition;
 use serde_json::Value;
 
 use crate::catalogue::digest;
+use crate::parameters;
 use crate::state::State;
 
 /// Values of a template's parameters as its functions see them: where the type is `AWS::SSM::Parameter::Value<...>`,
@@ -31,6 +32,7 @@ pub(crate) fn resolve(
         let found = state.ssm_parameter(value, place).or_else(|| public(value, place));
         match found {
             Some(found) if kind.starts_with("AWS::SSM::Parameter::Value<") => {
+                parameters::check_resolved(name, definition, &found)?;
                 resolved.insert(name.clone(), found);
             }
             Some(_) => {}

@@ -101,7 +101,7 @@ impl<'a> Verb<'a> {
             }),
         };
         stack.remember(&request.token, digest_of_request);
-        stack.enter(now, StackStatus::CreateInProgress, Some(USER_INITIATED.to_owned()));
+        stack.enter(now, StackStatus::CreateInProgress, Some(beginning(template)));
         state.serial += 1;
         state.stacks.push(stack);
         if let Some(reason) = prepared.failure {
@@ -166,7 +166,7 @@ impl<'a> Verb<'a> {
             previous: Some(Box::new(previous)),
             touched: std::collections::BTreeSet::new(),
         });
-        stack.enter(now, StackStatus::UpdateInProgress, Some(USER_INITIATED.to_owned()));
+        stack.enter(now, StackStatus::UpdateInProgress, Some(beginning(template)));
         if let Some(reason) = prepared.failure {
             fail(state, index, now, &reason);
         }
@@ -272,6 +272,16 @@ impl<'a> Verb<'a> {
         };
         Ok((content, prepared))
     }
+}
+
+/// Why an operation begins; the place to say what is not checked here.
+fn beginning(template: &Checked) -> String {
+    let unchecked = parameters::unchecked(&template.template.parameters);
+    if unchecked.is_empty() {
+        return USER_INITIATED.to_owned();
+    }
+    let names = unchecked.join(", ");
+    format!("{USER_INITIATED}. The local provider cannot check the AllowedPattern of {names}")
 }
 
 /// Digest of everything a request says, so that a repeated one is recognised.

@@ -241,6 +241,17 @@ async fn parameters_are_refused_in_cloudformations_words() {
             vec![("P", "abC")],
             "Parameter 'P' must match pattern [a-z]+",
         ),
+        (template(json!({"Type": "Number"})), vec![("P", "NaN")], "Parameter 'P' must be a number."),
+        (
+            template(json!({"Type": "String", "Default": "c", "AllowedValues": ["a", "b"]})),
+            vec![],
+            "Parameter 'P' must be one of AllowedValues",
+        ),
+        (
+            template(json!({"Type": "String", "AllowedPattern": "[a-z"})),
+            vec![("P", "a")],
+            "Template format error: AllowedPattern [a-z of parameter P is not a regular expression.",
+        ),
         (
             template(json!({"Type": "String", "MinLength": 3, "ConstraintDescription": "be longer"})),
             vec![("P", "ab")],
@@ -282,4 +293,19 @@ async fn names_tokens_and_states_are_checked() {
     cloud.set_termination_protection(&name("app"), true).await.unwrap();
     let error = cloud.delete_stack(&name("app"), None, "token-3").await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Protected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pattern_of_java_is_taken_with_a_note() {
+    let cloud = cloud();
+    let template = json!({
+        "Parameters": {"P": {"Type": "String", "AllowedPattern": "(?=.*[0-9]).+"}},
+        "Resources": {"A": {"Type": "AWS::SNS::Topic"}}
+    });
+    cloud.create_stack(&with(request("app", &template), &[("P", "x")], "t")).await.unwrap();
+    let state = cloud.describe_stack(&name("app")).await.unwrap().unwrap();
+    assert_eq!(
+        state.status_reason.as_deref(),
+        Some("User Initiated. The local provider cannot check the AllowedPattern of P")
+    );
 }
