@@ -54,7 +54,13 @@ impl Buckets {
                     .or_insert_with(|| Arc::new(Memory::versioned(bucket.clone(), Arc::clone(&self.clock))));
             }
             Place::Directory(path) => {
-                Directory::create(path.join(bucket.as_str()), bucket.clone(), Arc::clone(&self.clock))?;
+                let path = path.join(bucket.as_str());
+                // Whatever is wrong is wrong with the directory, not with a network.
+                let refuse = |error: StoreError| ProviderError {
+                    kind: ErrorKind::LocalAccess,
+                    ..ProviderError::from(error)
+                };
+                Directory::create(path, bucket.clone(), Arc::clone(&self.clock)).map_err(refuse)?;
             }
         }
         Ok(())

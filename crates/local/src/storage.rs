@@ -1,7 +1,7 @@
 //! Where the state is kept: in memory, or as one document in a directory that several processes may share.
 
 use std::fs::{File, Metadata};
-use std::io::{ErrorKind as IoErrorKind, Read, Write};
+use std::io::{BufWriter, ErrorKind as IoErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -217,11 +217,12 @@ impl Directory {
     fn save(&self, state: &State) -> Result<Identity, LocalError> {
         let path = self.path.join(STATE);
         let failed = |error: &std::io::Error| LocalError::access(&path, error);
-        let bytes = serde_json::to_vec(state)
-            .map_err(|error| LocalError::Io { path: path.clone(), message: error.to_string() })?;
         // Readable by its owner only: parameters may be secrets.
         let mut file = tempfile::NamedTempFile::new_in(&self.path).map_err(|error| failed(&error))?;
-        file.write_all(&bytes).map_err(|error| failed(&error))?;
+        let mut writer = BufWriter::new(&mut file);
+        serde_json::to_writer(&mut writer, state).map_err(|error| failed(&error.into()))?;
+        writer.flush().map_err(|error| failed(&error))?;
+        drop(writer);
         // Without this, a power failure could leave the new name with no content behind it.
         file.as_file().sync_all().map_err(|error| failed(&error))?;
         self.back_up(&path);
