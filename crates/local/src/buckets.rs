@@ -77,17 +77,22 @@ impl Buckets {
         }
     }
 
-    /// Removes a bucket that holds nothing.
+    /// Removes a bucket that holds nothing; one that does, or cannot be removed, stays.
     fn remove(&self, bucket: &BucketName) {
-        if !self.exists(bucket) || self.holds_objects(bucket) {
+        if !self.exists(bucket) {
             return;
         }
         match &self.place {
             Place::Memory(open) => {
-                open.lock().unwrap_or_else(PoisonError::into_inner).remove(bucket.as_str());
+                let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+                if open.get(bucket.as_str()).is_some_and(|bucket| !bucket.has_objects()) {
+                    open.remove(bucket.as_str());
+                }
             }
-            // If that fails, an empty bucket stays.
-            Place::Directory(path) => drop(fs_err::remove_dir_all(path.join(bucket.as_str()))),
+            Place::Directory(path) => {
+                let path = path.join(bucket.as_str());
+                Directory::open(path, bucket.clone(), Arc::clone(&self.clock)).remove_if_empty();
+            }
         }
     }
 

@@ -65,6 +65,16 @@ impl Local {
         outcome.map_err(|refusal| call.refusal(refusal))
     }
 
+    /// Lets buckets follow what happened to their resources, so that a deletion of the past does not hit a bucket
+    /// that is made now.
+    pub(crate) async fn finish_chores(&self, bucket: &str) -> Result<(), ProviderError> {
+        let call = Call { operation: "CreateBucket", target: bucket.to_owned() };
+        if self.look(&call, |_, state| state.chores.is_empty()).await? {
+            return Ok(());
+        }
+        self.change(&call, |_, _, _, _| Ok(())).await
+    }
+
     /// The template's text, wherever it is.
     async fn body(&self, call: &Call, template: &TemplateLocation) -> Result<String, ProviderError> {
         let (bucket, key, region) = match template {

@@ -216,6 +216,7 @@ impl Provider for Local {
     }
 
     async fn create_bucket(&self, bucket: &BucketName, _region: Option<&str>) -> Result<(), ProviderError> {
+        self.finish_chores(bucket.as_str()).await?;
         self.inner.buckets.create(bucket)
     }
 }

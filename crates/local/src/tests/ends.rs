@@ -126,6 +126,33 @@ async fn buckets_of_templates_are_real() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bucket_made_after_its_stack_is_gone_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = Local::directory(directory.path(), super::clock(), crate::Options::default()).unwrap();
+    let template =
+        json!({"Resources": {"B": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "mine"}}}});
+    cloud.create_stack(&request("app", &template)).await.unwrap();
+    settled(&cloud, "app").await;
+    let mine = BucketName::new("mine");
+    let path = directory.path().join("buckets/mine");
+    assert!(!cloud.object_store(&mine, None).list("", None).await.unwrap().more);
+    assert!(path.is_dir());
+    gone(&cloud, "app", "d").await;
+    cloud
+        .create_stack(&request("other", &json!({"Resources": {"T": {"Type": "AWS::SNS::Topic"}}})))
+        .await
+        .unwrap();
+    assert!(!path.exists(), "the bucket went with its stack");
+
+    cloud.create_stack(&with(request("app", &template), &[], "again")).await.unwrap();
+    settled(&cloud, "app").await;
+    gone(&cloud, "app", "d2").await;
+    cloud.create_bucket(&mine, None).await.unwrap();
+    cloud.set_termination_protection(&name("other"), true).await.unwrap();
+    assert!(path.is_dir(), "what was made by hand stays");
+}
+
+#[tokio::test(start_paused = true)]
 async fn parameters_of_the_systems_manager_are_those_of_stacks() {
     let cloud = cloud();
     let holder = json!({"Resources": {"P": {"Type": "AWS::SSM::Parameter", "Properties": {

@@ -34,6 +34,11 @@ impl Files {
         fs::create_dir_all(&self.root).map_err(refusal)
     }
 
+    /// Removes the directory with everything in it.
+    pub(super) fn remove(&self) -> Result<(), Refusal> {
+        fs::remove_dir_all(&self.root).map_err(refusal)
+    }
+
     /// Fails if the bucket does not exist.
     pub(super) fn check(&self) -> Result<(), Refusal> {
         match fs::metadata(&self.root) {

@@ -73,6 +73,12 @@ impl Directory {
         self.shared.files.folders().map_or(true, |folders| folders.iter().any(holds))
     }
 
+    /// Removes the bucket if no key holds an object now; says whether it did. Blocks while somebody else writes.
+    pub fn remove_if_empty(&self) -> bool {
+        let Ok(_lock) = self.shared.files.lock() else { return false };
+        !self.has_objects() && self.shared.files.remove().is_ok()
+    }
+
     /// Runs file operations on a thread that may block. They are short, but a write waits for the lock, and whoever
     /// holds it may be a stopped process: timers and signals have to be served meanwhile.
     async fn run<T: Send + 'static>(
