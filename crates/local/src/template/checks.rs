@@ -146,7 +146,7 @@ pub(super) fn entries(template: &Checked) -> Result<(), String> {
                 "Parameters" => parameter(id, entry)?,
                 "Resources" => resource(template, id, entry)?,
                 "Outputs" => output(id, entry)?,
-                "Mappings" => mapping(id, entry)?,
+                "Mappings" => mapping(entry)?,
                 _ => {}
             }
         }
@@ -196,7 +196,9 @@ fn is_parameter_type(kind: &str) -> bool {
 
 fn resource(template: &Checked, id: &str, entry: &Map<String, Value>) -> Result<(), String> {
     if template.entry("Parameters", id).is_some() {
-        return malformed(format!("Resource name {id} is the name of a parameter, too."));
+        return Err(format!(
+            "Template error: all resources and parameters must have unique names. Common name(s):[{id}]"
+        ));
     }
     if entry.get("Type").and_then(Value::as_str).is_none() {
         return malformed(format!("[/Resources/{id}] Every Resources object must contain a Type member."));
@@ -207,13 +209,11 @@ fn resource(template: &Checked, id: &str, entry: &Map<String, Value>) -> Result<
     if entry.get("Properties").is_some_and(|properties| !properties.is_object()) {
         return malformed(format!("[/Resources/{id}] Properties must be an object."));
     }
-    let names = match entry.get("DependsOn") {
-        Some(Value::Array(names)) => names.as_slice(),
-        Some(name) => std::slice::from_ref(name),
-        None => &[],
-    };
-    if names.iter().any(|name| !name.is_string()) {
-        return malformed("Every DependsOn value must be a string.");
+    match entry.get("DependsOn") {
+        None | Some(Value::String(_)) => {}
+        Some(Value::Array(names)) if names.iter().all(Value::is_string) => {}
+        Some(Value::Array(_)) => return malformed("Every DependsOn value must be a string."),
+        Some(_) => return malformed("DependsOn must be a string or list of strings."),
     }
     if entry.get("Condition").is_some_and(|condition| !condition.is_string()) {
         return malformed(format!("Resource {id} is malformed. Every Condition member must be a string."));
@@ -226,7 +226,7 @@ fn resource(template: &Checked, id: &str, entry: &Map<String, Value>) -> Result<
         let value = entry.get(attribute);
         if let Some(value) = value.filter(|value| !value.as_str().is_some_and(|text| known.contains(&text))) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            return Err(format!("Template error: Unrecognized {attribute} {value} for the resource {id}"));
+            return malformed(format!("Unrecognized {attribute} {value} for resource {id}"));
         }
     }
     Ok(())
@@ -259,7 +259,7 @@ pub(crate) fn is_export_name(name: &str) -> bool {
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, ':' | '-'))
 }
 
-fn mapping(id: &str, entry: &Map<String, Value>) -> Result<(), String> {
+fn mapping(entry: &Map<String, Value>) -> Result<(), String> {
     let is_scalar = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
     let is_value = |value: &Value| match value {
         Value::Array(values) => values.iter().all(is_scalar),
@@ -267,7 +267,7 @@ fn mapping(id: &str, entry: &Map<String, Value>) -> Result<(), String> {
     };
     for (key, attributes) in entry {
         let Some(attributes) = attributes.as_object() else {
-            return malformed(format!("Every Mappings member {id} must be a map of maps. [{key}]"));
+            return malformed(format!("Every Mappings member {key} must be a map"));
         };
         if single(attributes).is_some_and(|(name, _)| name == "Ref" || name.starts_with("Fn::"))
             || !attributes.values().all(is_value)

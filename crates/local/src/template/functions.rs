@@ -61,6 +61,11 @@ fn call(template: &Checked, function: &str, argument: &Value) -> Result<(), Stri
                     "Template error: every Fn::GetAtt object requires two non-empty parameters, the resource name and \
                      the resource attribute",
                 )?;
+            if template.entry("Resources", &resource).is_none() {
+                return Err(format!(
+                    "Template error: instance of Fn::GetAtt references undefined resource {resource}"
+                ));
+            }
             name.as_str().map_or(Ok(()), |name| check_attribute(template, &resource, name))
         }
         "Fn::FindInMap" => match argument.as_array().map(Vec::as_slice) {

@@ -89,7 +89,7 @@ async fn functions_that_cannot_be_computed_are_refused() {
         ),
         (
             json!({"Fn::GetAtt": ["Nope", "Arn"]}),
-            "Template format error: Unresolved resource dependencies [Nope] in the Outputs block of the template",
+            "Template error: instance of Fn::GetAtt references undefined resource Nope",
         ),
         (json!(["a"]), "Template error: every Output O object must have a String value."),
         (json!({"Fn::Sub": {"a": "b"}}), SUBSTITUTION),

@@ -123,7 +123,7 @@ async fn mistakes_that_aws_sees_are_seen() {
         ),
         (
             set("/Mappings", json!({"M": {"a": "b"}})),
-            "Template format error: Every Mappings member M must be a map of maps. [a]",
+            "Template format error: Every Mappings member a must be a map",
         ),
         (
             set("/Mappings", json!({"M": {"a": {"b": {"c": "d"}}}})),
@@ -139,7 +139,7 @@ async fn mistakes_that_aws_sees_are_seen() {
         ),
         (
             set("/Resources/A/DependsOn", json!(1)),
-            "Template format error: Every DependsOn value must be a string.",
+            "Template format error: DependsOn must be a string or list of strings.",
         ),
         (
             set("/Resources/A/DependsOn", json!([{"Ref": "A"}])),
@@ -147,15 +147,15 @@ async fn mistakes_that_aws_sees_are_seen() {
         ),
         (
             set("/Resources/P", json!({"Type": "AWS::SNS::Topic"})),
-            "Template format error: Resource name P is the name of a parameter, too.",
+            "Template error: all resources and parameters must have unique names. Common name(s):[P]",
         ),
         (
             set("/Resources/A/DeletionPolicy", json!("Retian")),
-            "Template error: Unrecognized DeletionPolicy Retian for the resource A",
+            "Template format error: Unrecognized DeletionPolicy Retian for resource A",
         ),
         (
             set("/Resources/A/UpdateReplacePolicy", json!("RetainExceptOnCreate")),
-            "Template error: Unrecognized UpdateReplacePolicy RetainExceptOnCreate for the resource A",
+            "Template format error: Unrecognized UpdateReplacePolicy RetainExceptOnCreate for resource A",
         ),
         (
             set("/Rules", json!({})),
