@@ -202,11 +202,22 @@ fn five_thousand_stacks_and_one_named_like_the_namespace() {
 #[test]
 fn a_place_that_cannot_hold_the_state() {
     let project = Project::with_stacks("  - {name: a, template_path: t.yml, variables: {Note: x}}\n");
-    // A file where the directory should be, and a directory that even root cannot write.
-    for (place, code) in [("t.yml", 22), ("/proc/nowhere", 23)] {
-        let ran = project.run(&format!("deploy --yes --provider local:{place}")).ended(code);
+    // A file where the directory should be or above it, and a directory that even root cannot write.
+    for place in ["t.yml", "t.yml/below", "/proc/nowhere"] {
+        let ran = project.run(&format!("deploy --yes --provider local:{place}")).ended(22);
         assert!(ran.stderr.contains(place), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("network"), "{}", ran.stderr);
     }
+}
+
+#[test]
+fn a_damaged_state_of_the_embedded_provider() {
+    let project = Project::with_stacks("  - {name: a, template_path: t.yml, variables: {Note: x}}\n");
+    std::fs::create_dir(project.path().join("cloud")).unwrap();
+    project.file("cloud/state.json", "{");
+    let ran = project.run("plan --provider local:cloud").ended(23);
+    assert!(ran.stderr.contains("state.json cannot be read"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("network"), "{}", ran.stderr);
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod graph;
 pub mod ident;
 pub mod lock;
 pub mod lookup;
+pub mod pattern;
 pub mod plan;
 pub mod provider;
 pub mod render;

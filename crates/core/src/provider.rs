@@ -37,6 +37,10 @@ pub enum ErrorKind {
     Unavailable,
     /// The provider does not offer this operation.
     Unsupported,
+    /// The embedded provider may not or cannot use its directory.
+    LocalAccess,
+    /// What is in the embedded provider's directory cannot be understood.
+    LocalState,
 }
 
 /// A failed provider call.
@@ -87,6 +91,12 @@ impl ErrorKind {
             Self::Unavailable => {
                 "check the network, proxy and AWS_ENDPOINT_URL (with --provider local, its directory); nothing is lost, the command can be run again"
             }
+            Self::LocalAccess => {
+                "give --provider local:DIR a directory that can be read and written and whose disk has room; nothing was changed, the command can be run again"
+            }
+            Self::LocalState => {
+                "nothing was overwritten: restore the file, or name another directory with --provider local:DIR; docs/embedded-provider.md says what the files are"
+            }
             Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected | Self::Unsupported => {
                 "nothing is lost; the command can be run again once this is mended"
             }
@@ -96,9 +106,9 @@ impl ErrorKind {
     /// The exit code of a command that a call of this kind ends.
     pub fn exit_code(self) -> ExitCode {
         match self {
-            Self::Denied | Self::Credentials | Self::NoRegion => ExitCode::Denied,
+            Self::Denied | Self::Credentials | Self::NoRegion | Self::LocalAccess => ExitCode::Denied,
             Self::Misconfigured => ExitCode::Config,
-            Self::Throttled | Self::Unavailable => ExitCode::Unavailable,
+            Self::Throttled | Self::Unavailable | Self::LocalState => ExitCode::Unavailable,
             Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected | Self::Unsupported => {
                 ExitCode::Unexpected
             }

@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_action_file_has_exactly_these_inputs_and_outputs() {
-        let action = Node::parse(include_str!("../action.yml")).unwrap().unwrap();
+        let action = Node::parse(include_str!("../action.yml")).0.unwrap();
         let keys = |node: &Node, key: &str| -> Vec<String> {
             let entries = node.get(key).and_then(Node::as_mapping).unwrap();
             entries.iter().filter_map(|(name, _)| name.as_text().map(str::to_owned)).collect()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runway_core::provider::StackStatus;
 
-use crate::state::{Change, Effect, Operation, Resource, State, Step};
+use crate::state::{BUCKET_TYPE, Change, Chore, Effect, Operation, Resource, State, Step};
 use crate::timeline::{self, Removal};
 
 /// How long a phase without any resource lasts.
@@ -33,7 +33,7 @@ fn apply(state: &mut State, index: usize, step: Step) {
     let at = step.at;
     match step.effect {
         Effect::Resource { logical_id, physical_id, kind, status, reason } => {
-            resource(state, index, &logical_id, physical_id.as_deref(), &status);
+            resource(state, index, &logical_id, physical_id.as_deref(), &kind, &status);
             if let Some(stack) = state.stacks.get_mut(index) {
                 stack.resource_event(at, &logical_id, physical_id.as_deref(), &kind, &status, reason);
             }
@@ -49,7 +49,14 @@ fn apply(state: &mut State, index: usize, step: Step) {
 }
 
 /// Follows which resources exist, and which the operation has begun to change.
-fn resource(state: &mut State, index: usize, logical_id: &str, physical_id: Option<&str>, status: &str) {
+fn resource(
+    state: &mut State,
+    index: usize,
+    logical_id: &str,
+    physical_id: Option<&str>,
+    kind: &str,
+    status: &str,
+) {
     let Some(stack) = state.stacks.get_mut(index) else { return };
     let Some(operation) = &mut stack.operation else { return };
     operation.touched.insert(logical_id.to_owned());
@@ -67,6 +74,12 @@ fn resource(state: &mut State, index: usize, logical_id: &str, physical_id: Opti
         }
         _ => {}
     }
+    let Some(bucket) = physical_id.filter(|_| kind == BUCKET_TYPE) else { return };
+    match status {
+        "CREATE_COMPLETE" => state.chores.push(Chore::CreateBucket(bucket.to_owned())),
+        "DELETE_COMPLETE" => state.chores.push(Chore::RemoveBucket(bucket.to_owned())),
+        _ => {}
+    }
 }
 
 /// Exports are unique in a region, and one that is imported can neither vanish nor change.
@@ -79,7 +92,7 @@ fn export_conflict(state: &State, index: usize) -> Option<String> {
         }
     }
     for (output, export) in &stack.content.exports {
-        let Some(importer) = state.importer(export, index) else { continue };
+        let Some(importers) = state.importers(export, index) else { continue };
         let kept = target
             .exports
             .iter()
@@ -87,10 +100,10 @@ fn export_conflict(state: &State, index: usize) -> Option<String> {
             .map(|(output, _)| target.outputs.get(output));
         match kept {
             None => {
-                return Some(format!("Export {export} cannot be deleted as it is in use by {importer}. "));
+                return Some(format!("Export {export} cannot be deleted as it is in use by {importers}. "));
             }
             Some(value) if value != stack.content.outputs.get(output) => {
-                return Some(format!("Export {export} cannot be updated as it is in use by {importer}. "));
+                return Some(format!("Export {export} cannot be updated as it is in use by {importers}. "));
             }
             Some(_) => {}
         }
@@ -110,7 +123,13 @@ fn finish(state: &mut State, index: usize, at: Timestamp) {
         stack.operation = None;
         return;
     };
-    let leftovers = unless_current(previous.resources, &target);
+    let mut leftovers = unless_current(previous.resources, &target);
+    for (id, resource) in &mut leftovers {
+        // What was replaced goes by the template that replaced it.
+        if let Some(target) = target.get(id) {
+            resource.deletion = target.replacement;
+        }
+    }
     operation.steps = timeline::removal(&leftovers, at, Removal::Cleanup, IDLE).into();
     stack.resources = target;
     stack.enter(at, StackStatus::UpdateCompleteCleanupInProgress, None);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::state::Chore;
 use async_trait::async_trait;
 use bytes::Bytes;
 use runway_core::clock::Clock;
@@ -53,10 +54,61 @@ impl Buckets {
                     .or_insert_with(|| Arc::new(Memory::versioned(bucket.clone(), Arc::clone(&self.clock))));
             }
             Place::Directory(path) => {
-                Directory::create(path.join(bucket.as_str()), bucket.clone(), Arc::clone(&self.clock))?;
+                let path = path.join(bucket.as_str());
+                // Whatever is wrong is wrong with the directory, not with a network.
+                let refuse = |error: StoreError| ProviderError {
+                    kind: ErrorKind::LocalAccess,
+                    ..ProviderError::from(error)
+                };
+                Directory::create(path, bucket.clone(), Arc::clone(&self.clock)).map_err(refuse)?;
             }
         }
         Ok(())
+    }
+
+    /// Does what is left to do for buckets in templates. What fails is tried no more: the state is right, and a
+    /// bucket that is needed later is created then.
+    pub(crate) fn settle(&self, chores: Vec<Chore>) {
+        for chore in chores {
+            match chore {
+                Chore::CreateBucket(name) => drop(self.create(&BucketName::new(name))),
+                Chore::RemoveBucket(name) => self.remove(&BucketName::new(name)),
+            }
+        }
+    }
+
+    /// Removes a bucket that holds nothing; one that does, or cannot be removed, stays.
+    fn remove(&self, bucket: &BucketName) {
+        if !self.exists(bucket) {
+            return;
+        }
+        match &self.place {
+            Place::Memory(open) => {
+                let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+                if open.get(bucket.as_str()).is_some_and(|bucket| !bucket.has_objects()) {
+                    open.remove(bucket.as_str());
+                }
+            }
+            Place::Directory(path) => {
+                let path = path.join(bucket.as_str());
+                Directory::open(path, bucket.clone(), Arc::clone(&self.clock)).remove_if_empty();
+            }
+        }
+    }
+
+    /// Whether a bucket exists and has objects.
+    pub(crate) fn holds_objects(&self, bucket: &BucketName) -> bool {
+        is_valid_name(bucket.as_str())
+            && match &self.place {
+                Place::Memory(open) => {
+                    let open = open.lock().unwrap_or_else(PoisonError::into_inner);
+                    open.get(bucket.as_str()).is_some_and(|bucket| bucket.has_objects())
+                }
+                Place::Directory(path) => {
+                    Directory::open(path.join(bucket.as_str()), bucket.clone(), Arc::clone(&self.clock))
+                        .has_objects()
+                }
+            }
     }
 
     /// Whether a bucket exists.
@@ -100,7 +152,7 @@ fn store_clock(clock: &Arc<dyn Clock>) -> StoreClock {
 
 /// S3's rules for names of general purpose buckets: 3 to 63 lower-case letters, digits, dots and dashes, beginning
 /// and ending with a letter or digit, no two dots in a row, not an IP address.
-fn is_valid_name(name: &str) -> bool {
+pub(crate) fn is_valid_name(name: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
     (3..=63).contains(&name.len())
         && name.chars().all(|letter| plain(letter) || letter == '.' || letter == '-')

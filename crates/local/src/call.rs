@@ -1,15 +1,15 @@
 //! One call of the API: its errors in CloudFormation's words, and what every verb asks of the state first.
 
-use runway_core::provider::{ErrorKind, ProviderError, StackRef};
+use runway_core::provider::{ErrorKind, Place, ProviderError, StackRef};
 
 use crate::error::LocalError;
 use crate::state::{Stack, State};
 
 /// One call: what it is and what it is about, for its errors.
-#[derive(Clone, Copy)]
-pub(crate) struct Call<'a> {
+#[derive(Clone)]
+pub(crate) struct Call {
     pub operation: &'static str,
-    pub target: &'a str,
+    pub target: String,
 }
 
 /// A failure inside a change of the state.
@@ -30,13 +30,13 @@ impl From<ProviderError> for Refusal {
     }
 }
 
-impl<'a> Call<'a> {
-    pub(crate) fn new(operation: &'static str, stack: &'a StackRef) -> Self {
-        Self { operation, target: stack.as_str() }
+impl Call {
+    pub(crate) fn new(operation: &'static str, stack: &StackRef) -> Self {
+        Self { operation, target: stack.as_str().to_owned() }
     }
 
     pub(crate) fn error(&self, kind: ErrorKind, message: impl Into<String>) -> ProviderError {
-        ProviderError::new(kind, self.operation, self.target, message)
+        ProviderError::new(kind, self.operation, self.target.clone(), message)
     }
 
     pub(crate) fn validation(&self, message: impl AsRef<str>) -> ProviderError {
@@ -49,7 +49,7 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn local(&self, error: &LocalError) -> ProviderError {
-        error.during(self.operation, self.target)
+        error.during(self.operation, &self.target)
     }
 
     pub(crate) fn refusal(&self, refusal: Refusal) -> ProviderError {
@@ -59,9 +59,14 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(crate) fn find(&self, state: &State, stack: &StackRef) -> Result<usize, ProviderError> {
+    pub(crate) fn find(
+        &self,
+        state: &State,
+        stack: &StackRef,
+        place: &Place,
+    ) -> Result<usize, ProviderError> {
         let live = |index: &usize| state.stacks.get(*index).is_some_and(Stack::is_live);
-        state.find(stack).filter(live).ok_or_else(|| self.missing())
+        state.find(stack, place).filter(live).ok_or_else(|| self.missing())
     }
 
     /// Whether this very request was taken before.
@@ -74,7 +79,7 @@ impl<'a> Call<'a> {
         token: &str,
         digest: &str,
     ) -> Result<bool, ProviderError> {
-        match stack.tokens.get(token) {
+        match stack.tokens.iter().find(|(known, _)| known == token).map(|(_, digest)| digest) {
             Some(known) if known == digest => Ok(true),
             Some(_) => {
                 let message =

@@ -1,11 +1,13 @@
 //! What resource types give back: physical ids, attributes, and which changes replace them.
 
+pub(crate) mod types;
+
 use runway_core::provider::Place;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::evaluate::partition;
-use crate::state::Resource;
+use crate::state::{BUCKET_TYPE, Resource};
 
 /// How the physical id of a type looks.
 #[derive(Debug, Clone, Copy)]
@@ -159,6 +161,12 @@ pub(crate) fn physical_id(kind: &str, properties: &Value, birth: &Birth<'_>, pla
     let name = custom_name(kind, properties).map_or_else(generated, str::to_owned);
     match find(kind).map_or(Id::Name, |entry| entry.id) {
         Id::Name => name,
+        // No bucket has a longer name; CloudFormation shortens the ones it makes.
+        Id::LowerName
+            if kind == BUCKET_TYPE && name.len() > 63 && custom_name(kind, properties).is_none() =>
+        {
+            format!("{}-{}", name[..50].to_lowercase(), &digest[..12])
+        }
         Id::LowerName => name.to_lowercase(),
         Id::Prefixed(prefix) => format!("{prefix}-{}", &digest[..17]),
         Id::Arn(service, path) => arn(service, place, &format!("{path}{name}")),

@@ -29,16 +29,26 @@ pub enum LocalError {
         message: String,
     },
     /// The state is not what this program writes. It is never overwritten.
-    #[error("the local provider's state {} cannot be read ({message}); restore it, or move it away to begin anew", path.display())]
+    #[error("the local provider's state {} cannot be read ({message}); {}", path.display(), remedy(backup.as_deref()))]
     Corrupt {
         /// The state document.
         path: PathBuf,
         /// What is wrong.
         message: String,
+        /// The document before its last change, if it is there.
+        backup: Option<PathBuf>,
     },
     /// The state was written by a newer version.
     #[error("the local provider's state {} has version {version}, newer than this program understands; use a newer runway-rs", path.display())]
     Newer {
+        /// The state document.
+        path: PathBuf,
+        /// Its version.
+        version: u64,
+    },
+    /// The state was written by a version whose format is no longer read.
+    #[error("the local provider's state {} has version {version}, which this program no longer reads; move it away to begin anew, or use the runway-rs that wrote it", path.display())]
+    Older {
         /// The state document.
         path: PathBuf,
         /// Its version.
@@ -52,6 +62,23 @@ pub enum LocalError {
         /// What is wrong.
         message: String,
     },
+    /// The work was given up because the program ends.
+    #[error("the local provider was interrupted: {message}")]
+    Interrupted {
+        /// The runtime's words.
+        message: String,
+    },
+}
+
+/// What to do about a state that cannot be read.
+fn remedy(backup: Option<&Path>) -> String {
+    match backup {
+        Some(backup) => format!(
+            "{} holds what it was before its last change: put that in its place, or move both away to begin anew",
+            backup.display()
+        ),
+        None => "restore it, or move it away to begin anew".to_owned(),
+    }
 }
 
 impl From<LocalError> for ProviderError {
@@ -69,9 +96,9 @@ impl LocalError {
         );
         let path = path.to_owned();
         match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Self::Denied { path, message }
-            }
+            io::ErrorKind::PermissionDenied
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::NotADirectory => Self::Denied { path, message },
             _ => Self::Io { path, message },
         }
     }
@@ -79,9 +106,11 @@ impl LocalError {
     /// The error as a failed call of the provider.
     pub(crate) fn during(&self, operation: &'static str, target: &str) -> ProviderError {
         let kind = match self {
-            Self::Denied { .. } | Self::NotADirectory { .. } => ErrorKind::Denied,
-            Self::Io { .. } | Self::Corrupt { .. } | Self::Newer { .. } => ErrorKind::Unavailable,
-            Self::Script { .. } => ErrorKind::Validation,
+            Self::Denied { .. } | Self::NotADirectory { .. } | Self::Io { .. } => ErrorKind::LocalAccess,
+            Self::Corrupt { .. } | Self::Newer { .. } | Self::Older { .. } | Self::Script { .. } => {
+                ErrorKind::LocalState
+            }
+            Self::Interrupted { .. } => ErrorKind::Unavailable,
         };
         ProviderError::new(kind, operation, target, self.to_string())
     }

@@ -29,6 +29,8 @@ pub(crate) struct Scope<'a> {
     pub template: &'a Checked,
     pub parameters: &'a BTreeMap<String, String>,
     pub resources: &'a BTreeMap<String, Resource>,
+    /// What the conditions judged so far came to.
+    pub conditions: &'a BTreeMap<String, bool>,
     pub exports: &'a BTreeMap<String, String>,
     pub place: &'a Place,
     pub stack_name: &'a str,
@@ -104,13 +106,13 @@ impl Scope<'_> {
             "Fn::GetAtt" => self.attribute(argument)?,
             "Fn::Sub" => Value::String(self.substitute(argument)?),
             "Fn::Join" => {
-                let (delimiter, values) = self.pair(function, argument)?;
-                let values = self.list(function, values)?;
+                let (delimiter, values) = self.pair(JOIN, argument)?;
+                let values = self.list(JOIN, values)?;
                 let texts: Result<Vec<_>> = values.iter().map(|value| self.text(value, function)).collect();
                 Value::String(texts?.join(&self.text(delimiter, function)?))
             }
             "Fn::Split" => {
-                let (delimiter, text) = self.pair(function, argument)?;
+                let (delimiter, text) = self.pair(SPLIT, argument)?;
                 let (delimiter, text) = (self.text(delimiter, function)?, self.text(text, function)?);
                 if delimiter.is_empty() {
                     return template_error("every Fn::Split object requires a non-empty delimiter.");
@@ -118,9 +120,9 @@ impl Scope<'_> {
                 text.split(&delimiter).map(Value::from).collect()
             }
             "Fn::Select" => {
-                let (index, values) = self.pair(function, argument)?;
+                let (index, values) = self.pair(SELECT, argument)?;
                 let index = self.text(index, function)?;
-                let values = self.list(function, values)?;
+                let values = self.list(SELECT, values)?;
                 let found = index.parse::<usize>().ok().and_then(|index| values.get(index).cloned());
                 match found {
                     Some(value) => value,
@@ -152,11 +154,13 @@ impl Scope<'_> {
                 ["a", "b", "c"].iter().map(|zone| Value::from(format!("{region}{zone}"))).collect()
             }
             "Fn::Cidr" => self.cidr(argument)?,
-            "Fn::Length" => Value::from(self.list(function, argument)?.len()),
+            "Fn::Length" => Value::from(self.list(LENGTH, argument)?.len()),
             "Fn::ToJsonString" => Value::String(self.resolve(argument)?.unwrap_or_default().to_string()),
-            "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" => Value::Bool(
-                self.condition(&Value::Object(Map::from_iter([(function.to_owned(), argument.clone())])), 0)?,
-            ),
+            "Fn::Equals" | "Fn::And" | "Fn::Or" | "Fn::Not" => {
+                return Err(Failure::Template(format!(
+                    "Template validation error: {function} can only be used in the Conditions section"
+                )));
+            }
             other => {
                 return template_error(format!(
                     "the function {other} is not simulated by the local provider."
@@ -241,7 +245,7 @@ impl Scope<'_> {
                     result.push_str(&format!("${{{}}}{rest}", &name[1..]));
                 }
                 Some((name, rest)) => {
-                    result.push_str(values.get(name.trim()).map_or("", String::as_str));
+                    result.push_str(values.get(name).map_or("", String::as_str));
                     result.push_str(rest);
                 }
                 None => return template_error("every Fn::Sub placeholder needs a closing brace"),
@@ -284,61 +288,42 @@ impl Scope<'_> {
         }
     }
 
-    fn pair<'v>(&self, function: &str, argument: &'v Value) -> Result<(&'v Value, &'v Value)> {
+    fn pair<'v>(&self, words: &str, argument: &'v Value) -> Result<(&'v Value, &'v Value)> {
         match argument.as_array().map(Vec::as_slice) {
             Some([first, second]) => Ok((first, second)),
-            _ => template_error(format!("every {function} object requires two parameters.")),
+            _ => template_error(words),
         }
     }
 
-    fn list(&self, function: &str, value: &Value) -> Result<Vec<Value>> {
+    fn list(&self, words: &str, value: &Value) -> Result<Vec<Value>> {
         match self.resolve(value)? {
             Some(Value::Array(values)) => Ok(values),
-            _ => template_error(format!("every {function} object requires a list.")),
+            _ => template_error(words),
         }
     }
 
     fn condition_named(&self, name: &Value) -> Result<bool> {
-        self.named_condition(name.as_str().unwrap_or_default(), 0)
-    }
-
-    fn named_condition(&self, name: &str, depth: usize) -> Result<bool> {
-        match self.template.entry("Conditions", name) {
-            // No template has so many conditions that a longer chain is not a cycle.
-            Some(_) if depth > 500 => template_error(format!("Circular dependencies for condition {name}")),
-            Some(condition) => self.condition(condition, depth + 1),
+        let name = name.as_str().unwrap_or_default();
+        match self.conditions.get(name) {
+            Some(value) => Ok(*value),
             None => template_error(format!("Unresolved condition dependency {name}")),
         }
     }
 
-    fn condition(&self, value: &Value, depth: usize) -> Result<bool> {
-        let parts = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    /// Judges a condition; those it refers to must have been judged.
+    pub(crate) fn condition(&self, value: &Value) -> Result<bool> {
+        let parts = |value: &Value| -> Result<Vec<bool>> {
+            value.as_array().into_iter().flatten().map(|part| self.condition(part)).collect()
+        };
         match value.as_object().and_then(single) {
-            Some(("Condition", name)) => self.named_condition(name.as_str().unwrap_or_default(), depth),
+            Some(("Condition", name)) => self.condition_named(name),
             Some(("Fn::Equals", argument)) => {
-                let (first, second) = self.pair("Fn::Equals", argument)?;
+                let (first, second) = self.pair(EQUALS, argument)?;
                 Ok(self.comparable(first)? == self.comparable(second)?)
             }
-            Some(("Fn::Not", argument)) => match parts(argument).as_slice() {
-                [only] => Ok(!self.condition(only, depth)?),
-                _ => template_error("Fn::Not requires a list argument with one element"),
-            },
-            Some((function @ ("Fn::And" | "Fn::Or"), argument)) => {
-                let parts = parts(argument);
-                if !(2..=10).contains(&parts.len()) {
-                    return template_error(format!(
-                        "{function} requires a list argument with 2 to 10 elements"
-                    ));
-                }
-                let values: Result<Vec<bool>> =
-                    parts.iter().map(|part| self.condition(part, depth)).collect();
-                let values = values?;
-                Ok(if function == "Fn::And" {
-                    values.iter().all(|value| *value)
-                } else {
-                    values.contains(&true)
-                })
-            }
+            Some(("Fn::Not", argument)) => Ok(!parts(argument)?.first().copied().unwrap_or_default()),
+            Some(("Fn::And", argument)) => Ok(parts(argument)?.iter().all(|value| *value)),
+            Some(("Fn::Or", argument)) => Ok(parts(argument)?.contains(&true)),
             _ => template_error("every Condition member must be a boolean function."),
         }
     }
@@ -352,6 +337,15 @@ impl Scope<'_> {
         })
     }
 }
+
+/// CloudFormation's words for arguments of the wrong form.
+const JOIN: &str = "every Fn::Join object requires two parameters, (1) a string delimiter and (2) a list of strings to \
+     be joined or a function that returns a list of strings (such as Fn::GetAZs) to be joined.";
+const SPLIT: &str = "every Fn::Split object requires two parameters, (1) a string delimiter and (2) a string to be \
+     split or a function that returns a string to be split.";
+const SELECT: &str = "Fn::Select requires a list argument with two elements: an integer index and a list";
+const EQUALS: &str = "Fn::Equals requires a list argument with two elements";
+const LENGTH: &str = "Fn::Length requires a list or a function that returns a list";
 
 /// What `Ref` of a parameter gives: a list for list types, else the text.
 fn parameter_value(kind: &str, value: &str) -> Value {

@@ -314,10 +314,10 @@ fn store_kind(kind: ErrorKind) -> StoreErrorKind {
         ErrorKind::Validation | ErrorKind::Unsupported | ErrorKind::NoRegion | ErrorKind::Misconfigured => {
             StoreErrorKind::Invalid
         }
-        ErrorKind::Protected | ErrorKind::Denied => StoreErrorKind::Denied,
+        ErrorKind::Protected | ErrorKind::Denied | ErrorKind::LocalAccess => StoreErrorKind::Denied,
         ErrorKind::Credentials => StoreErrorKind::Credentials,
         ErrorKind::Throttled => StoreErrorKind::Throttled,
-        ErrorKind::Unavailable => StoreErrorKind::Unavailable,
+        ErrorKind::Unavailable | ErrorKind::LocalState => StoreErrorKind::Unavailable,
     }
 }
 

@@ -5,6 +5,7 @@
 //! How long things take and what fails can be scripted; see [`script`].
 
 mod advance;
+mod behaviour;
 mod buckets;
 mod call;
 mod catalogue;
@@ -18,10 +19,12 @@ mod policy;
 mod prepare;
 mod request;
 pub mod script;
+mod ssm;
 mod state;
 mod storage;
 mod template;
 mod timeline;
+mod verbs;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +33,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use runway_core::clock::Clock;
-use runway_core::provider::{CloudFormation, Place, Provider, ProviderError};
+use runway_core::provider::{CloudFormation, Place, Provider, ProviderError, StackRef};
 use runway_store::{BucketName, ObjectStore};
 
 pub use error::LocalError;
@@ -38,7 +41,7 @@ pub use script::{Phase, Scripting};
 
 use crate::buckets::Buckets;
 use crate::script::Script;
-use crate::state::State;
+use crate::state::{Stack, State};
 use crate::storage::Storage;
 
 /// How long things take unless scripted otherwise.
@@ -109,7 +112,7 @@ impl Local {
     ) -> Result<Self, LocalError> {
         let path: PathBuf = path.into();
         let buckets = Buckets::directory(path.join("buckets"), &clock);
-        let storage = Storage::Directory(path);
+        let storage = Storage::directory(path);
         storage.check()?;
         Ok(Self::new(clock, options, storage, buckets, Timing::WATCHABLE))
     }
@@ -135,6 +138,14 @@ impl Local {
 
     fn here(&self) -> &Place {
         &self.inner.place
+    }
+
+    fn buckets(&self) -> &Buckets {
+        &self.inner.buckets
+    }
+
+    fn find<'s>(&self, state: &'s State, stack: &StackRef) -> Option<&'s Stack> {
+        state.find(stack, self.here()).and_then(|index| state.stacks.get(index))
     }
 
     fn timing(&self) -> Timing {
@@ -163,16 +174,16 @@ impl Local {
             now.set(self.inner.clock.now());
             advance::advance(state, now.get());
         };
-        self.inner.storage.write(advance, |state| change(state, now.get()))
+        self.inner.storage.write(advance, |state| {
+            self.inner.buckets.settle(std::mem::take(&mut state.chores));
+            change(state, now.get())
+        })
     }
 }
 
 impl std::fmt::Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let storage: &dyn std::fmt::Debug = match &self.inner.storage {
-            Storage::Memory(_) => &"memory",
-            Storage::Directory(path) => path,
-        };
+        let storage = self.inner.storage.name();
         f.debug_struct("Local")
             .field("place", &self.inner.place)
             .field("storage", storage)
@@ -209,6 +220,7 @@ impl Provider for Local {
     }
 
     async fn create_bucket(&self, bucket: &BucketName, _region: Option<&str>) -> Result<(), ProviderError> {
+        self.finish_chores(bucket.as_str()).await?;
         self.inner.buckets.create(bucket)
     }
 }

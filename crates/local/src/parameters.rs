@@ -3,9 +3,23 @@
 use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
-use regex::Regex;
+use runway_core::pattern::{self, Match, number};
 use runway_core::provider::ParameterValue;
 use runway_core::template::ParameterDefinition;
+
+/// Checks a value that was found behind the name of an SSM parameter.
+///
+/// # Errors
+/// CloudFormation's words for the rule that it breaks.
+pub(crate) fn check_resolved(
+    name: &str,
+    definition: &ParameterDefinition,
+    value: &str,
+) -> Result<(), String> {
+    let kind = definition.kind.strip_prefix("AWS::SSM::Parameter::Value<");
+    let kind = kind.and_then(|kind| kind.strip_suffix('>')).unwrap_or(&definition.kind);
+    check(name, &ParameterDefinition { kind: kind.to_owned(), ..definition.clone() }, value)
+}
 
 /// Values of all parameters of a template.
 ///
@@ -68,6 +82,10 @@ fn check(name: &str, definition: &ParameterDefinition, value: &str) -> Result<()
             None => format!("Parameter '{name}' {words}"),
         })
     };
+    if definition.kind.starts_with("AWS::SSM::Parameter::") {
+        // The rules are about what is behind the name.
+        return Ok(());
+    }
     let is_list = definition.kind == "CommaDelimitedList" || definition.kind.starts_with("List<");
     let parts: Vec<&str> = if is_list { value.split(',').map(str::trim).collect() } else { vec![value] };
     if matches!(definition.kind.as_str(), "Number" | "List<Number>") {
@@ -91,12 +109,18 @@ fn check(name: &str, definition: &ParameterDefinition, value: &str) -> Result<()
     {
         return refuse("must be one of AllowedValues".to_owned());
     }
-    if let Some(pattern) = &definition.allowed_pattern
-        // CloudFormation's patterns are Java's; one that this engine cannot read is not checked.
-        && let Ok(expression) = Regex::new(&format!("^(?:{pattern})$"))
-        && parts.iter().any(|part| !expression.is_match(part))
-    {
-        return refuse(format!("must match pattern {pattern}"));
+    if let Some(pattern) = &definition.allowed_pattern {
+        for part in &parts {
+            match pattern::allows(pattern, part) {
+                Match::Yes | Match::Unknown => {}
+                Match::No => return refuse(format!("must match pattern {pattern}")),
+                Match::Malformed => {
+                    return Err(format!(
+                        "Template format error: AllowedPattern {pattern} of parameter {name} is not a regular expression."
+                    ));
+                }
+            }
+        }
     }
     let length = u64::try_from(value.chars().count()).unwrap_or(u64::MAX);
     if let Some(least) = definition.min_length.filter(|least| length < *least) {
@@ -111,6 +135,15 @@ fn check(name: &str, definition: &ParameterDefinition, value: &str) -> Result<()
     Ok(())
 }
 
-fn number(text: &str) -> Option<f64> {
-    text.trim().parse::<f64>().ok().filter(|number| number.is_finite())
+/// Parameters whose pattern is one that only Java reads: their values are not held against it.
+pub(crate) fn unchecked(definitions: &IndexMap<String, ParameterDefinition>) -> Vec<&str> {
+    let is_foreign = |definition: &ParameterDefinition| {
+        let pattern = definition.allowed_pattern.as_deref();
+        pattern.is_some_and(|pattern| pattern::allows(pattern, "") == Match::Unknown)
+    };
+    definitions
+        .iter()
+        .filter(|(_, definition)| is_foreign(definition))
+        .map(|(name, _)| name.as_str())
+        .collect()
 }

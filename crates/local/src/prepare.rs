@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use runway_core::provider::Place;
+use runway_store::BucketName;
 use serde_json::Value;
 
+use crate::behaviour;
+use crate::buckets::Buckets;
 use crate::catalogue::{self, Birth};
 use crate::evaluate::{Failure, Scope};
-use crate::policy;
 use crate::script::{self, Script};
-use crate::state::{Behaviour, Change, Resource, State, Target};
-use crate::template::Checked;
-
-/// The longest a wait condition may wait, in seconds (AWS: `AWS::CloudFormation::WaitCondition`).
-const MAX_WAIT_SECONDS: f64 = 43_200.0;
+use crate::state::{BUCKET_TYPE, Change, Policy, Resource, Stack, State, Target};
+use crate::template::{Checked, checks};
+use crate::{policy, ssm};
 
 /// What goes into a create or update.
 pub(crate) struct Input<'a> {
@@ -28,8 +28,41 @@ pub(crate) struct Input<'a> {
     /// Index of the stack and its present resources, for an update.
     pub existing: Option<(usize, &'a BTreeMap<String, Resource>)>,
     pub policy: Option<&'a str>,
-    pub scripts: &'a [&'a Script],
+    pub conduct: Conduct<'a>,
+}
+
+/// What decides how resources behave, besides what they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Conduct<'a> {
+    pub scripts: &'a [Script],
     pub per_resource: Duration,
+    pub buckets: &'a Buckets,
+}
+
+/// Resources that exist, as they behave in an operation that begins now. What an earlier operation was told to do with
+/// them is forgotten.
+///
+/// # Errors
+/// What is wrong with the marker in a resource's metadata.
+pub(crate) fn behaving(
+    resources: &BTreeMap<String, Resource>,
+    stack: &str,
+    conduct: &Conduct<'_>,
+) -> Result<BTreeMap<String, Resource>, String> {
+    let one = |(id, resource): (&String, &Resource)| {
+        let mut natural = behaviour::natural(&resource.kind, &resource.properties, conduct.per_resource);
+        if resource.kind == BUCKET_TYPE
+            && conduct.buckets.holds_objects(&BucketName::new(&resource.physical_id))
+        {
+            natural.fail_delete = Some(
+                "The bucket you tried to delete is not empty (Service: S3, Status Code: 409, Error Code: BucketNotEmpty)"
+                    .to_owned(),
+            );
+        }
+        let behaviour = script::behaviour(natural, &resource.metadata, conduct.scripts, stack, id)?;
+        Ok((id.clone(), Resource { behaviour, ..resource.clone() }))
+    };
+    resources.iter().map(one).collect()
 }
 
 /// What came out.
@@ -56,6 +89,7 @@ pub(crate) fn prepare(input: &Input<'_>) -> Result<Prepared, String> {
 struct Preparation<'a> {
     input: &'a Input<'a>,
     exports: BTreeMap<String, String>,
+    conditions: BTreeMap<String, bool>,
     prepared: Prepared,
 }
 
@@ -63,7 +97,8 @@ impl<'a> Preparation<'a> {
     fn new(input: &'a Input<'a>) -> Self {
         Self {
             input,
-            exports: input.state.exports(input.existing.map(|(index, _)| index)),
+            exports: input.state.exports(input.place, input.existing.map(|(index, _)| index)),
+            conditions: BTreeMap::new(),
             prepared: Prepared::default(),
         }
     }
@@ -73,6 +108,7 @@ impl<'a> Preparation<'a> {
             template: self.input.template,
             parameters: self.input.parameters,
             resources: &self.prepared.target.resources,
+            conditions: &self.conditions,
             exports: &self.exports,
             place: self.input.place,
             stack_name: self.input.stack_name,
@@ -82,6 +118,11 @@ impl<'a> Preparation<'a> {
 
     fn run(mut self) -> Result<Prepared, Failure> {
         let template = self.input.template;
+        for name in &template.conditions {
+            let Some(condition) = template.entry("Conditions", name) else { continue };
+            let value = self.scope().condition(condition)?;
+            self.conditions.insert(name.clone(), value);
+        }
         let mut waiting = BTreeMap::new();
         let mut needs = template.needs();
         for (id, body) in template.section("Resources") {
@@ -111,6 +152,8 @@ impl<'a> Preparation<'a> {
                 .map(Option::unwrap_or_default)
         };
         let (properties, metadata) = (section("Properties")?, section("Metadata")?);
+        let properties = ssm::resolve_references(properties, self.input.state, self.input.place)
+            .map_err(Failure::Template)?;
         let mut imports = BTreeSet::new();
         self.scope().imports(body, &mut imports)?;
         self.prepared.imports.append(&mut imports);
@@ -135,13 +178,13 @@ impl<'a> Preparation<'a> {
                 catalogue::physical_id(kind, &properties, &birth, self.input.place)
             }
         };
-        let mut natural = natural_behaviour(kind, &properties, self.input.per_resource);
+        let mut natural = behaviour::natural(kind, &properties, self.input.conduct.per_resource);
         if matches!(change, Some(Change::Added | Change::Replaced)) {
             let taken = self.name_taken(kind, &physical_id, &properties, old);
             natural.fail_create = natural.fail_create.or(taken);
         }
         let mut behaviour =
-            script::behaviour(natural, &metadata, self.input.scripts, self.input.stack_name, id)
+            script::behaviour(natural, &metadata, self.input.conduct.scripts, self.input.stack_name, id)
                 .map_err(Failure::Template)?;
         let denied = self.input.policy.zip(change).filter(|_| old.is_some());
         if let Some(reason) =
@@ -155,7 +198,8 @@ impl<'a> Preparation<'a> {
             properties,
             metadata,
             needs,
-            retain: text("DeletionPolicy").starts_with("Retain"),
+            deletion: policy_of(body, "DeletionPolicy"),
+            replacement: policy_of(body, "UpdateReplacePolicy"),
             behaviour,
         };
         if let Some(change) = change {
@@ -186,11 +230,17 @@ impl<'a> Preparation<'a> {
         }
         let own = self.input.existing.map(|(index, _)| index);
         let others = self.input.state.stacks.iter().enumerate().filter(|(index, _)| Some(*index) != own);
-        let owner = others.map(|(_, stack)| stack).find(|stack| {
+        let is_near = |stack: &Stack| kind == BUCKET_TYPE || stack.is_at(self.input.place);
+        let owner = others.map(|(_, stack)| stack).filter(|stack| is_near(stack)).find(|stack| {
             let coming = stack.operation.iter().flat_map(|operation| operation.target.resources.values());
             stack.resources.values().chain(coming).any(same)
         });
-        owner.map(|owner| format!("{name} already exists in stack {}", owner.id))
+        if let Some(owner) = owner {
+            return Some(format!("{name} already exists in stack {}", owner.id));
+        }
+        // A bucket that no stack knows was made by hand, or stayed when its stack went.
+        let is_foreign = kind == BUCKET_TYPE && self.input.conduct.buckets.exists(&BucketName::new(name));
+        is_foreign.then(|| format!("{name} already exists"))
     }
 
     /// A policy that forbids a removal stops the update before it begins.
@@ -218,6 +268,12 @@ impl<'a> Preparation<'a> {
         self.prepared.imports.append(&mut imports);
         self.prepared.target.outputs.insert(name.to_owned(), value);
         if let Some(export) = export {
+            if !checks::is_export_name(&export) {
+                return Err(Failure::Template(format!(
+                    "Template format error: Output {name} is malformed. {}",
+                    checks::EXPORT
+                )));
+            }
             if self.prepared.target.exports.values().any(|other| *other == export) {
                 return Err(Failure::Template(format!(
                     "Template format error: Duplicate Export names: [{export}] in the Outputs block of the template"
@@ -240,33 +296,11 @@ fn next<'a>(
     waiting.iter().find(|(id, _)| ready(id)).map(|(id, body)| (*id, *body))
 }
 
-/// How a resource behaves without any script.
-fn natural_behaviour(kind: &str, properties: &Value, per_resource: Duration) -> Behaviour {
-    let millis = per_resource.as_millis().try_into().unwrap_or(u64::MAX);
-    let mut behaviour = Behaviour { millis, ..Behaviour::default() };
-    match kind {
-        "AWS::CloudFormation::WaitCondition" => {
-            let number = |name: &str| {
-                let value = properties.get(name)?;
-                value.as_f64().or_else(|| value.as_str()?.parse().ok())
-            };
-            let (count, timeout) = (number("Count").unwrap_or(1.0), number("Timeout").unwrap_or(0.0));
-            if !(0.0..=MAX_WAIT_SECONDS).contains(&timeout) {
-                behaviour.fail_create = Some(format!(
-                    "Invalid Timeout value {timeout}: it must be between 0 and {MAX_WAIT_SECONDS} seconds"
-                ));
-            } else if count > 0.0 {
-                // Nothing in a simulation ever sends the signals.
-                behaviour.millis =
-                    Duration::from_secs_f64(timeout).as_millis().try_into().unwrap_or(u64::MAX);
-                behaviour.fail_create =
-                    Some(format!("WaitCondition timed out. Received 0 conditions when expecting {count}"));
-            }
-        }
-        "AWS::CloudFormation::Stack" => {
-            behaviour.fail_create = Some("Nested stacks are not simulated by the local provider".to_owned());
-        }
-        _ => {}
+/// What a resource's attribute says about its end; the values were checked with the template.
+fn policy_of(body: &Value, attribute: &str) -> Policy {
+    match body.get(attribute).and_then(Value::as_str) {
+        Some("Retain") => Policy::Retain,
+        Some("RetainExceptOnCreate") => Policy::RetainExceptOnCreate,
+        _ => Policy::Delete,
     }
-    behaviour
 }

@@ -127,7 +127,7 @@ fn millis(seconds: f64) -> u64 {
 pub(crate) fn behaviour(
     natural: Behaviour,
     metadata: &Value,
-    scripts: &[&Script],
+    scripts: &[Script],
     stack: &str,
     logical_id: &str,
 ) -> Result<Behaviour, String> {

@@ -4,17 +4,31 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use runway_core::ident::{StackFqn, StackId};
-use runway_core::provider::{StackEvent, StackRef, StackState, StackStatus};
+use runway_core::provider::{Place, StackEvent, StackRef, StackState, StackStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Format of the state document.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
+
+/// Deleted stacks that can still be looked up by id.
+const KEPT_DELETED: usize = 20;
+/// Events kept of a stack, besides all of its last operation.
+const KEPT_EVENTS: usize = 100;
+/// Events kept of a deleted stack.
+const KEPT_EVENTS_OF_DELETED: usize = 20;
+/// Requests of a stack that are recognised when they are repeated.
+const KEPT_TOKENS: usize = 5;
+
+/// Resource type of buckets.
+pub(crate) const BUCKET_TYPE: &str = "AWS::S3::Bucket";
 
 /// Resource type of a stack's own events.
 pub(crate) const STACK_TYPE: &str = "AWS::CloudFormation::Stack";
 
-/// Everything, in the order of creation; deleted stacks stay for DescribeStacks by id.
+/// Everything, in the order of creation. Deleted stacks stay for a while for DescribeStacks by id.
+///
+/// Stacks of all accounts and regions are in one list; a stack's id says where it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct State {
     /// Format version.
@@ -23,17 +37,29 @@ pub(crate) struct State {
     pub serial: u64,
     /// The stacks.
     pub stacks: Vec<Stack>,
+    /// What is left to do for buckets in templates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chores: Vec<Chore>,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { version: VERSION, serial: 0, stacks: Vec::new() }
+        Self { version: VERSION, serial: 0, stacks: Vec::new(), chores: Vec::new() }
     }
+}
+
+/// A bucket's directory that has to follow what happened to its resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Chore {
+    CreateBucket(String),
+    RemoveBucket(String),
 }
 
 /// One incarnation of a stack.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stack {
+    /// Grows with every stack created.
+    pub number: u64,
     pub name: String,
     pub id: String,
     pub status: StackStatus,
@@ -47,12 +73,14 @@ pub(crate) struct Stack {
     pub content: Content,
     /// Resources that exist now.
     pub resources: BTreeMap<String, Resource>,
-    /// Digest of each request by its token.
-    pub tokens: BTreeMap<String, String>,
+    /// Tokens of the latest requests with digests of the requests, oldest first.
+    pub tokens: VecDeque<(String, String)>,
     /// Number of creates and updates so far; makes physical ids unique.
     pub generation: u64,
     /// Oldest first.
     pub events: Vec<StackEvent>,
+    /// Number of older events that are no longer kept.
+    pub forgotten_events: usize,
     /// What is under way.
     pub operation: Option<Operation>,
 }
@@ -83,9 +111,30 @@ pub(crate) struct Resource {
     pub metadata: Value,
     /// Logical ids it waits for.
     pub needs: BTreeSet<String>,
-    /// `DeletionPolicy: Retain`.
-    pub retain: bool,
+    /// `DeletionPolicy`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deletion: Policy,
+    /// `UpdateReplacePolicy`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub replacement: Policy,
+    /// How it behaves in the operation under way.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub behaviour: Behaviour,
+}
+
+/// What becomes of a physical resource that is no longer wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Policy {
+    /// It is deleted, after a snapshot where `Snapshot` asks for one.
+    #[default]
+    Delete,
+    Retain,
+    /// It is deleted if its creation is turned back.
+    RetainExceptOnCreate,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// How long a resource takes and what goes wrong with it.
@@ -166,21 +215,26 @@ pub(crate) enum Effect {
 
 impl State {
     /// Index of the stack a reference means: by name the live one, by id exactly that one.
-    pub(crate) fn find(&self, stack: &StackRef) -> Option<usize> {
-        match stack {
+    pub(crate) fn find(&self, stack: &StackRef, place: &Place) -> Option<usize> {
+        let known = match stack {
             // CloudFormation takes an id wherever it takes a name.
-            StackRef::Name(name) if !name.as_str().starts_with("arn:") => {
-                self.stacks.iter().rposition(|stack| stack.name == name.as_str() && stack.is_live())
-            }
+            StackRef::Name(name) if !name.as_str().starts_with("arn:") => self
+                .stacks
+                .iter()
+                .rposition(|stack| stack.name == name.as_str() && stack.is_live() && stack.is_at(place)),
             other => self.stacks.iter().rposition(|stack| stack.id == other.as_str()),
-        }
+        };
+        known.filter(|index| self.stacks.get(*index).is_some_and(|stack| stack.is_at(place)))
     }
 
-    /// Export values by name, of all stacks other than the one at `except` that are not going away. A stack does not
-    /// see its own exports.
-    pub(crate) fn exports(&self, except: Option<usize>) -> BTreeMap<String, String> {
+    /// Export values by name, of all stacks at `place`, other than the one at `except`, that are not going away. A
+    /// stack does not see its own exports.
+    pub(crate) fn exports(&self, place: &Place, except: Option<usize>) -> BTreeMap<String, String> {
         let others = self.stacks.iter().enumerate().filter(|(index, stack)| {
-            Some(*index) != except && stack.is_live() && stack.status != StackStatus::DeleteInProgress
+            Some(*index) != except
+                && stack.is_live()
+                && stack.is_at(place)
+                && stack.status != StackStatus::DeleteInProgress
         });
         others
             .flat_map(|(_, stack)| {
@@ -192,33 +246,66 @@ impl State {
             .collect()
     }
 
-    /// Whether a stack holds a bucket of this name.
+    /// Whether a stack holds a bucket of this name. Names of buckets are the same in all regions.
     pub(crate) fn has_bucket(&self, name: &str) -> bool {
         let mut resources = self.stacks.iter().flat_map(|stack| stack.resources.values());
-        resources.any(|resource| resource.kind == "AWS::S3::Bucket" && resource.physical_id == name)
+        resources.any(|resource| resource.kind == BUCKET_TYPE && resource.physical_id == name)
     }
 
-    /// Name of the stack, other than the one at `except`, that exports `export`.
-    pub(crate) fn exporter(&self, export: &str, except: usize) -> Option<&str> {
-        let mut others =
-            self.stacks.iter().enumerate().filter(|(index, stack)| *index != except && stack.is_live());
-        others
-            .find(|(_, stack)| stack.content.exports.values().any(|name| name == export))
-            .map(|(_, stack)| stack.name.as_str())
+    /// Value of an SSM parameter that a stack at `place` holds.
+    pub(crate) fn ssm_parameter(&self, name: &str, place: &Place) -> Option<String> {
+        let mut resources =
+            self.stacks.iter().filter(|stack| stack.is_at(place)).flat_map(|stack| stack.resources.values());
+        let found = resources
+            .find(|resource| resource.kind == "AWS::SSM::Parameter" && resource.physical_id == name)?;
+        Some(match found.properties.get("Value")? {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        })
     }
 
-    /// Name of a stack, other than the one at `except`, that imports `export`.
-    pub(crate) fn importer(&self, export: &str, except: usize) -> Option<&str> {
-        let mut others =
-            self.stacks.iter().enumerate().filter(|(index, stack)| *index != except && stack.is_live());
-        others
-            .find(|(_, stack)| {
-                // What an update would fall back to is still in use.
-                let previous = stack.operation.as_ref().and_then(|operation| operation.previous.as_ref());
-                stack.content.imports.contains(export)
-                    || previous.is_some_and(|previous| previous.content.imports.contains(export))
-            })
-            .map(|(_, stack)| stack.name.as_str())
+    /// Live stacks at the place of the stack at `index`, without that one.
+    fn neighbours(&self, index: usize) -> impl Iterator<Item = &Stack> {
+        let own = self.stacks.get(index);
+        self.stacks.iter().enumerate().filter_map(move |(other, stack)| {
+            let is_near = own.is_some_and(|own| own.place() == stack.place());
+            (other != index && stack.is_live() && is_near).then_some(stack)
+        })
+    }
+
+    /// Name of the stack, other than the one at `index`, that exports `export`.
+    pub(crate) fn exporter(&self, export: &str, index: usize) -> Option<&str> {
+        self.neighbours(index)
+            .find(|stack| stack.content.exports.values().any(|name| name == export))
+            .map(|stack| stack.name.as_str())
+    }
+
+    /// Names of the stacks, other than the one at `index`, that import `export`, as CloudFormation lists them: `A and
+    /// B`. `None` if there are none.
+    pub(crate) fn importers(&self, export: &str, index: usize) -> Option<String> {
+        let imports = |stack: &&Stack| {
+            // What an update would fall back to is still in use.
+            let previous = stack.operation.as_ref().and_then(|operation| operation.previous.as_ref());
+            stack.content.imports.contains(export)
+                || previous.is_some_and(|previous| previous.content.imports.contains(export))
+        };
+        let names: BTreeSet<&str> =
+            self.neighbours(index).filter(imports).map(|stack| stack.name.as_str()).collect();
+        let mut names: Vec<&str> = names.into_iter().collect();
+        let last = names.pop()?;
+        Some(if names.is_empty() { last.to_owned() } else { format!("{} and {last}", names.join(", ")) })
+    }
+
+    /// Drops what nobody will ask for any more, so that the state does not grow for ever.
+    pub(crate) fn forget(&mut self) {
+        let deleted = self.stacks.iter().filter(|stack| !stack.is_live()).count();
+        let mut surplus = deleted.saturating_sub(KEPT_DELETED);
+        self.stacks.retain(|stack| {
+            let is_surplus = surplus > 0 && !stack.is_live();
+            surplus -= usize::from(is_surplus);
+            !is_surplus
+        });
+        self.stacks.iter_mut().for_each(Stack::forget);
     }
 }
 
@@ -226,6 +313,44 @@ impl Stack {
     /// Whether the stack is found by its name.
     pub(crate) fn is_live(&self) -> bool {
         self.status != StackStatus::DeleteComplete
+    }
+
+    /// Whether the stack is in this account and region.
+    pub(crate) fn is_at(&self, place: &Place) -> bool {
+        self.place() == Some((place.region.as_str(), place.account.as_str()))
+    }
+
+    /// Region and account, from the id: `arn:aws:cloudformation:REGION:ACCOUNT:stack/...`.
+    fn place(&self) -> Option<(&str, &str)> {
+        let mut parts = self.id.split(':').skip(3);
+        Some((parts.next()?, parts.next()?))
+    }
+
+    /// Remembers a request, so that it is recognised when it is repeated.
+    pub(crate) fn remember(&mut self, token: &str, digest: String) {
+        self.tokens.push_back((token.to_owned(), digest));
+        if self.tokens.len() > KEPT_TOKENS {
+            self.tokens.pop_front();
+        }
+    }
+
+    /// Drops old events, and of a deleted stack all that its description does not need.
+    fn forget(&mut self) {
+        let mut begin = self.events.len().saturating_sub(KEPT_EVENTS);
+        if self.is_live() {
+            let last = self.events.last().map(|event| &event.token);
+            let of_last = self.events.iter().position(|event| Some(&event.token) == last);
+            begin = begin.min(of_last.unwrap_or_default());
+        } else {
+            begin = self.events.len().saturating_sub(KEPT_EVENTS_OF_DELETED);
+            let Content { template, tags, .. } = std::mem::take(&mut self.content);
+            self.content = Content { template, tags, ..Content::default() };
+            self.resources.clear();
+            self.tokens.clear();
+            self.policy = None;
+        }
+        self.events.drain(..begin);
+        self.forgotten_events += begin;
     }
 
     /// The token of the operation under way.
@@ -244,7 +369,7 @@ impl Stack {
         reason: Option<String>,
     ) {
         self.events.push(StackEvent {
-            id: format!("{logical_id}-{status}-{:06}", self.events.len()),
+            id: format!("{logical_id}-{status}-{:06}", self.forgotten_events + self.events.len()),
             time: Some(time),
             logical_id: logical_id.to_owned(),
             physical_id: physical_id.map(str::to_owned),
@@ -264,6 +389,16 @@ impl Stack {
         }
         let (name, id) = (self.name.clone(), self.id.clone());
         self.resource_event(time, &name, Some(&id), STACK_TYPE, status.as_str(), reason);
+    }
+
+    /// Records that a request was taken but came to nothing: the status stays, only its reason changes.
+    pub(crate) fn refuse(&mut self, time: Timestamp, token: &str, reason: String) {
+        self.status_reason = Some(reason.clone());
+        let (name, id, status) = (self.name.clone(), self.id.clone(), self.status);
+        self.resource_event(time, &name, Some(&id), STACK_TYPE, status.as_str(), Some(reason));
+        if let Some(event) = self.events.last_mut() {
+            event.token = Some(token.to_owned());
+        }
     }
 
     /// The stack as DescribeStacks shows it.

@@ -5,24 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use runway_core::template::{ParameterDefinition, Template};
 use serde_json::{Map, Value};
 
-/// Quotas of a template (AWS: CloudFormation quotas).
-const MAX_RESOURCES: usize = 500;
-const MAX_PARAMETERS: usize = 200;
-const MAX_OUTPUTS: usize = 200;
-const MAX_MAPPINGS: usize = 200;
+pub(crate) mod checks;
+mod conditions;
+mod functions;
 
-const SECTIONS: [&str; 10] = [
-    "AWSTemplateFormatVersion",
-    "Description",
-    "Metadata",
-    "Parameters",
-    "Rules",
-    "Mappings",
-    "Conditions",
-    "Transform",
-    "Resources",
-    "Outputs",
-];
+/// The only transform that is simulated, without its loops.
+const EXTENSIONS: &str = "AWS::LanguageExtensions";
 
 const PSEUDO_PARAMETERS: [&str; 8] = [
     "AWS::AccountId",
@@ -39,6 +27,8 @@ const PSEUDO_PARAMETERS: [&str; 8] = [
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
     pub template: Template,
+    /// Names of the conditions, each after those it refers to.
+    pub conditions: Vec<String>,
 }
 
 impl Checked {
@@ -48,9 +38,17 @@ impl Checked {
     /// CloudFormation's words for the first thing that is wrong.
     pub(crate) fn parse(body: &str) -> Result<Self, String> {
         let template = parse(body)?;
-        let checked = Self { template };
-        checked.check_sections()?;
-        checked.check_resources()?;
+        let mut checked = Self { template, conditions: Vec::new() };
+        checks::sections(&checked)?;
+        if checked.not_simulated().is_some() {
+            // What the rest means is known only to what is not simulated.
+            return Ok(checked);
+        }
+        checks::entries(&checked)?;
+        checked.conditions = conditions::order(checked.section("Conditions"))?;
+        for section in ["Conditions", "Resources", "Outputs"] {
+            checked.section(section).try_for_each(|(_, entry)| functions::check(&checked, entry))?;
+        }
         checked.check_references()?;
         checked.check_cycles()?;
         Ok(checked)
@@ -77,9 +75,32 @@ impl Checked {
         content
     }
 
-    /// Whether macros would have to be expanded.
-    pub(crate) fn has_transform(&self) -> bool {
-        self.template.content.get("Transform").is_some()
+    /// Names of the transforms.
+    fn transforms(&self) -> Vec<&str> {
+        match self.template.content.get("Transform") {
+            Some(Value::Array(names)) => names.iter().map(|name| name.as_str().unwrap_or("?")).collect(),
+            Some(name) => vec![name.as_str().unwrap_or("?")],
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether the functions of `AWS::LanguageExtensions` may be called.
+    fn has_extensions(&self) -> bool {
+        self.transforms().contains(&EXTENSIONS)
+    }
+
+    /// Why the template is beyond a simulation, or `None` if it is not.
+    pub(crate) fn not_simulated(&self) -> Option<String> {
+        let refuse = |what: &str| Some(format!("{what} is not simulated by the local provider"));
+        if let Some(other) = self.transforms().into_iter().find(|name| *name != EXTENSIONS) {
+            return refuse(&format!("the transform {other}"));
+        }
+        for section in ["Rules", "Hooks"] {
+            if self.template.content.get(section).is_some() {
+                return refuse(&format!("the section {section}"));
+            }
+        }
+        has_loop(&self.template.content).then(|| refuse("the function Fn::ForEach")).flatten()
     }
 
     /// Capabilities the template asks for.
@@ -100,7 +121,7 @@ impl Checked {
                 resource.get("Properties").is_some_and(|properties| properties.get(named).is_some());
             required.insert(if has_name { "CAPABILITY_NAMED_IAM" } else { "CAPABILITY_IAM" });
         }
-        if self.has_transform() {
+        if !self.transforms().is_empty() {
             required.insert("CAPABILITY_AUTO_EXPAND");
         }
         required
@@ -119,85 +140,6 @@ impl Checked {
             .collect()
     }
 
-    fn check_sections(&self) -> Result<(), String> {
-        let content =
-            self.template.content.as_object().ok_or("Template format error: unsupported structure.")?;
-        let unknown: Vec<_> =
-            content.keys().map(String::as_str).filter(|key| !SECTIONS.contains(key)).collect();
-        if !unknown.is_empty() {
-            return Err(format!("Invalid template property or properties [{}]", unknown.join(", ")));
-        }
-        for section in ["Parameters", "Mappings", "Conditions", "Resources", "Outputs"] {
-            if content.get(section).is_some_and(|value| !value.is_object()) {
-                return Err(format!("Template format error: {section} must be an object."));
-            }
-        }
-        let limit = |section: &str, noun: &str, limit: usize| {
-            let count = self.section(section).count();
-            if count > limit {
-                return Err(format!(
-                    "Template format error: Number of {noun}, {count}, is greater than maximum allowed, {limit}"
-                ));
-            }
-            Ok(())
-        };
-        if self.section("Resources").next().is_none() {
-            return Err("Template format error: At least one Resources member must be defined.".to_owned());
-        }
-        limit("Resources", "resources", MAX_RESOURCES)?;
-        limit("Parameters", "parameters", MAX_PARAMETERS)?;
-        limit("Outputs", "outputs", MAX_OUTPUTS)?;
-        limit("Mappings", "mappings", MAX_MAPPINGS)
-    }
-
-    fn check_resources(&self) -> Result<(), String> {
-        for section in ["Resources", "Parameters", "Outputs"] {
-            let odd =
-                |id: &&String| id.is_empty() || !id.chars().all(|letter| letter.is_ascii_alphanumeric());
-            if let Some(id) = self.section(section).map(|(id, _)| id).find(odd) {
-                let noun = section.trim_end_matches('s');
-                return Err(format!("Template format error: {noun} name {id} is non alphanumeric."));
-            }
-        }
-        if let Some((name, _)) =
-            self.template.parameters.iter().find(|(_, parameter)| parameter.kind.is_empty())
-        {
-            return Err(format!(
-                "Template format error: Every Parameters object must contain a Type member. [{name}]"
-            ));
-        }
-        let mut unknown = Vec::new();
-        for (id, resource) in self.section("Resources") {
-            let Some(kind) = resource.get("Type").and_then(Value::as_str) else {
-                return Err(format!(
-                    "Template format error: [/Resources/{id}] Every Resources object must contain a Type member."
-                ));
-            };
-            if resource.get("Properties").is_some_and(|properties| !properties.is_object()) {
-                return Err(format!(
-                    "Template format error: [/Resources/{id}] Properties must be an object."
-                ));
-            }
-            if !is_known_type(kind) {
-                unknown.push(kind);
-            }
-        }
-        if !unknown.is_empty() {
-            return Err(format!(
-                "Template format error: Unrecognized resource types: [{}]",
-                unknown.join(", ")
-            ));
-        }
-        for (name, output) in self.section("Outputs") {
-            if output.get("Value").is_none() {
-                return Err(format!(
-                    "Template format error: Output {name} is malformed. Every Outputs member must contain a Value object"
-                ));
-            }
-        }
-        Ok(())
-    }
-
     fn check_references(&self) -> Result<(), String> {
         let names = |section| self.section(section).map(|(id, _)| id.clone()).collect::<BTreeSet<_>>();
         let (resources, parameters, conditions) =
@@ -205,8 +147,8 @@ impl Checked {
         for block in ["Resources", "Outputs", "Conditions"] {
             let mut missing = BTreeSet::new();
             for (_, entry) in self.section(block) {
+                missing.extend(depends_on(entry).into_iter().filter(|name| !resources.contains(name)));
                 let mut used = references(entry);
-                used.extend(depends_on(entry));
                 used.retain(|name| {
                     !parameters.contains(name)
                         && (block == "Conditions" || !resources.contains(name))
@@ -258,12 +200,13 @@ impl Checked {
     }
 }
 
-/// `AWS::Service::Type`, a third party's `Company::Service::Type`, or `Custom::Anything`.
-fn is_known_type(kind: &str) -> bool {
-    let parts: Vec<_> = kind.split("::").collect();
-    match parts.as_slice() {
-        ["Custom", name] => !name.is_empty(),
-        [a, b, c] | [a, b, c, "MODULE"] => [a, b, c].iter().all(|part| !part.is_empty()),
+/// Whether a key somewhere is a `Fn::ForEach::Name`.
+fn has_loop(value: &Value) -> bool {
+    match value {
+        Value::Array(values) => values.iter().any(has_loop),
+        Value::Object(map) => {
+            map.iter().any(|(key, value)| key.starts_with("Fn::ForEach") || has_loop(value))
+        }
         _ => false,
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use runway_core::provider::StackStatus;
 
-use crate::state::{Change, Effect, Operation, Resource, Step, Target};
+use crate::catalogue::types::{Standing, standing};
+use crate::state::{Change, Effect, Operation, Policy, Resource, Step, Target};
 
 type Resources = BTreeMap<String, Resource>;
 
@@ -73,7 +74,7 @@ pub(crate) fn forward(
         let exists =
             change == Change::Modified || (reason.is_none() && cut.is_none_or(|cut| initiated < cut));
         if change != Change::Modified && exists {
-            push(initiated, physical, "IN_PROGRESS", Some("Resource creation Initiated"));
+            push(initiated, physical, "IN_PROGRESS", Some(initiation(&resource.kind)));
         }
         let physical = physical.filter(|_| exists);
         if let Some(reason) = reason {
@@ -114,6 +115,16 @@ fn failed_resources(failed: &BTreeMap<&str, BTreeSet<&str>>) -> String {
     parts.collect()
 }
 
+/// What the creation of a resource says once there is something; the place for a note on its type.
+fn initiation(kind: &str) -> &'static str {
+    match standing(kind) {
+        Standing::Unlisted => {
+            "Resource creation Initiated. The local provider does not know this type: check its spelling"
+        }
+        _ => "Resource creation Initiated",
+    }
+}
+
 fn failure(change: Change, resource: &Resource) -> Option<&str> {
     match change {
         Change::Added => resource.behaviour.fail_create.as_deref(),
@@ -137,6 +148,17 @@ pub(crate) enum Removal {
     RevertCleanup,
 }
 
+impl Removal {
+    /// Whether a resource stays although its stack lets go of it.
+    fn retains(self, resource: &Resource) -> bool {
+        match resource.deletion {
+            Policy::Delete => false,
+            Policy::Retain => true,
+            Policy::RetainExceptOnCreate => matches!(self, Self::Delete | Self::Cleanup),
+        }
+    }
+}
+
 /// The steps that delete `resources`, dependants first. What a resource that cannot be deleted needs is left, too.
 pub(crate) fn removal(
     resources: &Resources,
@@ -146,7 +168,7 @@ pub(crate) fn removal(
 ) -> Vec<Step> {
     let dependants = dependants(resources);
     let duration = |_: &str, resource: &Resource| {
-        if resource.retain { Duration::ZERO } else { resource.behaviour.duration() }
+        if purpose.retains(resource) { Duration::ZERO } else { resource.behaviour.duration() }
     };
     let spans = spans(resources, &dependants, begin, duration);
     let mut order: Vec<_> = spans.iter().collect();
@@ -166,7 +188,7 @@ pub(crate) fn removal(
         let mut push = |at, status: &str, reason: Option<&str>| {
             steps.push(resource_step(at, id, resource, physical, status, reason));
         };
-        if resource.retain {
+        if purpose.retains(resource) {
             push(span.begin, "DELETE_SKIPPED", None);
             continue;
         }

@@ -60,6 +60,11 @@ impl Memory {
         Self { objects: None, ..Self::new(bucket, clock) }
     }
 
+    /// Whether the bucket exists and a key holds an object now.
+    pub fn has_objects(&self) -> bool {
+        self.locked().is_ok_and(|objects| objects.values().any(|history| history.current.is_some()))
+    }
+
     /// Runs one operation while nothing else can see or change the bucket.
     fn run<T>(
         &self,

@@ -110,7 +110,15 @@ impl Suite<'_> {
         self.answer(self.cloud.update_stack(&self.request("exporter", &template())).await)?;
         self.reaches(&exporting.stack, StackStatus::UpdateRollbackComplete).await?;
         self.answer(self.cloud.delete_stack(&exporting.stack, None, &self.token()).await)?;
-        self.reaches(&exporting.stack, StackStatus::DeleteFailed).await?;
+        // The request is taken, but the stack stays as it is, and its status reason says why.
+        let state = self.reaches(&exporting.stack, StackStatus::UpdateRollbackComplete).await?;
+        let importer = importing.stack.as_str();
+        self.ensure(
+            state.status_reason.as_ref().is_some_and(|reason| {
+                reason.contains(&export) && reason.contains("in use by") && reason.contains(importer)
+            }),
+            || format!("reason {:?}", state.status_reason),
+        )?;
         self.remove(&importing.stack).await?;
         self.remove(&exporting.stack).await
     }

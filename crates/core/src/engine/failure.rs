@@ -106,7 +106,7 @@ pub(crate) fn describe(goal: Goal, seen: Option<&StackState>, events: &[StackEve
         let from_events = events
             .iter()
             .filter(|event| is_about_the_stack(event))
-            .filter_map(|event| event.reason.clone().filter(|reason| reason != "User Initiated"))
+            .filter_map(|event| event.reason.clone().filter(|reason| !reason.starts_with("User Initiated")))
             .next();
         seen.and_then(|stack| stack.status_reason.clone()).or(from_events)
     };

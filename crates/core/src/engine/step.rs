@@ -386,7 +386,8 @@ impl Call {
         })
         .await?
         .map_err(|error| SubmitError::Failed(refused(&error)))?;
-        Ok(Submission::Watch { stack: self.stack.clone(), goal: Goal::Deleted, before: None })
+        let before = self.before.clone().map(Box::new);
+        Ok(Submission::Watch { stack: self.stack.clone(), goal: Goal::Deleted, before })
     }
 
     async fn protect(self, session: Option<&lock::Session>, wanted: bool) -> Result<Submission, SubmitError> {
@@ -459,6 +460,9 @@ fn refused(error: &ProviderError) -> StepFailure {
         ErrorKind::Unavailable => Some(
             "it is unknown whether the call took effect; the records cover both, so run the command again",
         ),
+        ErrorKind::LocalAccess | ErrorKind::LocalState | ErrorKind::Misconfigured => {
+            Some(error.kind.remedy())
+        }
         _ => None,
     };
     StepFailure {

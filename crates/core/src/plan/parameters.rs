@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use regex::Regex;
 use serde_json::Value;
 
 use super::PlanProblem;
@@ -15,6 +14,7 @@ use crate::error::{Finding, Findings, nearest};
 use crate::ident::StackName;
 use crate::lookup::resolve::{Scope, resolve};
 use crate::lookup::{Resolved, VariableValue};
+use crate::pattern::{self, Match, number};
 use crate::provider::StackState;
 use crate::template::{ParameterDefinition, Template};
 use crate::text::Document;
@@ -127,7 +127,11 @@ pub fn parameters(
     for (name, declared) in template.parameters.iter().filter(|(name, _)| open(name)) {
         if existing.is_some_and(|stack| stack.parameters.contains_key(name)) {
             previous.push((name.clone(), Given::Previous));
-        } else if declared.default.is_none() {
+        } else if let Some(default) = &declared.default {
+            if let Some(problem) = broken_default(definition, name, declared, default) {
+                findings.push(Finding::at(document, problem));
+            }
+        } else {
             missing.push(name.as_str());
         }
     }
@@ -143,6 +147,24 @@ pub fn parameters(
     previous.sort_by(|a, b| a.0.cmp(&b.0));
     given.extend(previous);
     if findings.has_errors() { Err(findings) } else { Ok(given) }
+}
+
+/// The problem of a template whose own default breaks its rules, where that default would be used.
+fn broken_default(
+    definition: &StackDefinition,
+    name: &str,
+    declared: &ParameterDefinition,
+    default: &str,
+) -> Option<PlanProblem> {
+    let rule = broken_rule(declared, default)?;
+    let rule = if declared.no_echo { "it breaks a rule of the template".to_owned() } else { rule };
+    Some(PlanProblem::ParameterNotAllowed {
+        stack: definition.name.as_str().to_owned(),
+        parameter: name.to_owned(),
+        rule: format!("the template's own default: {rule}"),
+        help: "give the stack a variable of this name, or mend the template".to_owned(),
+        span: definition.span.into(),
+    })
 }
 
 fn one(
@@ -223,13 +245,17 @@ fn broken_rule(declared: &ParameterDefinition, text: &str) -> Option<String> {
         {
             return Some(format!("`{item}` is not one of {}", declared.allowed_values.join(", ")));
         }
-        if matches!(kind, "Number" | "List<Number>") && item.parse::<f64>().is_err() {
+        if matches!(kind, "Number" | "List<Number>") && number(item).is_none() {
             return Some(format!("`{item}` is not a number"));
         }
         if let Some(pattern) = &declared.allowed_pattern {
-            // A pattern this program cannot read (Java has forms that others lack) is left to CloudFormation.
-            if Regex::new(&format!("^(?:{pattern})$")).is_ok_and(|regex| !regex.is_match(item)) {
-                return Some(format!("`{item}` does not match {pattern}"));
+            match pattern::allows(pattern, item) {
+                // What only Java understands is left to CloudFormation.
+                Match::Yes | Match::Unknown => {}
+                Match::No => return Some(format!("`{item}` does not match {pattern}")),
+                Match::Malformed => {
+                    return Some(format!("its AllowedPattern {pattern} is no regular expression"));
+                }
             }
         }
     }
@@ -245,15 +271,15 @@ fn broken_rule(declared: &ParameterDefinition, text: &str) -> Option<String> {
             return Some(format!("it is longer than {} characters", declared.max_length.unwrap_or_default()));
         }
     }
-    let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse::<f64>().ok());
-    for value in items.iter().filter_map(|item| item.parse::<f64>().ok()) {
-        if number(&declared.min_value).is_some_and(|least| value < least) {
+    let bound = |text: &Option<String>| text.as_deref().and_then(number);
+    for value in items.iter().filter_map(|item| number(item)) {
+        if bound(&declared.min_value).is_some_and(|least| value < least) {
             return Some(format!(
                 "{value} is less than {}",
                 declared.min_value.as_deref().unwrap_or_default()
             ));
         }
-        if number(&declared.max_value).is_some_and(|most| value > most) {
+        if bound(&declared.max_value).is_some_and(|most| value > most) {
             return Some(format!(
                 "{value} is more than {}",
                 declared.max_value.as_deref().unwrap_or_default()
@@ -319,6 +345,11 @@ mod tests {
         };
         assert!(broken_rule(&range, "1").unwrap().contains("less"));
         assert!(broken_rule(&range, "5").unwrap().contains("more"));
+        assert!(broken_rule(&range, "NaN").unwrap().contains("not a number"));
+        rules.allowed_pattern = Some("[a-z".to_owned());
+        assert!(broken_rule(&rules, "abc").unwrap().contains("no regular expression"));
+        rules.allowed_pattern = Some("(?!x).*".to_owned());
+        assert_eq!(broken_rule(&rules, "abc"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::{cloud, request, settled, with};
 /// The outputs of a stack with these outputs and some things to refer to.
 async fn outputs(outputs: Value) -> std::collections::BTreeMap<String, String> {
     let template = json!({
+        "Transform": "AWS::LanguageExtensions",
         "Parameters": {
             "Env": {"Type": "String", "Default": "prod"},
             "Zones": {"Type": "CommaDelimitedList", "Default": "a, b,c"}
@@ -24,7 +25,9 @@ async fn outputs(outputs: Value) -> std::collections::BTreeMap<String, String> {
         "Outputs": outputs
     });
     let cloud = cloud();
-    cloud.create_stack(&request("app", &template)).await.unwrap();
+    let mut wanted = request("app", &template);
+    wanted.capabilities.push("CAPABILITY_AUTO_EXPAND".to_owned());
+    cloud.create_stack(&wanted).await.unwrap();
     let state = settled(&cloud, "app").await;
     assert_eq!(state.status, StackStatus::CreateComplete, "{:?}", state.status_reason);
     state.outputs
@@ -58,6 +61,10 @@ async fn functions_compute_what_cloudformation_computes() {
             "10.0.0.0/24 10.0.1.0/24 10.0.2.0/24",
         ),
         (json!({"Fn::GetAtt": ["Own", "Endpoint.Whatever"]}), "app-Own-"),
+        (
+            json!({"Fn::Join": ["", [{"Fn::Length": {"Ref": "Zones"}}, {"Fn::ToJsonString": ["a"]}]]}),
+            "3[\"a\"]",
+        ),
     ];
     let named =
         cases.iter().enumerate().map(|(index, (value, _))| (format!("O{index}"), json!({"Value": value})));
@@ -82,12 +89,27 @@ async fn functions_that_cannot_be_computed_are_refused() {
         ),
         (
             json!({"Fn::GetAtt": ["Nope", "Arn"]}),
-            "Template format error: Unresolved resource dependencies [Nope] in the Outputs block of the template",
+            "Template error: instance of Fn::GetAtt references undefined resource Nope",
         ),
         (json!(["a"]), "Template error: every Output O object must have a String value."),
+        (json!({"Fn::Sub": {"a": "b"}}), SUBSTITUTION),
+        (json!({"Fn::Sub": [{"Ref": "Topic"}, {}]}), SUBSTITUTION),
+        (json!({"Fn::Sub": ["${A}", {"A": "x"}, "extra"]}), SUBSTITUTION),
+        (json!({"Fn::Sub": ["${A}", {"Fn::GetAtt": "Topic.TopicArn"}]}), SUBSTITUTION),
+        (json!({"Fn::Sub": "${foo-bar}"}), VARIABLES),
+        (json!({"Fn::Sub": "${}"}), VARIABLES),
+        (json!({"Fn::Sub": "${ Topic }"}), VARIABLES),
         (
-            json!({"Fn::Oops": "a"}),
-            "Template error: the function Fn::Oops is not simulated by the local provider.",
+            json!({"Fn::GetAtt": ["Topic", "Nope"]}),
+            "Template error: resource Topic does not support attribute type Nope in Fn::GetAtt",
+        ),
+        (
+            json!({"Fn::Sub": "${Topic.Nope}"}),
+            "Template error: resource Topic does not support attribute type Nope in Fn::GetAtt",
+        ),
+        (
+            json!({"Ref": ["Topic"]}),
+            "Template format error: Every Ref object must have a single String value.",
         ),
         (json!({"Fn::Sub": "${Topic"}), "Template error: every Fn::Sub placeholder needs a closing brace"),
     ];
@@ -97,7 +119,24 @@ async fn functions_that_cannot_be_computed_are_refused() {
         let error = cloud().create_stack(&request("app", &template)).await.unwrap_err();
         assert_eq!(error.message, format!("ValidationError: {words}"));
     }
+    for function in ["Fn::Oops", "Fn::Length", "Fn::ToJsonString"] {
+        let template = json!({
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Outputs": {"O": {"Value": {function: ["a"]}}}
+        });
+        let error = cloud().create_stack(&request("app", &template)).await.unwrap_err();
+        let words = format!(
+            "ValidationError: Template error: Encountered unsupported function: {function} Supported"
+        );
+        assert!(error.message.starts_with(&words), "{error}");
+    }
 }
+
+const SUBSTITUTION: &str = "Template error: One or more Fn::Sub intrinsic functions don't specify expected arguments. \
+     Specify a string as first argument, and an optional second argument to specify a mapping of values to replace in \
+     the string";
+const VARIABLES: &str = "Template error: variable names in Fn::Sub syntax must contain only alphanumeric characters, \
+     underscores, periods, and colons";
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_parameter_is_never_shown() {

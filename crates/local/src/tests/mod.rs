@@ -3,6 +3,7 @@
 mod buckets;
 mod conformance;
 mod directory;
+mod ends;
 mod failures;
 mod functions;
 mod laws;

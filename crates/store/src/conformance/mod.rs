@@ -52,7 +52,7 @@ pub async fn object_store(store: &dyn ObjectStore, options: &ConformanceOptions)
     objects::an_empty_body_is_a_body(check("an-empty-body-is-a-body")).await;
     objects::the_entity_tag_tells_bodies_apart(check("the-entity-tag-tells-bodies-apart")).await;
     objects::deleting_is_idempotent(check("deleting-is-idempotent")).await;
-    objects::answers_are_dated(check("answers-are-dated")).await;
+    let dated = objects::answers_are_dated(check("answers-are-dated")).await;
     objects::versions_outlive_the_object(check("versions-outlive-the-object")).await;
 
     conditions::only_the_first_creates(check("only-the-first-creates")).await;
@@ -63,6 +63,8 @@ pub async fn object_store(store: &dyn ObjectStore, options: &ConformanceOptions)
 
     tags::a_write_sets_tags(check("a-write-sets-tags")).await;
     tags::a_write_replaces_tags(check("a-write-replaces-tags")).await;
+    tags::a_conditional_write_sets_tags(check("a-conditional-write-sets-tags")).await;
+    tags::a_refused_write_leaves_tags(check("a-refused-write-leaves-tags")).await;
     tags::tags_are_replaced_alone(check("tags-are-replaced-alone")).await;
     tags::an_absent_object_has_no_tags(check("an-absent-object-has-no-tags")).await;
     tags::eleven_tags_are_refused(check("eleven-tags-are-refused")).await;
@@ -73,6 +75,9 @@ pub async fn object_store(store: &dyn ObjectStore, options: &ConformanceOptions)
 
     races::one_of_many_creates(check("one-of-many-creates")).await;
     races::no_update_is_lost(check("no-update-is-lost")).await;
+    races::deletions_and_updates_exclude_each_other(check("deletions-and-updates-exclude-each-other")).await;
+
+    objects::an_overwrite_is_dated(check("an-overwrite-is-dated"), &dated).await;
 
     check("clean-up").clean_up().await;
 }

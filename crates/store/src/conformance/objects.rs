@@ -1,7 +1,8 @@
 //! Reading, writing, deleting, and what comes back besides the body.
 
 use super::Check;
-use crate::object::{Condition, Put, Tags};
+use crate::key::ObjectKey;
+use crate::object::{Condition, Put, PutOutcome, Tags};
 
 pub(super) async fn a_write_can_be_read(check: Check<'_>) {
     let key = check.key("object");
@@ -80,17 +81,42 @@ pub(super) async fn deleting_is_idempotent(check: Check<'_>) {
     check.holds(&key, "again").await;
 }
 
-pub(super) async fn answers_are_dated(check: Check<'_>) {
+/// Returns the key of the object, for [`an_overwrite_is_dated`] to come back to when some time has passed.
+pub(super) async fn answers_are_dated(check: Check<'_>) -> ObjectKey {
     let key = check.key("object");
     let written = check.put(&key, "body").await;
-    let read = check.present(&key).await.metadata;
-    let (Some(put), Some(get), Some(modified)) = (written.date, read.date, read.last_modified) else {
-        check.fail(format!("a time is missing: {written:?}, {read:?}"))
-    };
-    check.holds_that(put <= get, format!("Date goes back from {put} to {get}"));
+    is_dated(check, &key, &written).await;
+    key
+}
+
+/// A lock tells a living session from a dead one by `Last-Modified`: it has to follow every write.
+pub(super) async fn an_overwrite_is_dated(check: Check<'_>, key: &ObjectKey) {
+    let etag = check.present(key).await.metadata.etag;
+    let condition = Condition::IfMatch(etag);
+    let written = check.done("writing again", check.put_if(key, "later body", condition).await);
+    is_dated(check, key, &written).await;
+}
+
+/// Fails unless reading and listing agree on when the object was written.
+async fn is_dated(check: Check<'_>, key: &ObjectKey, written: &PutOutcome) {
     // Last-Modified may be rounded the other way than Date.
     let second = jiff::SignedDuration::from_secs(1);
-    check.holds_that(modified <= get + second, format!("Last-Modified {modified} is after Date {get}"));
+    let read = check.present(key).await.metadata;
+    let (Some(put), Some(get)) = (written.date, read.date) else {
+        check.fail(format!("a date is missing: {written:?}, {read:?}"))
+    };
+    check.holds_that(put <= get, format!("Date goes back from {put} to {get}"));
+    let listed = check.list(key.as_str()).await.into_iter().map(|(_, metadata)| metadata);
+    for metadata in listed.chain([read]).chain(check.head(key).await) {
+        let Some(modified) = metadata.last_modified else {
+            check.fail(format!("Last-Modified is missing: {metadata:?}"))
+        };
+        check.holds_that(modified <= get + second, format!("Last-Modified {modified} is after Date {get}"));
+        check.holds_that(
+            modified >= put - second,
+            format!("Last-Modified {modified} is before the write, whose Date is {put}"),
+        );
+    }
 }
 
 pub(super) async fn versions_outlive_the_object(check: Check<'_>) {

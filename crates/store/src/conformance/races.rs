@@ -39,6 +39,41 @@ pub(super) async fn no_update_is_lost(check: Check<'_>) {
     check.holds(&key, &(WRITERS * INCREMENTS).to_string()).await;
 }
 
+pub(super) async fn deletions_and_updates_exclude_each_other(check: Check<'_>) {
+    for round in 0..ROUNDS {
+        let key = check.key(&round.to_string());
+        let etag = check.put(&key, "before").await.etag;
+        let condition = Condition::IfMatch(etag);
+        // Half of them write, half of them delete; `None` is what a deletion leaves.
+        let attempts = (0..WRITERS).map(|writer| {
+            let (key, condition) = (&key, condition.clone());
+            async move {
+                if writer % 2 == round % 2 {
+                    return (None, check.store.delete(key, &condition).await);
+                }
+                let body = format!("writer {writer}");
+                let outcome = check.put_if(key, &body, condition).await.map(drop);
+                (Some(body), outcome)
+            }
+        });
+        let mut winners = Vec::new();
+        for (left, outcome) in join_all(attempts).await {
+            match outcome {
+                Ok(()) => winners.push(left),
+                Err(error) if lost(error.kind) => {}
+                Err(error) => check.fail(format!("a loser should be refused as Precondition: {error}")),
+            }
+        }
+        check.holds_that(winners.len() == 1, format!("of {WRITERS} on one ETag these won: {winners:?}"));
+        for winner in winners {
+            match winner {
+                Some(body) => check.holds(&key, &body).await,
+                None => check.is_absent(&key).await,
+            }
+        }
+    }
+}
+
 /// Adds to the counter by reading it and writing it back if it has not changed.
 async fn increment(check: Check<'_>) {
     let key = check.key("counter");

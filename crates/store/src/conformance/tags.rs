@@ -2,7 +2,7 @@
 
 use super::Check;
 use crate::error::StoreErrorKind;
-use crate::object::{Put, Tags};
+use crate::object::{Condition, Put, Tags};
 
 fn tags<const N: usize>(tags: [(&str, &str); N]) -> Tags {
     tags.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
@@ -38,6 +38,29 @@ pub(super) async fn a_write_replaces_tags(check: Check<'_>) {
     check.same("tags after a write with tags", &check.tags(&key).await, &Some(tags([("team", "b")])));
     check.put(&key, "third").await;
     check.same("tags after a write without tags", &check.tags(&key).await, &Some(Tags::new()));
+}
+
+pub(super) async fn a_conditional_write_sets_tags(check: Check<'_>) {
+    let key = check.key("object");
+    let how = |condition, value| Put { condition, ..tagged(tags([("lock", value)])) };
+    let created = check.put_how(&key, "first", &how(Condition::IfAbsent, "1")).await;
+    check.same("tags after a creation", &check.tags(&key).await, &Some(tags([("lock", "1")])));
+    check.put_how(&key, "second", &how(Condition::IfMatch(created.etag), "2")).await;
+    check.same("tags after a matching write", &check.tags(&key).await, &Some(tags([("lock", "2")])));
+}
+
+pub(super) async fn a_refused_write_leaves_tags(check: Check<'_>) {
+    let key = check.key("object");
+    let kept = tags([("lock", "1")]);
+    check.put_how(&key, "body", &tagged(kept.clone())).await;
+    for condition in [Condition::IfAbsent, Condition::IfMatch(check.other_etag())] {
+        for tags in [tags([("lock", "2")]), Tags::new()] {
+            let how = Put { condition: condition.clone(), ..tagged(tags) };
+            check.refused("a write whose condition does not hold", check.try_put(&key, "other", &how).await);
+            check.same("tags after a refusal", &check.tags(&key).await, &Some(kept.clone()));
+        }
+    }
+    check.holds(&key, "body").await;
 }
 
 pub(super) async fn tags_are_replaced_alone(check: Check<'_>) {

@@ -1,4 +1,6 @@
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -56,6 +58,11 @@ enum Defect {
     IgnoresIfMatch,
     IgnoresIfMatchOnDelete,
     ChecksBeforeItWrites,
+    ChecksBeforeItUpdates,
+    ChecksBeforeItDeletes,
+    DropsTagsOfConditionalWrites,
+    TagsRefusedWrites,
+    KeepsFirstDate,
     KeepsTags,
     DropsTags,
     ForgetsContentType,
@@ -68,6 +75,13 @@ enum Defect {
 struct Broken {
     inner: Memory,
     defect: Defect,
+    first_dates: Mutex<BTreeMap<ObjectKey, Timestamp>>,
+}
+
+/// A clock on which every look takes a second.
+fn ticking() -> StoreClock {
+    let seconds = AtomicI64::new(0);
+    Arc::new(move || Timestamp::from_second(seconds.fetch_add(1, Ordering::Relaxed)).unwrap())
 }
 
 impl Broken {
@@ -78,6 +92,22 @@ impl Broken {
     fn key(&self, key: &ObjectKey) -> ObjectKey {
         if self.is(Defect::FoldsCase) { ObjectKey::new(key.as_str().to_lowercase()) } else { key.clone() }
     }
+
+    fn dated(&self, key: &ObjectKey, metadata: Metadata) -> Metadata {
+        if !self.is(Defect::KeepsFirstDate) {
+            return metadata;
+        }
+        let mut first_dates = self.first_dates.lock().unwrap();
+        let first = metadata.last_modified.map(|date| *first_dates.entry(key.clone()).or_insert(date));
+        Metadata { last_modified: first, ..metadata }
+    }
+
+    /// Whether the condition holds now; a moment later it may not.
+    async fn holds(&self, key: &ObjectKey, etag: &ETag) -> bool {
+        let holds = self.inner.head(key).await.unwrap().is_some_and(|metadata| metadata.etag == *etag);
+        tokio::task::yield_now().await;
+        holds
+    }
 }
 
 #[async_trait]
@@ -87,11 +117,12 @@ impl ObjectStore for Broken {
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
-        self.inner.get(&self.key(key)).await
+        let object = self.inner.get(&self.key(key)).await?;
+        Ok(object.map(|object| Object { metadata: self.dated(key, object.metadata), ..object }))
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {
-        self.inner.head(&self.key(key)).await
+        Ok(self.inner.head(&self.key(key)).await?.map(|metadata| self.dated(key, metadata)))
     }
 
     async fn put(&self, key: &ObjectKey, body: Bytes, how: &Put) -> Result<PutOutcome, StoreError> {
@@ -105,6 +136,12 @@ impl ObjectStore for Broken {
                 tokio::task::yield_now().await;
                 how.condition = Condition::None;
             }
+            (Defect::ChecksBeforeItUpdates, Condition::IfMatch(etag)) if self.holds(key, etag).await => {
+                how.condition = Condition::None;
+            }
+            (Defect::DropsTagsOfConditionalWrites, Condition::IfAbsent | Condition::IfMatch(_)) => {
+                how.tags.clear();
+            }
             (Defect::KeepsTags, _) if how.tags.is_empty() => {
                 how.tags = self.inner.tags(key).await?.unwrap_or_default();
             }
@@ -112,11 +149,19 @@ impl ObjectStore for Broken {
             (Defect::ForgetsContentType, _) => how.content_type = None,
             _ => {}
         }
-        self.inner.put(&self.key(key), body, &how).await
+        let outcome = self.inner.put(&self.key(key), body, &how).await;
+        let is_refused = outcome.as_ref().is_err_and(|error| error.kind == StoreErrorKind::Precondition);
+        if is_refused && self.is(Defect::TagsRefusedWrites) && self.inner.head(key).await?.is_some() {
+            self.inner.set_tags(key, &how.tags).await?;
+        }
+        outcome
     }
 
     async fn delete(&self, key: &ObjectKey, condition: &Condition) -> Result<(), StoreError> {
-        let ignored = self.is(Defect::IgnoresIfMatchOnDelete);
+        let ignored = match condition {
+            Condition::IfMatch(etag) if self.is(Defect::ChecksBeforeItDeletes) => self.holds(key, etag).await,
+            _ => self.is(Defect::IgnoresIfMatchOnDelete),
+        };
         self.inner.delete(&self.key(key), if ignored { &Condition::None } else { condition }).await
     }
 
@@ -150,6 +195,11 @@ async fn broken_stores_are_found_out() {
         (Defect::IgnoresIfMatch, "a-stale-write-is-refused"),
         (Defect::IgnoresIfMatchOnDelete, "a-stale-deletion-is-refused"),
         (Defect::ChecksBeforeItWrites, "one-of-many-creates"),
+        (Defect::ChecksBeforeItUpdates, "no-update-is-lost"),
+        (Defect::ChecksBeforeItDeletes, "deletions-and-updates-exclude-each-other"),
+        (Defect::DropsTagsOfConditionalWrites, "a-conditional-write-sets-tags"),
+        (Defect::TagsRefusedWrites, "a-refused-write-leaves-tags"),
+        (Defect::KeepsFirstDate, "an-overwrite-is-dated"),
         (Defect::KeepsTags, "a-write-replaces-tags"),
         (Defect::DropsTags, "a-write-sets-tags"),
         (Defect::ForgetsContentType, "a-write-can-be-read"),
@@ -159,7 +209,8 @@ async fn broken_stores_are_found_out() {
     ];
     for (defect, check) in cases {
         let suite = tokio::spawn(async move {
-            let store = Broken { inner: Memory::versioned(name(), clock()), defect };
+            let store =
+                Broken { inner: Memory::versioned(name(), ticking()), defect, first_dates: Mutex::default() };
             object_store(&store, &ConformanceOptions::new("suite/")).await;
         });
         let panic = suite.await.expect_err(&format!("{defect:?} passes")).into_panic();

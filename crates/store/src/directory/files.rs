@@ -1,6 +1,6 @@
 //! The files of one bucket: blocking, and without any knowledge of conditions or tags.
 
-use std::io::{BufReader, Error, ErrorKind};
+use std::io::{BufReader, Error, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -32,6 +32,11 @@ impl Files {
     /// Creates the directory unless it exists.
     pub(super) fn create(&self) -> Result<(), Refusal> {
         fs::create_dir_all(&self.root).map_err(refusal)
+    }
+
+    /// Removes the directory with everything in it.
+    pub(super) fn remove(&self) -> Result<(), Refusal> {
+        fs::remove_dir_all(&self.root).map_err(refusal)
     }
 
     /// Fails if the bucket does not exist.
@@ -162,8 +167,14 @@ impl Folder {
         let file = layout::encode(record, body).map_err(|error| refusal(error.into()))?;
         // Only the holder of the lock writes, so one name is enough; the next write clears what a crash left.
         let unfinished = self.path.join("unfinished");
+        // Flushed first: after a power failure, a file under its final name must be whole.
+        let write = || {
+            let mut unfinished = fs::File::create(&unfinished)?;
+            unfinished.write_all(&file)?;
+            unfinished.sync_all()
+        };
         fs::create_dir_all(&self.path)
-            .and_then(|()| fs::write(&unfinished, file))
+            .and_then(|()| write())
             .and_then(|()| fs::rename(&unfinished, self.path.join(entry.file_name())))
             .map_err(refusal)
     }

@@ -22,7 +22,7 @@ mod tests;
 ///
 /// Every write is checked and applied under one exclusive file lock and appears in one step; reads wait for nothing.
 /// Like a versioned S3 bucket it keeps earlier versions, but only the last twenty of each key. Entity tags are the
-/// MD5 of the body. Any text is a valid key. A power failure may lose the latest writes: nothing is flushed to disk.
+/// MD5 of the body. Any text is a valid key. What a write stores is flushed to the disk before it appears.
 ///
 /// A directory that cannot be read or written is the error kind [`StoreErrorKind::Denied`], one that does not exist
 /// [`StoreErrorKind::NoBucket`].
@@ -62,6 +62,21 @@ impl Directory {
     /// The bucket in the directory `path`. As with S3, whether it exists shows with the first request.
     pub fn open(path: impl Into<PathBuf>, bucket: BucketName, clock: StoreClock) -> Self {
         Self { bucket, shared: Arc::new(Shared { files: Files::new(path.into()), clock }) }
+    }
+
+    /// Whether the bucket exists and a key holds an object now. Reads directories, so it may block for a moment; what
+    /// cannot be read counts as an object.
+    pub fn has_objects(&self) -> bool {
+        let holds = |folder: &Folder| {
+            folder.entries().map_or(true, |entries| entries.last().is_some_and(|newest| !newest.deleted))
+        };
+        self.shared.files.folders().map_or(true, |folders| folders.iter().any(holds))
+    }
+
+    /// Removes the bucket if no key holds an object now; says whether it did. Blocks while somebody else writes.
+    pub fn remove_if_empty(&self) -> bool {
+        let Ok(_lock) = self.shared.files.lock() else { return false };
+        !self.has_objects() && self.shared.files.remove().is_ok()
     }
 
     /// Runs file operations on a thread that may block. They are short, but a write waits for the lock, and whoever

@@ -378,3 +378,19 @@ fn readers_see_whole_objects_while_others_write() {
         done.store(true, std::sync::atomic::Ordering::SeqCst);
     });
 }
+
+#[tokio::test]
+async fn only_an_empty_bucket_is_removed() {
+    let parent = tempfile::tempdir().unwrap();
+    let store = create(parent.path());
+    let key = ObjectKey::new("a");
+    assert!(!store.has_objects());
+    put(&store, &key, "body").await;
+    assert!(store.has_objects());
+    assert!(!store.remove_if_empty());
+    store.delete(&key, &Condition::None).await.unwrap();
+    assert!(!store.has_objects(), "earlier versions do not count");
+    assert!(store.remove_if_empty());
+    assert_eq!(store.get(&key).await.unwrap_err().kind, StoreErrorKind::NoBucket);
+    assert!(!store.remove_if_empty(), "it is gone");
+}

@@ -140,8 +140,13 @@ impl Run<'_, '_> {
     }
 }
 
-/// Whether what is seen may still be the state from before the operation: CloudFormation stamps every update.
+/// Whether what is seen may still be the state from before the operation: CloudFormation stamps every update. It does not
+/// stamp a deletion that it gives up; the reason may be that of an earlier one.
 fn is_old_answer(watch: &Watch, seen: Option<&StackState>) -> bool {
-    let (Goal::Updated, Some(before), Some(seen)) = (watch.goal, &watch.before, seen) else { return false };
-    seen.updated.is_some() && seen.updated == before.updated
+    let (Some(before), Some(seen)) = (&watch.before, seen) else { return false };
+    match watch.goal {
+        Goal::Updated => seen.updated.is_some() && seen.updated == before.updated,
+        Goal::Deleted => seen.status == before.status && seen.status_reason == before.status_reason,
+        Goal::Created | Goal::Idle => false,
+    }
 }
