@@ -49,6 +49,8 @@ fn documents_follow_their_schemas() {
         check(document, &printed);
         assert_eq!(printed["version"], 1);
     }
+    let failed = project.run("outputs nothing --format json").stdout;
+    check("error", &serde_json::from_str(&failed).unwrap());
     let config = project.run("schema cfngin").ended(0);
     assert!(jsonschema::validator_for(&serde_json::from_str(&config.stdout).unwrap()).is_ok());
 }

@@ -163,7 +163,11 @@ impl Session {
 
     /// Whether it holds the lock as far as it knows: from the look after recording to the unlocking write.
     pub(crate) fn holds(&self) -> bool {
-        let working = matches!(
+        self.is_past_recording() && self.protocol.has_locked() && !self.unlocking
+    }
+
+    fn is_past_recording(&self) -> bool {
+        matches!(
             self.at,
             At::Describe
                 | At::Confirming
@@ -172,8 +176,7 @@ impl Session {
                 | At::Change
                 | At::DescribeLast
                 | At::Releasing
-        );
-        working && self.protocol.has_locked() && !self.unlocking
+        )
     }
 
     /// Whether it gives up, or is past the write that unlocks, which it may not have heard of: others may take the

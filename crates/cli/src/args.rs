@@ -117,6 +117,8 @@ pub enum SchemaDocument {
     Graph,
     /// `deploy --format json`, one object a line
     Events,
+    /// What any command prints with `--format json` if it fails
+    Error,
 }
 
 /// Options of `plan`.

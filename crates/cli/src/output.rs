@@ -3,13 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 
-use miette::{Diagnostic as _, LabeledSpan};
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
-use runway_core::render::json::pretty;
+use runway_core::render::problems;
 use runway_core::render::style::Style;
-use runway_core::text::Document;
-use serde::Serialize;
 
 use crate::args::{Colour, Global};
 
@@ -112,7 +109,7 @@ impl Output {
             eprint_line(text.trim_end_matches('\n'));
         }
         if errors > 0 && self.json_errors {
-            let document = error_document(findings, exit);
+            let document = problems::json(findings, exit);
             self.data(&if self.json_lines { one_line(&document) } else { document });
         }
     }
@@ -183,68 +180,4 @@ fn terminal_width() -> Option<usize> {
     let stderr = std::io::stderr();
     let size = rustix::termios::tcgetwinsize(stderr.as_fd()).ok()?;
     Some(usize::from(size.ws_col)).filter(|width| *width >= 40)
-}
-
-#[derive(Serialize)]
-struct ErrorDocument {
-    version: u32,
-    error: ErrorBody,
-}
-
-#[derive(Serialize)]
-struct ErrorBody {
-    code: String,
-    exit: u8,
-    findings: Vec<FindingDocument>,
-}
-
-#[derive(Serialize)]
-struct FindingDocument {
-    code: String,
-    severity: &'static str,
-    message: String,
-    file: Option<String>,
-    line: Option<usize>,
-    column: Option<usize>,
-    labels: Vec<LabelDocument>,
-    help: Option<String>,
-}
-
-/// A place and what is there.
-#[derive(Serialize)]
-struct LabelDocument {
-    line: usize,
-    column: usize,
-    text: Option<String>,
-}
-
-/// Findings for programs.
-pub(crate) fn error_document(findings: &[Finding], exit: ExitCode) -> String {
-    let document = |finding: &Finding| {
-        let place =
-            finding.document.as_ref().zip(Some(finding.offset()).filter(|offset| *offset != usize::MAX));
-        let (line, column) = place.map(|(document, offset)| document.line_and_column(offset)).unzip();
-        let shown = |document: &Document, label: &LabeledSpan| {
-            let (line, column) = document.line_and_column(label.offset());
-            LabelDocument { line, column, text: label.label().map(str::to_owned) }
-        };
-        let labels = finding.document.as_deref().zip(finding.labels());
-        FindingDocument {
-            code: finding.code(),
-            severity: if finding.is_warning() { "warning" } else { "error" },
-            message: finding.to_string(),
-            file: finding.document.as_ref().map(|document| document.name.clone()),
-            line,
-            column,
-            labels: labels
-                .into_iter()
-                .flat_map(|(document, labels)| labels.map(move |label| shown(document, &label)))
-                .collect(),
-            help: finding.problem.help().map(|help| help.to_string()),
-        }
-    };
-    let first = findings.iter().find(|finding| !finding.is_warning()).map(Finding::code).unwrap_or_default();
-    let body =
-        ErrorBody { code: first, exit: exit.number(), findings: findings.iter().map(document).collect() };
-    pretty(&ErrorDocument { version: 1, error: body })
 }

@@ -6,12 +6,14 @@ use crate::config::schema::CfnginFile;
 use crate::render::events::EventLine;
 use crate::render::graph::GraphDocument;
 use crate::render::json::{PlanDocument, pretty};
+use crate::render::problems::ErrorDocument;
 use crate::render::tables::{OutputsDocument, StatusDocument};
 
 /// Every schema: the name of its document, and the schema as indented JSON.
 pub fn documents() -> Vec<(&'static str, String)> {
     vec![
         ("cfngin", pretty(&schema_for!(CfnginFile))),
+        ("error", pretty(&schema_for!(ErrorDocument))),
         ("events", pretty(&schema_for!(EventLine<'_>))),
         ("graph", pretty(&schema_for!(GraphDocument<'_>))),
         ("outputs", pretty(&schema_for!(OutputsDocument<'_>))),

@@ -183,17 +183,7 @@ impl Steps<'_> {
     pub(super) fn renewals(&mut self) -> Result<(), Violation> {
         let session = &self.world.sessions[self.slot];
         let before_reading = self.variant == Variant::RenewBeforeReadingAgain && session.at == At::ReadAgain;
-        let holds_lease = matches!(
-            session.at,
-            At::Recording
-                | At::Describe
-                | At::Confirming
-                | At::Looking
-                | At::Check
-                | At::Change
-                | At::DescribeLast
-                | At::Releasing
-        );
+        let holds_lease = session.at == At::Recording || session.is_past_recording();
         let mut world = self.world.clone();
         let pending = session.protocol.clone();
         if !(holds_lease || before_reading) || self.variant == Variant::TagIsTheOnlyLock {

@@ -214,20 +214,6 @@ pub struct LockView {
     pub renewed: Option<String>,
 }
 
-impl LockView {
-    /// Who holds it, in words.
-    pub fn words(&self) -> String {
-        match &self.holder {
-            _ if self.cfngin => format!("a CFNgin (Runway) run, lock code {}", self.code),
-            Some(holder) => {
-                let since = self.acquired.as_ref().map(|time| format!(" since {time}")).unwrap_or_default();
-                format!("{}{since}", crate::lock::lease::holder_words(holder))
-            }
-            None => format!("session {}", self.code),
-        }
-    }
-}
-
 impl Engine {
     /// Whether a run could begin as far as can be said without looking at the cloud: for several configs this is
     /// asked of all before the first one is carried out.

@@ -280,7 +280,7 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
     let own = LockCode::of_session(session);
     let lock = observed.premises.as_ref().and_then(Premises::lock_view);
     if let Some(lock) = lock.filter(|lock| lock.code != own.as_str()) {
-        let by = lock.words();
+        let by = lock.describe();
         notes.push(Note {
             warning: false,
             code: "lock::held",

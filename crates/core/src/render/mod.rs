@@ -4,6 +4,7 @@ pub mod events;
 pub mod graph;
 pub mod json;
 pub mod markdown;
+pub mod problems;
 pub mod style;
 pub mod tables;
 pub mod text;

@@ -1,0 +1,97 @@
+//! Errors and warnings as a document for programs.
+
+use miette::{Diagnostic as _, LabeledSpan};
+use serde::Serialize;
+
+use super::json::pretty;
+use crate::error::Finding;
+use crate::exit::ExitCode;
+use crate::text::Document;
+
+/// Errors and warnings of a command.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct ErrorDocument {
+    /// Version of this format.
+    version: u32,
+    /// What is wrong.
+    error: ErrorBody,
+}
+
+/// What is wrong, in short and in full.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct ErrorBody {
+    /// Code of the first error; empty if there are only warnings.
+    code: String,
+    /// Exit code of the command.
+    exit: u8,
+    /// Every error and warning.
+    findings: Vec<FindingDocument>,
+}
+
+/// One error or warning.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct FindingDocument {
+    /// Stable code, for example `config::unknown_key`.
+    code: String,
+    /// `error` or `warning`.
+    severity: &'static str,
+    /// What is wrong, one sentence.
+    message: String,
+    /// The file, as it was named.
+    file: Option<String>,
+    /// Line of the first place, from 1.
+    line: Option<usize>,
+    /// Column of the first place in characters, from 1.
+    column: Option<usize>,
+    /// Every place.
+    labels: Vec<LabelDocument>,
+    /// What to do.
+    help: Option<String>,
+}
+
+/// A place and what is there.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct LabelDocument {
+    /// Line, from 1.
+    line: usize,
+    /// Column in characters, from 1.
+    column: usize,
+    /// What is there.
+    text: Option<String>,
+}
+
+/// Findings as JSON, with the exit code of the command that they ended.
+pub fn json(findings: &[Finding], exit: ExitCode) -> String {
+    let first = findings.iter().find(|finding| !finding.is_warning()).map(Finding::code).unwrap_or_default();
+    let body =
+        ErrorBody { code: first, exit: exit.number(), findings: findings.iter().map(document).collect() };
+    pretty(&ErrorDocument { version: 1, error: body })
+}
+
+fn document(finding: &Finding) -> FindingDocument {
+    let place = finding.document.as_ref().zip(Some(finding.offset()).filter(|offset| *offset != usize::MAX));
+    let (line, column) = place.map(|(document, offset)| document.line_and_column(offset)).unzip();
+    let labels = finding.document.as_deref().zip(finding.labels());
+    FindingDocument {
+        code: finding.code(),
+        severity: if finding.is_warning() { "warning" } else { "error" },
+        message: finding.to_string(),
+        file: finding.document.as_ref().map(|document| document.name.clone()),
+        line,
+        column,
+        labels: labels
+            .into_iter()
+            .flat_map(|(document, labels)| labels.map(move |found| label(document, &found)))
+            .collect(),
+        help: finding.problem.help().map(|help| help.to_string()),
+    }
+}
+
+fn label(document: &Document, label: &LabeledSpan) -> LabelDocument {
+    let (line, column) = document.line_and_column(label.offset());
+    LabelDocument { line, column, text: label.label().map(str::to_owned) }
+}
