@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deploy::{assemble, ignored_flags, note, protection_note, refuse_other_place, renamed, step};
+use super::removal::gone;
 use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Plan, Purpose, Reason, Settings, Step, World, fqn_of_recorded};
 use crate::error::{Finding, Findings};
@@ -60,7 +61,7 @@ fn one(desired: &Desired, world: &World, name: &StackName) -> Step {
     let Some(live) = world.stacks.get(&fqn) else {
         let name_known = configured.is_some() || facts.is_some_and(|facts| facts.fqn.is_some());
         return match (world.is_recorded(name), name_known) {
-            (true, true) => step(name, &fqn, Action::Skip, Reason::Gone),
+            (true, true) => gone(world, name, &fqn),
             (true, false) => {
                 let mut step = step(name, &fqn, Action::Skip, Reason::NameUnknown);
                 let text = format!(

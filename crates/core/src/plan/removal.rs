@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::deploy::{note, protection_note, step};
 use super::world::{in_names_of_config, renames};
-use super::{Action, Desired, Reason, Step, World, fqn_of_recorded};
+use super::{Action, Desired, Note, Reason, Step, World, fqn_of_recorded};
 use crate::graph::dependency;
-use crate::ident::StackName;
+use crate::graph::state::{Intent, IntentAction};
+use crate::ident::{StackFqn, StackName};
 
 /// Steps of all stacks that are recorded, or known to the state object, and not in the config.
 pub(super) fn removed(desired: &Desired, world: &World) -> Vec<Step> {
@@ -43,7 +44,7 @@ fn removed_stack(desired: &Desired, world: &World, name: &StackName) -> Step {
     let Some(live) = world.stacks.get(&fqn) else {
         let known = facts.is_some_and(|facts| facts.fqn.is_some());
         if known {
-            return step(name, &fqn, Action::Skip, Reason::Gone);
+            return gone(world, name, &fqn);
         }
         let mut step = step(name, &fqn, Action::Skip, Reason::NameUnknown);
         let text = format!(
@@ -64,6 +65,18 @@ fn removed_stack(desired: &Desired, world: &World, name: &StackName) -> Step {
     let mut step = step(name, &fqn, Action::Delete, Reason::NotInConfig);
     step.stack_id = Some(live.id.clone());
     step.notes.extend(protection_note(live));
+    step
+}
+
+/// A recorded stack that does not exist. Its record is dropped, unless a dead run may still create it.
+pub(super) fn gone(world: &World, name: &StackName, fqn: &StackFqn) -> Step {
+    let mut step = step(name, fqn, Action::Skip, Reason::Gone);
+    let creates = |intent: &Intent| matches!(intent.action, IntentAction::Create | IntentAction::Recreate);
+    let mut intents = world.state.intents.values();
+    if intents.any(|session| session.steps.get(name).is_some_and(creates)) {
+        let text = "a run that ended without unlocking was about to create it: the record stays until an hour after that run began".to_owned();
+        step.notes.push(Note { warning: false, code: "plan::still_intended", text });
+    }
     step
 }
 

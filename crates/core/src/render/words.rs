@@ -36,7 +36,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Unchanged => "no change".to_owned(),
         Reason::Disabled => "disabled".to_owned(),
         Reason::Locked => "locked".to_owned(),
-        Reason::Gone => "no longer exists; its record is dropped".to_owned(),
+        Reason::Gone => "does not exist; its record is dropped".to_owned(),
         Reason::NeverExisted => "does not exist".to_owned(),
         Reason::NameUnknown => "its name in CloudFormation is unknown; its record is kept".to_owned(),
         Reason::OtherIncarnation => "was created anew by somebody else; it is left alone".to_owned(),
