@@ -224,9 +224,10 @@ fn compare(ends: &BTreeMap<Program, Left>) -> Comparison {
     }
 }
 
-/// A graph without the order of its arrays, which means nothing.
+/// A graph without the order of its arrays, which means nothing. An absent object is an empty graph.
 fn sorted(graph: Option<&Value>) -> Option<BTreeMap<String, Vec<String>>> {
-    let mut graph: BTreeMap<String, Vec<String>> = serde_json::from_value(graph?.clone()).ok()?;
+    let Some(graph) = graph else { return Some(BTreeMap::new()) };
+    let mut graph: BTreeMap<String, Vec<String>> = serde_json::from_value(graph.clone()).ok()?;
     graph.values_mut().for_each(|needs| needs.sort_unstable());
     Some(graph)
 }

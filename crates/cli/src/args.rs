@@ -144,7 +144,7 @@ pub struct PlanningArguments {
     /// An empty stack list may delete every recorded stack
     #[arg(long, env = "RUNWAY_RS_ALLOW_EMPTY")]
     pub allow_empty: bool,
-    /// Operations under way at once
+    /// Stacks under way at once, 100 unless given
     #[arg(long, value_name = "N", env = "RUNWAY_RS_CONCURRENCY", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub concurrency: Option<u16>,
     /// Accepted for Runway's sake; modules have no tags here

@@ -15,8 +15,8 @@ use crate::args::Global;
 /// The process environment as a value.
 pub(crate) type Environment = BTreeMap<String, String>;
 
-/// Operations under way at once, unless told otherwise.
-const CONCURRENCY: usize = 16;
+/// Stacks under way at once, unless told otherwise.
+const CONCURRENCY: usize = 100;
 /// Longest pause between two looks at running stacks, unless told otherwise.
 const POLL_LIMIT: Duration = Duration::from_secs(5);
 

@@ -4,10 +4,13 @@
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use tokio::sync::Semaphore;
 
 use crate::engine::backing::Backing;
 use crate::engine::cadence::Cadence;
@@ -86,6 +89,8 @@ struct Run<'a, 'r> {
     schedule: Schedule,
     flights: BTreeMap<StackName, Flight>,
     submitting: FuturesUnordered<BoxFuture<'a, Submitted>>,
+    /// Permits for requests on their way.
+    requests: Arc<Semaphore>,
     cadence: Cadence,
     executed: Executed,
     /// When running stacks were last seen; the start of the run before the first look.
@@ -100,6 +105,7 @@ impl<'a> Execution<'a> {
     pub(crate) async fn run(self, world: World, reporter: &mut dyn Reporter) -> Executed {
         let cadence = Cadence::new(self.engine.options.poll_limit);
         let schedule = Schedule::new(self.plan);
+        let requests = Arc::new(Semaphore::new(self.engine.options.requests_at_once()));
         let seen_at = self.engine.clock.monotonic();
         let mut run = Run {
             execution: self,
@@ -108,6 +114,7 @@ impl<'a> Execution<'a> {
             schedule,
             flights: BTreeMap::new(),
             submitting: FuturesUnordered::new(),
+            requests,
             cadence,
             executed: Executed::default(),
             seen_at,
@@ -205,7 +212,14 @@ impl Run<'_, '_> {
             return;
         }
         match step::prepare(&self.execution, &self.world, name, operation) {
-            Ok(Some(submission)) => self.submitting.push(submission),
+            Ok(Some(submission)) => {
+                let requests = Arc::clone(&self.requests);
+                self.submitting.push(Box::pin(async move {
+                    // Nobody closes the semaphore.
+                    let _permit = requests.acquire().await;
+                    submission.await
+                }));
+            }
             Ok(None) => self.nothing_left(name),
             Err(failure) => self.end(name, Outcome::Failed(failure)),
         }

@@ -38,6 +38,9 @@ use crate::ident::{StackFqn, StackName};
 use crate::plan::{Plan, Purpose, Summary};
 use crate::provider::Provider;
 
+/// Requests on their way at once. Stacks under way may be many more.
+const REQUESTS_AT_ONCE: usize = 16;
+
 /// Everything the engine needs from outside.
 pub struct Engine {
     /// The cloud.
@@ -57,7 +60,7 @@ pub struct Options {
     pub environment: BTreeMap<String, String>,
     /// Parameters of the run (environment file, `--param`).
     pub parameters: BTreeMap<String, serde_json::Value>,
-    /// Operations under way at once; at least 1.
+    /// Stacks under way at once; at least 1. Most of their time they are only waited for.
     pub concurrency: usize,
     /// An empty stack list may delete every recorded stack.
     pub allow_empty: bool,
@@ -75,6 +78,13 @@ pub struct Options {
     pub poll_limit: Duration,
     /// Whether resource events of running stacks are read (for a terminal); otherwise only those of a failure.
     pub follow_events: bool,
+}
+
+impl Options {
+    /// Requests on their way at once.
+    fn requests_at_once(&self) -> usize {
+        self.concurrency.clamp(1, REQUESTS_AT_ONCE)
+    }
 }
 
 /// Who holds a lock.

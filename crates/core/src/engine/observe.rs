@@ -105,7 +105,7 @@ impl Engine {
         }
         let cloudformation = self.provider.cloudformation();
         let cloudformation = cloudformation.as_ref();
-        let width = self.options.concurrency.max(1);
+        let width = self.options.requests_at_once();
         let (read_templates, read_policies) = try_join(
             iter(template_reads)
                 .map(|fqn| async move {
