@@ -159,7 +159,7 @@ mod tests {
     use crate::report::samples::{failure, findings, plan, report};
 
     fn places() -> Places {
-        Places { directory: "/work/repo/infra/./prod".into(), workspace: "/work/repo/".into() }
+        Places { directory: "/checkout/repo/infra/./prod".into(), workspace: "/checkout/repo/".into() }
     }
 
     fn commands(report: &Report, exit: u8) -> Vec<String> {
@@ -208,7 +208,7 @@ mod tests {
         for (file, expected) in [
             ("cfngin.yml", "infra/prod/cfngin.yml"),
             ("../shared.env", "infra/shared.env"),
-            ("/work/repo/a.yml", "a.yml"),
+            ("/checkout/repo/a.yml", "a.yml"),
             ("/elsewhere/a.yml", "/elsewhere/a.yml"),
         ] {
             assert_eq!(places().in_repository(file), expected);

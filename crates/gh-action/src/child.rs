@@ -111,8 +111,8 @@ mod tests {
     fn the_program_is_the_named_one_or_stands_beside_or_is_searched_for() {
         let directory = tempfile::tempdir().unwrap();
         let executable = directory.path().join("runway-gh-action");
-        let current = Path::new("/work");
-        assert_eq!(program(Some("bin/x"), current, Some(&executable)), Path::new("/work/bin/x"));
+        let current = Path::new("/checkout");
+        assert_eq!(program(Some("bin/x"), current, Some(&executable)), Path::new("/checkout/bin/x"));
         assert_eq!(program(Some("/opt/x"), current, None), Path::new("/opt/x"));
         assert_eq!(program(None, current, Some(&executable)), Path::new(PROGRAM));
         std::fs::write(directory.path().join(PROGRAM), "").unwrap();
