@@ -162,3 +162,26 @@ async fn termination_protection_stops_a_deletion_and_nothing_else() {
     assert!(world.stacks().await.contains_key("ns-b"));
     assert!(world.graph().await.contains_key("b"), "a stack that exists stays recorded");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_never_began_is_no_success() {
+    let project = |note: &str| {
+        let stacks = concat!(
+            "  - {name: a, template_path: t.yml, variables: {Note: NOTE}}\n",
+            "  - {name: b, template_path: t.yml, variables: {Note: \"${output a.Note}\"}}\n",
+        );
+        Project::new(&stacks.replace("NOTE", note)).file("t.yml", &template(&[]))
+    };
+    let world = World::new();
+    for note in ["one", "two"] {
+        assert_eq!(world.deploy(&project(note)).await.exit(), ExitCode::Ok);
+    }
+    // No answer to the first attempt, which took no effect; the second one is refused.
+    let faulty = Faulty::new(Arc::clone(&world.provider))
+        .with_rule("UpdateStack", "ns-a", 1, Verdict::FailBefore(ErrorKind::Unavailable))
+        .with_rule("UpdateStack", "ns-a", 2, Verdict::FailBefore(ErrorKind::Validation));
+    let run = world.behind(Arc::new(faulty)).deploy(&project("three")).await;
+    assert_eq!(run.exit(), ExitCode::StepsFailed, "{}", run.explain());
+    assert!(failure(&run, "a").message.starts_with("UpdateStack"), "{}", run.explain());
+    assert_eq!(world.stacks().await["ns-b"].outputs["Note"], "two", "its dependant did not start");
+}

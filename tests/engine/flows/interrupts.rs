@@ -1,13 +1,15 @@
 //! Ctrl-C, once and twice.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use runway_core::engine::Interrupt;
 use runway_core::event::Event;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
-use runway_core::provider::StackStatus;
+use runway_core::provider::{ErrorKind, StackStatus};
+use runway_local::faulty::{Faulty, Verdict};
 
 use crate::support::{Project, Run, World, template};
 
@@ -83,4 +85,36 @@ async fn an_interrupt_before_the_lock_changes_nothing() {
     assert!(early.events.is_empty(), "{:#?}", early.events);
     drop(run);
     assert_eq!(world.lease_text().await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_stops_a_crowd_as_well() {
+    let world = World::new();
+    let stacks: String = (0..60)
+        .map(|index| format!("  - {{name: s{index}, template_path: t.yml, variables: {{Note: x}}}}\n"))
+        .collect();
+    let project = Project::new(&stacks).file("t.yml", &template(&[]));
+    // No creation is answered before the interrupt.
+    let faulty = Faulty::new(Arc::clone(&world.provider)).with_rule(
+        "CreateStack",
+        "",
+        0,
+        Verdict::FailBefore(ErrorKind::Throttled),
+    );
+    let interrupt = Interrupt::default();
+    let signals = interrupt.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        signals.stop.cancel();
+    });
+    let many = |options: &mut runway_core::engine::Options| options.concurrency = 100;
+    let run =
+        world.behind(Arc::new(faulty.clone())).run_with(&project, Purpose::Deploy, &interrupt, many).await;
+    let targets: BTreeSet<String> = faulty
+        .log()
+        .iter()
+        .filter(|call| call.operation == "CreateStack")
+        .map(|call| call.target.clone())
+        .collect();
+    assert!((1..=16).contains(&targets.len()), "{}: {}", targets.len(), run.explain());
 }

@@ -4,13 +4,10 @@
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-
-use tokio::sync::Semaphore;
 
 use crate::engine::backing::Backing;
 use crate::engine::cadence::Cadence;
@@ -18,7 +15,7 @@ use crate::engine::judge::Goal;
 use crate::engine::schedule::Schedule;
 use crate::engine::step::{self, Operation, Submission, SubmitError};
 use crate::engine::{Engine, Interrupt};
-use crate::event::{Event, Outcome, Reporter};
+use crate::event::{Event, Outcome, Reporter, StepFailure};
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
 use crate::plan::{Action, Desired, Plan, Summary, World};
@@ -74,6 +71,9 @@ struct Watch {
     goal: Goal,
     /// The stack before the operation, to tell an old answer from a new one.
     before: Option<StackState>,
+    /// What a repetition of the request was refused with, after an attempt that had no answer: unless that attempt took
+    /// effect, this is how the operation ended.
+    refused: Option<StepFailure>,
     since: Duration,
     status: Option<String>,
     /// Id of the last event reported.
@@ -89,8 +89,6 @@ struct Run<'a, 'r> {
     schedule: Schedule,
     flights: BTreeMap<StackName, Flight>,
     submitting: FuturesUnordered<BoxFuture<'a, Submitted>>,
-    /// Permits for requests on their way.
-    requests: Arc<Semaphore>,
     cadence: Cadence,
     executed: Executed,
     /// When running stacks were last seen; the start of the run before the first look.
@@ -105,7 +103,6 @@ impl<'a> Execution<'a> {
     pub(crate) async fn run(self, world: World, reporter: &mut dyn Reporter) -> Executed {
         let cadence = Cadence::new(self.engine.options.poll_limit);
         let schedule = Schedule::new(self.plan);
-        let requests = Arc::new(Semaphore::new(self.engine.options.requests_at_once()));
         let seen_at = self.engine.clock.monotonic();
         let mut run = Run {
             execution: self,
@@ -114,7 +111,6 @@ impl<'a> Execution<'a> {
             schedule,
             flights: BTreeMap::new(),
             submitting: FuturesUnordered::new(),
-            requests,
             cadence,
             executed: Executed::default(),
             seen_at,
@@ -167,7 +163,13 @@ impl Run<'_, '_> {
     /// One scheduling tick: starts what may start, after a look at the lock.
     async fn start_ready(&mut self, next_look: &mut Duration) {
         while !self.stopping && self.schedule.has_ready() {
-            let free = self.execution.engine.options.concurrency.max(1).saturating_sub(self.flights.len());
+            let options = &self.execution.engine.options;
+            let (requests, sent) = (options.requests_at_once(), self.submitting.len());
+            // Steps start in batches, each after a look at the lock: none waits for its turn behind that look.
+            if sent * 2 > requests {
+                return;
+            }
+            let free = options.concurrency.max(1).saturating_sub(self.flights.len()).min(requests - sent);
             if free == 0 {
                 return;
             }
@@ -212,14 +214,7 @@ impl Run<'_, '_> {
             return;
         }
         match step::prepare(&self.execution, &self.world, name, operation) {
-            Ok(Some(submission)) => {
-                let requests = Arc::clone(&self.requests);
-                self.submitting.push(Box::pin(async move {
-                    // Nobody closes the semaphore.
-                    let _permit = requests.acquire().await;
-                    submission.await
-                }));
-            }
+            Ok(Some(submission)) => self.submitting.push(submission),
             Ok(None) => self.nothing_left(name),
             Err(failure) => self.end(name, Outcome::Failed(failure)),
         }
@@ -228,13 +223,14 @@ impl Run<'_, '_> {
     /// Takes the answer to a submission; returns whether there is now something to watch.
     fn submitted(&mut self, name: &StackName, result: Result<Submission, SubmitError>) -> bool {
         match result {
-            Ok(Submission::Watch { stack, goal, before }) => {
+            Ok(Submission::Watch { stack, goal, before, refused }) => {
                 let since = self.execution.engine.clock.monotonic();
                 if let Some(flight) = self.flights.get_mut(name) {
                     flight.watching = Some(Watch {
                         stack,
                         goal,
                         before: before.map(|b| *b),
+                        refused: refused.map(|failure| *failure),
                         since,
                         status: None,
                         event: None,

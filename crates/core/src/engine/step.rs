@@ -63,6 +63,8 @@ pub(crate) enum Submission {
         goal: Goal,
         /// The stack before the operation.
         before: Option<Box<StackState>>,
+        /// What a repetition was refused with, after an attempt that had no answer.
+        refused: Option<Box<StepFailure>>,
     },
     /// It is over; the next operation may follow.
     Done,
@@ -179,11 +181,13 @@ pub(crate) fn prepare<'a>(
     let config = &execution.desired.config;
     let submission: BoxFuture<'a, Result<Submission, SubmitError>> = match operation {
         Operation::AwaitIdle => {
-            let watch = Submission::Watch { stack: call.stack, goal: Goal::Idle, before: None };
+            let watch =
+                Submission::Watch { stack: call.stack, goal: Goal::Idle, before: None, refused: None };
             async move { Ok(watch) }.boxed()
         }
         Operation::AwaitDeletion => {
-            let watch = Submission::Watch { stack: call.stack, goal: Goal::Deleted, before: None };
+            let watch =
+                Submission::Watch { stack: call.stack, goal: Goal::Deleted, before: None, refused: None };
             async move { Ok(watch) }.boxed()
         }
         Operation::SetTerminationProtection(wanted) => call.protect(session, wanted).boxed(),
@@ -345,7 +349,7 @@ impl Call {
             }
             Err(error) => return Err(SubmitError::Failed(refused(&error))),
         };
-        Ok(Submission::Watch { stack, goal: Goal::Created, before: None })
+        Ok(Submission::Watch { stack, goal: Goal::Created, before: None, refused: None })
     }
 
     async fn update(
@@ -360,18 +364,17 @@ impl Call {
         let mut answer_lost = false;
         let result =
             self.attempt(session, &mut answer_lost, || self.cloudformation.update_stack(&request)).await?;
-        match result {
-            Ok(UpdateOutcome::NothingToUpdate) if !answer_lost => Ok(Submission::Unchanged),
-            Err(error) if !(answer_lost && error.kind == ErrorKind::Validation) => {
-                Err(SubmitError::Failed(refused(&error)))
+        let refused = match result {
+            Ok(UpdateOutcome::NothingToUpdate) if !answer_lost => return Ok(Submission::Unchanged),
+            Ok(_) => None,
+            // Perhaps because an earlier attempt, whose answer was lost, has begun the update.
+            Err(error) if answer_lost && error.kind == ErrorKind::Validation => {
+                Some(Box::new(refused(&error)))
             }
-            // Started now, or by an earlier attempt whose answer was lost.
-            _ => Ok(Submission::Watch {
-                stack: self.stack.clone(),
-                goal: Goal::Updated,
-                before: if answer_lost { None } else { self.before.clone().map(Box::new) },
-            }),
-        }
+            Err(error) => return Err(SubmitError::Failed(refused(&error))),
+        };
+        let before = self.before.clone().map(Box::new);
+        Ok(Submission::Watch { stack: self.stack.clone(), goal: Goal::Updated, before, refused })
     }
 
     async fn delete(
@@ -387,7 +390,7 @@ impl Call {
         .await?
         .map_err(|error| SubmitError::Failed(refused(&error)))?;
         let before = self.before.clone().map(Box::new);
-        Ok(Submission::Watch { stack: self.stack.clone(), goal: Goal::Deleted, before })
+        Ok(Submission::Watch { stack: self.stack.clone(), goal: Goal::Deleted, before, refused: None })
     }
 
     async fn protect(self, session: Option<&lock::Session>, wanted: bool) -> Result<Submission, SubmitError> {

@@ -97,12 +97,14 @@ impl Run<'_, '_> {
                     self.reporter.event(&Event::StackStatus { name: name.clone(), status });
                 }
             }
+            let is_old = is_old_answer(watch, seen.as_ref());
             let verdict = match judge(watch.goal, seen.as_ref()) {
-                verdict @ (Verdict::Reached | Verdict::Failed) if is_old_answer(watch, seen.as_ref()) => {
-                    if now.saturating_sub(watch.since) < OLD_ANSWERS {
-                        Verdict::Wait
-                    } else {
-                        verdict
+                verdict @ (Verdict::Reached | Verdict::Failed) if is_old => {
+                    match &watch.refused {
+                        _ if now.saturating_sub(watch.since) < OLD_ANSWERS => Verdict::Wait,
+                        // Nothing ever came of the attempt without an answer.
+                        Some(_) => Verdict::Failed,
+                        None => verdict,
                     }
                 }
                 Verdict::Unexpected if now.saturating_sub(watch.since) < OLD_ANSWERS => Verdict::Wait,
@@ -125,12 +127,13 @@ impl Run<'_, '_> {
                 Verdict::Failed => {
                     ended += 1;
                     let (goal, stack) = (watch.goal, watch.stack.clone());
+                    let refused = watch.refused.take().filter(|_| is_old);
                     let cloudformation = self.execution.engine.provider.cloudformation();
                     // Without events the failure is still told, only less well.
                     let events = failure::latest_operation(cloudformation.as_ref(), &stack, None)
                         .await
                         .unwrap_or_default();
-                    let failure = failure::describe(goal, seen.as_ref(), &events);
+                    let failure = refused.unwrap_or_else(|| failure::describe(goal, seen.as_ref(), &events));
                     self.remember(&name, seen);
                     self.end(&name, Outcome::Failed(failure));
                 }
@@ -145,7 +148,9 @@ impl Run<'_, '_> {
 fn is_old_answer(watch: &Watch, seen: Option<&StackState>) -> bool {
     let (Some(before), Some(seen)) = (&watch.before, seen) else { return false };
     match watch.goal {
-        Goal::Updated => seen.updated.is_some() && seen.updated == before.updated,
+        Goal::Updated if seen.updated.is_some() => seen.updated == before.updated,
+        // A cloud that stamps nothing: what has not changed at all was probably not updated.
+        Goal::Updated => watch.refused.is_some() && seen == before,
         Goal::Deleted => seen.status == before.status && seen.status_reason == before.status_reason,
         Goal::Created | Goal::Idle => false,
     }
