@@ -276,6 +276,7 @@ fn stack_state(stack: &sdk::Stack) -> StackState {
             .collect(),
         tags: stack.tags().iter().map(|tag| (text(tag.key()), text(tag.value()))).collect(),
         termination_protection: stack.enable_termination_protection().unwrap_or_default(),
+        protection_unknown: stack.enable_termination_protection().is_none(),
         role_arn: stack.role_arn().filter(|arn| !arn.is_empty()).map(str::to_owned),
         created: stack.creation_time().and_then(timestamp),
         updated: stack.last_updated_time().and_then(timestamp),

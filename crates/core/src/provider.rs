@@ -287,6 +287,10 @@ pub struct StackState {
     /// Whether termination protection is on.
     #[serde(default)]
     pub termination_protection: bool,
+    /// Whether the answer left termination protection out: CloudFormation tells it only of a stack that is asked for by
+    /// name. It then counts as off.
+    #[serde(default)]
+    pub protection_unknown: bool,
     /// The service role of the last operation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,

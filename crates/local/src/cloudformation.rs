@@ -153,7 +153,15 @@ impl CloudFormation for Local {
             let mut page: Vec<_> = live.take(STACKS_PER_PAGE + 1).collect();
             let next = (page.len() > STACKS_PER_PAGE).then(|| page.pop()).flatten();
             StackPage {
-                stacks: page.into_iter().map(Stack::describe).collect(),
+                // As CloudFormation does, which tells of protection only who asks for one stack.
+                stacks: page
+                    .into_iter()
+                    .map(|stack| StackState {
+                        termination_protection: false,
+                        protection_unknown: true,
+                        ..stack.describe()
+                    })
+                    .collect(),
                 // Stacks are in the order of their numbers: neither new nor deleted ones move the place.
                 next: next.map(|stack| stack.number.to_string()),
             }

@@ -417,6 +417,7 @@ impl Stack {
             exports: self.content.exports.clone(),
             tags: self.content.tags.clone(),
             termination_protection: self.protected,
+            protection_unknown: false,
             role_arn: self.role_arn.clone(),
             created: Some(self.created),
             updated: self.updated,

@@ -9,7 +9,9 @@ use runway_core::engine::{Approval, Gate, Interrupt, Options, Planned};
 use runway_core::event::{Event, Outcome};
 use runway_core::exit::ExitCode;
 use runway_core::plan::{Action, Purpose};
-use runway_core::provider::{CloudFormation, ErrorKind, Place, Provider, ProviderError, StackStatus};
+use runway_core::provider::{
+    CloudFormation, ErrorKind, Place, Provider, ProviderError, StackRef, StackStatus,
+};
 use runway_local::faulty::{Faulty, Verdict};
 use runway_store::{
     BucketName, Condition, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, StoreError, Tags,
@@ -100,9 +102,21 @@ async fn a_step_that_only_switched_protection_has_done_something() {
     project.stacks = project.stacks.replace("{name: app,", "{name: app, termination_protection: true,");
     let run = world.deploy(&project).await;
     assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
-    assert!(world.stacks().await["ns-app"].termination_protection);
+    let app = StackRef::Name("ns-app".into());
+    let protected = || async {
+        let described = world.local_cloudformation().describe_stack(&app).await.unwrap();
+        described.unwrap().termination_protection
+    };
+    assert!(protected().await);
+    assert!(!world.plan(&project).await.plan.has_changes(), "lists do not tell of protection");
     let done = |event: &Event| matches!(event, Event::StepFinished { name, outcome: Outcome::Done, .. } if name.as_str() == "app");
     assert!(run.position(done).is_some(), "{}", run.explain());
+    // What left the config is switched off, although no list says that it is on.
+    project.stacks = project.stacks.replace("termination_protection: true,", "");
+    let run = world.deploy(&project).await;
+    assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+    assert!(!protected().await);
+    assert!(!world.plan(&project).await.plan.has_changes());
 }
 
 #[tokio::test(start_paused = true)]

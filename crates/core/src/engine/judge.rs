@@ -92,6 +92,7 @@ mod tests {
             exports: Default::default(),
             tags: Default::default(),
             termination_protection: false,
+            protection_unknown: false,
             role_arn: None,
             created: None,
             updated: None,

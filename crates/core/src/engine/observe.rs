@@ -1,6 +1,6 @@
 //! Looks at the world before a plan: reads only, as few as possible, at the same time where possible.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::{try_join, try_join4};
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
@@ -71,8 +71,9 @@ impl Engine {
         premises: Option<&Premises>,
         known: Option<&World>,
     ) -> Result<World, EngineError> {
-        let stacks: BTreeMap<StackFqn, StackState> =
+        let mut stacks: BTreeMap<StackFqn, StackState> =
             stacks.into_iter().map(|stack| (stack.fqn.clone(), stack)).collect();
+        self.ask_for_protection(config, purpose, premises, &mut stacks).await?;
         let unchanged = |fqn: &StackFqn| known.filter(|known| known.stacks.get(fqn) == stacks.get(fqn));
         let wanted: Vec<&StackDefinition> = match purpose {
             Purpose::Deploy => config
@@ -133,6 +134,39 @@ impl Engine {
             templates,
             policies,
         })
+    }
+}
+
+impl Engine {
+    /// Asks for the stacks by name of which termination protection matters and the list did not tell it: the config
+    /// wants it, or it was on when it was last known.
+    async fn ask_for_protection(
+        &self,
+        config: &Config,
+        purpose: Purpose,
+        premises: Option<&Premises>,
+        stacks: &mut BTreeMap<StackFqn, StackState>,
+    ) -> Result<(), EngineError> {
+        let wanted = config
+            .stacks
+            .values()
+            .filter(|definition| purpose == Purpose::Deploy && definition.termination_protection)
+            .map(|definition| definition.fqn.clone());
+        let nodes = premises.into_iter().flat_map(|premises| &premises.state.nodes);
+        let recorded = nodes
+            .filter(|(_, facts)| facts.termination_protection)
+            .filter_map(|(_, facts)| facts.fqn.clone());
+        let unknown = |fqn: &StackFqn| stacks.get(fqn).is_some_and(|stack| stack.protection_unknown);
+        let asked: BTreeSet<StackFqn> = wanted.chain(recorded).filter(unknown).collect();
+        let cloudformation = self.provider.cloudformation();
+        let cloudformation = cloudformation.as_ref();
+        let answers: Vec<Option<StackState>> = iter(asked)
+            .map(|fqn| async move { cloudformation.describe_stack(&StackRef::Name(fqn)).await })
+            .buffer_unordered(self.options.requests_at_once())
+            .try_collect()
+            .await?;
+        stacks.extend(answers.into_iter().flatten().map(|stack| (stack.fqn.clone(), stack)));
+        Ok(())
     }
 }
 

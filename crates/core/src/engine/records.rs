@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::config::Config;
 use crate::engine::execute::Executed;
 use crate::engine::observe::Observed;
 use crate::engine::step;
@@ -98,6 +99,10 @@ pub(crate) fn last(
     let mut facts = existing(desired, &after);
     for (name, facts) in &mut facts {
         let step = plan.step(name);
+        let switched = step.filter(|_| executed.succeeded.contains(name));
+        if let Some((_, to)) = switched.and_then(|step| step.changes.termination_protection) {
+            facts.termination_protection = to;
+        }
         let settled =
             step.is_some_and(|step| step.action == Action::None || executed.succeeded.contains(name));
         facts.needs = match wanted_needs(desired, name).filter(|_| settled) {
@@ -182,10 +187,21 @@ fn existing(desired: &Desired, world: &World) -> BTreeMap<StackName, NodeFacts> 
         .into_iter()
         .filter_map(|(name, fqn)| {
             let live = world.stacks.get(&fqn).filter(|live| ours(name, &fqn, live))?;
-            let facts = NodeFacts { stack_id: Some(live.id.clone()), ..NodeFacts::default() };
+            let facts = NodeFacts {
+                stack_id: Some(live.id.clone()),
+                termination_protection: protected(config, world, name, live),
+                ..NodeFacts::default()
+            };
             Some((name.clone(), facts_at(&world.place, &fqn, facts)))
         })
         .collect()
+}
+
+/// Whether a stack has termination protection, as far as is known: seen, or else as wanted or as recorded.
+fn protected(config: &Config, world: &World, name: &StackName, live: &StackState) -> bool {
+    let wanted = config.stacks.get(name).is_some_and(|definition| definition.termination_protection);
+    let recorded = world.state.nodes.get(name).is_some_and(|facts| facts.termination_protection);
+    live.termination_protection || live.protection_unknown && (wanted || recorded)
 }
 
 fn facts_at(place: &Place, fqn: &StackFqn, facts: NodeFacts) -> NodeFacts {

@@ -52,6 +52,9 @@ pub struct NodeFacts {
     /// Dependencies as last deployed; unlike the graph's edges they are not refreshed before the deploy.
     #[serde(default)]
     pub needs: BTreeSet<StackName>,
+    /// Whether termination protection was on when it was last known; lists of stacks leave it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub termination_protection: bool,
     /// Digest of what was last deployed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
