@@ -18,7 +18,7 @@ pub(crate) fn run_demo() -> Result<(), Failure> {
     for (title, line, expected) in [
         ("What a first deploy would do", "plan -c fixtures/demo/1-create.yml", 0),
         (
-            "Deploy: seven stacks in four layers, each started when its own needs are met",
+            "Deploy: seven stacks in five layers, each started when its own needs are met",
             "deploy --yes -c fixtures/demo/1-create.yml",
             0,
         ),

@@ -142,7 +142,7 @@ pub struct PlanArguments {
 #[derive(Debug, Args)]
 pub struct PlanningArguments {
     /// An empty stack list may delete every recorded stack
-    #[arg(long, env = "RUNWAY_RS_ALLOW_EMPTY")]
+    #[arg(long, env = "RUNWAY_RS_ALLOW_EMPTY", value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_empty: bool,
     /// Stacks under way at once, 100 unless given
     #[arg(long, value_name = "N", env = "RUNWAY_RS_CONCURRENCY", value_parser = clap::value_parser!(u16).range(1..=1000))]

@@ -25,9 +25,13 @@ impl Engine {
     pub(crate) async fn status_rows(&self, config: &Arc<Config>) -> Result<Vec<StatusRow>, EngineError> {
         let backing = Backing::read_only(self, config);
         let cloudformation = self.provider.cloudformation();
-        let (listed, premises) = tokio::join!(look::list(cloudformation.as_ref()), backing.premises(self));
+        let (listed, premises, place) =
+            tokio::join!(look::list(cloudformation.as_ref()), backing.premises(self), self.provider.place());
         let (stacks, _) = listed?;
         let premises = premises?;
+        if let Some(premises) = &premises {
+            refuse_elsewhere(premises, &place?)?;
+        }
         let stacks: BTreeMap<&StackFqn, &StackState> =
             stacks.iter().map(|stack| (&stack.fqn, stack)).collect();
         let recorded = premises.as_ref().map(Premises::recorded).unwrap_or_default();

@@ -121,7 +121,7 @@ pub enum LockError {
 
 fn store_help(kind: StoreErrorKind) -> &'static str {
     if kind == StoreErrorKind::Denied {
-        return "the graph needs s3:GetObject, PutObject, DeleteObject, GetObjectTagging and PutObjectTagging, its siblings `.lock` and `.state` the first three, and the bucket s3:ListBucket";
+        return "the graph needs s3:GetObject, PutObject, DeleteObject, GetObjectTagging, PutObjectTagging and PutObjectAcl, its siblings `.lock` and `.state` the first three and PutObjectAcl, and the bucket s3:ListBucket";
     }
     ErrorKind::from(kind).remedy()
 }

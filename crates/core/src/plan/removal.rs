@@ -74,7 +74,7 @@ pub(super) fn gone(world: &World, name: &StackName, fqn: &StackFqn) -> Step {
     let creates = |intent: &Intent| matches!(intent.action, IntentAction::Create | IntentAction::Recreate);
     let mut intents = world.state.intents.values();
     if intents.any(|session| session.steps.get(name).is_some_and(creates)) {
-        let text = "a run that ended without unlocking was about to create it: the record stays until an hour after that run began".to_owned();
+        let text = "not at once: a run that ended without unlocking was about to create it, so the record stays until an hour after that run began".to_owned();
         step.notes.push(Note { warning: false, code: "plan::still_intended", text });
     }
     step
