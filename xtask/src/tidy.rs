@@ -8,12 +8,13 @@ use serde_json::Value;
 use crate::chore::{Failure, cargo, root};
 
 /// Which of our crates each crate may depend on.
-const DIRECTIONS: [(&str, &[&str]); 7] = [
+const DIRECTIONS: [(&str, &[&str]); 8] = [
     ("runway-store", &[]),
     ("runway-core", &["runway-store"]),
     ("runway-local", &["runway-core", "runway-store"]),
     ("runway-aws", &["runway-core", "runway-store"]),
-    ("runway-cli", &["runway-aws", "runway-core", "runway-local", "runway-store"]),
+    ("runway-host", &["runway-core", "runway-store"]),
+    ("runway-cli", &["runway-aws", "runway-core", "runway-host", "runway-local", "runway-store"]),
     ("runway-gh-action", &["runway-core"]),
     ("xtask", &["runway-cli", "runway-core"]),
 ];

@@ -19,6 +19,7 @@ pub mod lookup;
 pub mod pattern;
 pub mod plan;
 pub mod provider;
+pub mod registry;
 pub mod render;
 #[cfg(feature = "schema")]
 pub mod schema;
