@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
@@ -168,6 +169,8 @@ pub struct HookCall {
     pub data_key: Option<String>,
     /// The config: namespace, names, tags, service role.
     pub config: Arc<Config>,
+    /// Directory of the config, absolute: paths in the arguments start here.
+    pub directory: Utf8PathBuf,
     /// Environment variables of the run.
     pub environment: BTreeMap<String, String>,
     /// Results of earlier hooks by `data_key`.
