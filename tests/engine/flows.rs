@@ -6,3 +6,4 @@ mod locks;
 mod recovery;
 mod removals;
 mod requests;
+mod selection;

@@ -11,13 +11,13 @@ use runway_core::engine::{Engine, EngineError, Interrupt, Options};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::ident::StackName;
-use runway_core::plan::Purpose;
+use runway_core::plan::{Purpose, Selection};
 use runway_core::render;
 
 use super::{Context, planning};
 use crate::args::{
     Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanArguments,
-    PlanFormat, RunArguments, TextOrJson,
+    PlanFormat, PlanningArguments, RunArguments, TextOrJson,
 };
 use crate::connect::Connected;
 use crate::files::Beside;
@@ -32,6 +32,37 @@ pub(super) struct Session<'c> {
     pub(super) settings: &'c Settings,
     pub(super) connected: &'c Connected,
     pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The configs to work on, each with the stacks of it that are selected. A config that has none of them is passed over;
+/// a name that no config has may be recorded, so every config is asked for it.
+fn selected<'l>(
+    configs: &'l [Loaded],
+    arguments: &PlanningArguments,
+) -> Vec<(&'l Loaded, Option<Selection>)> {
+    if arguments.stacks.is_empty() {
+        return configs.iter().map(|loaded| (loaded, None)).collect();
+    }
+    let has = |loaded: &Loaded, wanted: &str| {
+        loaded
+            .config
+            .stacks
+            .values()
+            .any(|stack| stack.name.as_str() == wanted || stack.fqn.as_str() == wanted)
+    };
+    let chosen = |loaded| {
+        let nowhere = |wanted: &str| !configs.iter().any(|other| has(other, wanted));
+        let stacks = arguments.stacks.iter().filter(|wanted| has(loaded, wanted) || nowhere(wanted));
+        Selection {
+            stacks: stacks.cloned().collect(),
+            with_dependencies: arguments.with_dependencies,
+            with_dependents: arguments.with_dependents,
+        }
+    };
+    let all = configs.iter().map(|loaded| (loaded, chosen(loaded)));
+    all.filter(|(_, chosen)| !chosen.stacks.is_empty())
+        .map(|(loaded, chosen)| (loaded, Some(chosen)))
+        .collect()
 }
 
 impl Session<'_> {
@@ -62,6 +93,7 @@ impl Session<'_> {
             parameters: loaded.parameters.clone(),
             concurrency: settings.concurrency,
             allow_empty: planning.is_some_and(|planning| planning.allow_empty),
+            selection: None,
             lock_ttl: Duration::from_secs(60),
             lock_wait: None,
             holder: settings.holder.clone(),
@@ -104,8 +136,8 @@ impl Session<'_> {
         let output = &self.context.output;
         let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Deploy };
         let mut pending = false;
-        for loaded in configs {
-            let engine = self.engine(loaded, |_| ());
+        for (loaded, selection) in selected(configs, &arguments.common) {
+            let engine = self.engine(loaded, |options| options.selection = selection);
             let planned = self.patiently(engine.plan(&loaded.config, purpose), || true).await?;
             output.findings(&planned.warnings, ExitCode::Ok);
             let options = render::text::TextOptions { width: output.width, style: output.style };
@@ -136,15 +168,16 @@ impl Session<'_> {
             shown: AtomicBool::new(false),
             json,
         };
-        let mut ordered: Vec<&Loaded> = configs.iter().collect();
+        let mut ordered = selected(configs, &arguments.common);
         if purpose == Purpose::Destroy {
             ordered.reverse();
         }
         if ordered.len() > 1 {
             self.check(&ordered, purpose)?;
         }
-        for loaded in ordered {
+        for (loaded, selection) in ordered {
             let engine = self.engine(loaded, |options| {
+                options.selection = selection;
                 options.lock_ttl = arguments.lock_ttl;
                 options.lock_wait = arguments.lock_wait;
                 options.follow_events = json || (output.quiet == 0 && output::is_live() && !self.settings.ci);
@@ -164,9 +197,9 @@ impl Session<'_> {
     }
 
     /// Refuses the whole run if any of its configs cannot be carried out, before the first one is.
-    fn check(&self, configs: &[&Loaded], purpose: Purpose) -> Result<(), EngineError> {
+    fn check(&self, configs: &[(&Loaded, Option<Selection>)], purpose: Purpose) -> Result<(), EngineError> {
         let mut findings = Findings::default();
-        for loaded in configs {
+        for (loaded, _) in configs {
             if let Err(error) = self.engine(loaded, |_| ()).check(&loaded.config, purpose) {
                 error.findings.into_iter().for_each(|finding| findings.push(finding));
             }
