@@ -16,7 +16,7 @@ pub mod environment;
 pub mod error;
 pub mod load;
 mod names;
-mod reader;
+pub(crate) mod reader;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
 mod stacks;
