@@ -18,6 +18,8 @@ pub(crate) struct Reader<'d> {
     /// Inside something that is never carried out (a disabled stack, a hook), so lookups that this version cannot
     /// resolve do no harm.
     pub(crate) idle: bool,
+    /// Lookups that the config defines.
+    pub(crate) own_lookups: Vec<String>,
 }
 
 /// The fields of one map, by name.
@@ -72,6 +74,12 @@ fn expected(field: &str) -> &'static str {
         "pre_deploy" | "post_deploy" | "pre_destroy" | "post_destroy" => "a list or a map of hooks",
         "template_indent" => "a number of spaces",
         _ => "text",
+    }
+}
+
+impl<'d> Reader<'d> {
+    pub(crate) fn new(document: &'d Arc<Document>) -> Self {
+        Self { document, findings: Findings::default(), idle: false, own_lookups: Vec::new() }
     }
 }
 
@@ -142,6 +150,15 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// The entries of a map with free keys.
+    pub(crate) fn entries<'n>(&mut self, field: &str, node: &'n Node) -> Option<&'n [(Node, Node)]> {
+        let entries = node.as_mapping();
+        if entries.is_none() {
+            self.wrong_type(field, "a map", node, "write `name: value` lines, indented");
+        }
+        entries
     }
 
     /// A text field. Numbers and booleans are refused, because YAML may have changed their spelling.
@@ -296,13 +313,15 @@ impl Reader<'_> {
         expression.visit_lookups(&mut |call| {
             let span = call.span.into();
             let name = call.name.clone();
-            if handlers::KNOWN.contains(&call.name.as_str()) {
+            if handlers::KNOWN.contains(&call.name.as_str()) || self.own_lookups.contains(&call.name) {
             } else if handlers::is_not_yet(&call.name) {
                 if !self.idle {
                     problems.push(ConfigProblem::LookupNotSupported { name, span });
                 }
             } else {
-                let help = match nearest(&call.name, handlers::KNOWN.into_iter().chain(handlers::NOT_YET)) {
+                let own = self.own_lookups.iter().map(String::as_str);
+                let candidates = handlers::KNOWN.into_iter().chain(handlers::NOT_YET).chain(own);
+                let help = match nearest(&call.name, candidates) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("known are {}", handlers::KNOWN.join(", ")),
                 };

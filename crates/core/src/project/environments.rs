@@ -45,7 +45,8 @@ pub fn enablement(
             other => other.to_string(),
         };
         let with_account = account.is_some_and(|account| {
-            text == account || text.strip_prefix(account).and_then(|rest| rest.strip_prefix('/')) == Some(region)
+            text == account
+                || text.strip_prefix(account).and_then(|rest| rest.strip_prefix('/')) == Some(region)
         });
         text == region || with_account
     };
@@ -81,7 +82,9 @@ mod tests {
     #[test]
     fn places_are_account_region_or_both() {
         let account = Some("012345678901");
-        for place in [json!("us-east-1"), json!("012345678901"), json!(["eu-west-1", "012345678901/us-east-1"])] {
+        for place in
+            [json!("us-east-1"), json!("012345678901"), json!(["eu-west-1", "012345678901/us-east-1"])]
+        {
             assert_eq!(look(json!({"dev": place}), account), Enablement::Enabled);
         }
         for place in [json!("us-east-2"), json!("12345678901"), json!(["012345678901/us-east-2"])] {

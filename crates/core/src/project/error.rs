@@ -13,7 +13,9 @@ pub enum ProjectProblem {
     #[error("the project file is empty")]
     #[diagnostic(
         code(project::empty),
-        help("it needs `deployments:`, a list of modules and the regions they go to; `runway-rs new` writes one")
+        help(
+            "it needs `deployments:`, a list of modules and the regions they go to; `runway-rs new` writes one"
+        )
     )]
     Empty {
         #[label("nothing here")]
@@ -33,7 +35,9 @@ pub enum ProjectProblem {
     #[error("deployment `{deployment}` has no regions")]
     #[diagnostic(
         code(project::no_regions),
-        help("add `regions: [us-east-1]`, or `parallel_regions:` for regions that may be worked on at the same time")
+        help(
+            "add `regions: [us-east-1]`, or `parallel_regions:` for regions that may be worked on at the same time"
+        )
     )]
     NoRegions {
         deployment: String,
@@ -141,6 +145,17 @@ pub enum ProjectProblem {
         field: &'static str,
     },
 
+    #[error("there is no variables file {path}")]
+    #[diagnostic(
+        code(project::no_variables_file),
+        help("`file_path` is relative to the project file; leave it out if there is no such file")
+    )]
+    NoVariablesFile {
+        path: String,
+        #[label("named here")]
+        span: SourceSpan,
+    },
+
     #[error("the path of module `{module}` cannot be used: {reason}")]
     #[diagnostic(
         code(project::path),
@@ -168,7 +183,9 @@ pub enum ProjectProblem {
         span: SourceSpan,
     },
 
-    #[error("module `{module}` is carried out by the Python class `{class}`, which this program does not run")]
+    #[error(
+        "module `{module}` is carried out by the Python class `{class}`, which this program does not run"
+    )]
     #[diagnostic(
         code(project::own_class),
         help("use Runway for it; --module NAME or --tag TAG selects the other modules")
@@ -208,11 +225,15 @@ pub enum ProjectProblem {
     #[diagnostic(
         severity(Warning),
         code(project::same_graph),
-        help("each deploy of one deletes the stacks that only the other has; give them different `persistent_graph_key`s")
+        help(
+            "each deploy of one deletes the stacks that only the other has; give them different `persistent_graph_key`s"
+        )
     )]
     SameGraph { graph: String, first: String, second: String },
 
-    #[error("deployment `{deployment}` is meant for the account {wanted}, and these credentials are of {found}")]
+    #[error(
+        "deployment `{deployment}` is meant for the account {wanted}, and these credentials are of {found}"
+    )]
     #[diagnostic(code(project::other_account), help("use credentials of the account, or correct `{field}`"))]
     OtherAccount {
         deployment: String,

@@ -6,7 +6,9 @@ use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
 
 use super::values::plain;
-use super::{Deployment, Module, ModuleType, Project, ProjectProblem, RUNWAY_VERSION, Setting, Variables, version};
+use super::{
+    Deployment, Module, ModuleType, Project, ProjectProblem, RUNWAY_VERSION, Setting, Variables, version,
+};
 use crate::config::error::ConfigProblem;
 use crate::config::reader::{Fields, Reader, contains_lookup, kind};
 use crate::error::{Finding, Findings};
@@ -67,7 +69,7 @@ const NULLABLE: [&str; 8] = [
 /// Reads a project file. Returns the project as far as it could be read, and everything that was found: a project that
 /// came with errors is good for finding more errors, and for nothing else.
 pub fn load(document: &Arc<Document>) -> (Option<Project>, Findings) {
-    let mut reader = Reader { document, findings: Findings::default(), idle: false };
+    let mut reader = Reader::new(document);
     let root = reader.yaml("the project file", "start with `deployments:`");
     let project = root.and_then(|root| reader.root(&root));
     (project, reader.findings)
@@ -84,7 +86,7 @@ pub fn module_file(document: &Arc<Document>) -> (Map<String, Value>, Findings) {
 }
 
 fn values_file(document: &Arc<Document>, what: &'static str) -> (Map<String, Value>, Findings) {
-    let mut reader = Reader { document, findings: Findings::default(), idle: false };
+    let mut reader = Reader::new(document);
     let (root, errors) = Node::parse(&document.text);
     errors.into_iter().for_each(|error| reader.findings.push(Finding::at(document, error)));
     let Some(mut root) = root else { return (Map::new(), reader.findings) };
@@ -218,7 +220,11 @@ impl Reader<'_> {
             None => {
                 if fields.raw("modules").is_none() {
                     let owner = format!("deployment `{name}`");
-                    self.report(ConfigProblem::MissingField { owner, field: "modules", span: node.span.into() });
+                    self.report(ConfigProblem::MissingField {
+                        owner,
+                        field: "modules",
+                        span: node.span.into(),
+                    });
                 }
                 Vec::new()
             }
@@ -247,7 +253,8 @@ impl Reader<'_> {
         let parallel = fields.get("parallel_regions").filter(filled);
         match (regions, parallel) {
             (Some(regions), Some(parallel)) => {
-                let (deployment, first, second) = (name.to_owned(), regions.span.into(), parallel.span.into());
+                let (deployment, first, second) =
+                    (name.to_owned(), regions.span.into(), parallel.span.into());
                 self.project(ProjectProblem::TwoRegions { deployment, first, second });
                 None
             }

@@ -175,7 +175,8 @@ impl<'a> Resolver<'a> {
             Some(Value::String(text)) => text.trim().parse().ok(),
             Some(value) => value.as_u64().and_then(|seconds| u32::try_from(seconds).ok()),
         };
-        let Some(duration_seconds) = duration_seconds.filter(|seconds| (900..=43_200).contains(seconds)) else {
+        let Some(duration_seconds) = duration_seconds.filter(|seconds| (900..=43_200).contains(seconds))
+        else {
             self.wrong(setting, seconds.unwrap_or(&Value::Null), "`duration` is 900 to 43200 seconds");
             return None;
         };
@@ -193,7 +194,8 @@ impl<'a> Resolver<'a> {
             Value::Object(_) => "a map",
         };
         let (field, found, span) = (setting.field.to_owned(), found.to_owned(), setting.span.into());
-        self.findings.push(Finding::at(self.document, ProjectProblem::WrongValue { field, found, help, span }));
+        self.findings
+            .push(Finding::at(self.document, ProjectProblem::WrongValue { field, found, help, span }));
     }
 
     /// The value of a field; `None` if it could not be resolved.

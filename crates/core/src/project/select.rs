@@ -24,7 +24,8 @@ impl Project {
     pub fn select_by_names(&mut self, names: &[String]) -> Result<(), ProjectProblem> {
         let known: Vec<(String, String)> = self.module_names();
         let is_named = |name: &str, deployment: &str, module: &str| {
-            name == module || name.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('.')) == Some(module)
+            name == module
+                || name.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('.')) == Some(module)
         };
         for name in names {
             if !known.iter().any(|(deployment, module)| is_named(name, deployment, module)) {
@@ -40,14 +41,13 @@ impl Project {
         Ok(())
     }
 
-    /// Keeps one deployment, and of it one module if `module` is given; positions count from 0.
-    pub fn select_by_position(&mut self, deployment: usize, module: Option<usize>) {
-        if deployment < self.deployments.len() {
-            let mut chosen = self.deployments.swap_remove(deployment);
-            if let Some(module) = module.filter(|module| *module < chosen.modules.len()) {
-                chosen.modules = vec![chosen.modules.swap_remove(module)];
-            }
-            self.deployments = vec![chosen];
+    /// Keeps one deployment, of it one module if `module` is given, and of that one inner module if `inner` is;
+    /// positions count from 0.
+    pub fn select_by_position(&mut self, deployment: usize, module: Option<usize>, inner: Option<usize>) {
+        only(&mut self.deployments, Some(deployment));
+        for deployment in &mut self.deployments {
+            only(&mut deployment.modules, module);
+            deployment.modules.iter_mut().for_each(|module| only(&mut module.parallel, inner));
         }
     }
 
@@ -86,6 +86,14 @@ impl Project {
             deployment.modules.retain(|module| keep(&name, module) || !module.parallel.is_empty());
         }
         self.deployments.retain(|deployment| !deployment.modules.is_empty());
+    }
+}
+
+/// Keeps one item, if there is one at this place.
+fn only<T>(items: &mut Vec<T>, at: Option<usize>) {
+    if let Some(at) = at.filter(|at| *at < items.len()) {
+        let kept = items.swap_remove(at);
+        *items = vec![kept];
     }
 }
 

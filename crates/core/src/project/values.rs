@@ -54,7 +54,12 @@ impl Reader<'_> {
                 self.texts(field, node);
             }
             NodeValue::Scalar { text, .. } if kind(node) == "text" => {
-                self.only_lookup(field, text, node, "write a list, for example `[us-east-1]`, or `${var ...}`");
+                self.only_lookup(
+                    field,
+                    text,
+                    node,
+                    "write a list, for example `[us-east-1]`, or `${var ...}`",
+                );
             }
             _ => {
                 self.wrong_type(field, "a list", node, "write for example `[us-east-1]`");

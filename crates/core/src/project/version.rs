@@ -77,7 +77,8 @@ impl Version {
     /// Whether its first numbers are those of `prefix`.
     fn starts_with(&self, prefix: &Self) -> bool {
         let part = |at: usize| self.release.get(at).copied().unwrap_or_default();
-        self.epoch == prefix.epoch && prefix.release.iter().enumerate().all(|(at, number)| part(at) == *number)
+        self.epoch == prefix.epoch
+            && prefix.release.iter().enumerate().all(|(at, number)| part(at) == *number)
     }
 }
 
