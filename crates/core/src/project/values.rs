@@ -44,7 +44,7 @@ impl Reader<'_> {
             self.wrong_type(field, "text", node, "write a single value");
             return None;
         };
-        Some(Setting { field, value: self.lookups(text, node.span), span: node.span })
+        Some(Setting { field, value: self.text_with_lookups(text, node.span), span: node.span })
     }
 
     /// A list of texts, or a lookup that gives one.
@@ -162,12 +162,12 @@ impl Reader<'_> {
                 Value::Null => VariableValue::Null,
                 Value::Bool(value) => VariableValue::Bool(value),
                 Value::Number(value) => VariableValue::Number(value),
-                _ => self.lookups(node.as_text().unwrap_or_default(), node.span),
+                _ => self.text_with_lookups(node.as_text().unwrap_or_default(), node.span),
             },
         }
     }
 
-    fn lookups(&mut self, text: &str, span: Span) -> VariableValue {
+    fn text_with_lookups(&mut self, text: &str, span: Span) -> VariableValue {
         let source =
             self.document.text.get(span.start..span.start + span.length).unwrap_or_default().to_owned();
         let place = |start: usize, length: usize| {
