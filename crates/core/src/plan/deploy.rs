@@ -267,6 +267,10 @@ impl Planner<'_> {
         match compare(&scope, definition, &template, None, &mut self.findings) {
             Ok(comparison) => {
                 step.changes = comparison.changes;
+                if template.has_macros() && definition.timeout_minutes.is_some() {
+                    let text = "`timeout` does not apply: a template with macros is created through a change set, which knows no timeout";
+                    step.notes.push(note("plan::timeout_not_applied", text));
+                }
                 Some(step)
             }
             Err(found) => {
