@@ -11,7 +11,9 @@ mod output;
 mod progress;
 mod settings;
 mod signals;
+mod project;
 mod verbosity;
+mod work;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

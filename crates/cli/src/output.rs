@@ -132,6 +132,20 @@ impl Output {
         }
     }
 
+    /// Asks for a text; an empty answer, and none at all, mean the default.
+    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
+    pub(crate) fn ask_for(&self, question: &str, default: &str) -> String {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "{question} [{default}]: ").and_then(|()| stderr.flush());
+        drop(stderr);
+        let mut answer = String::new();
+        if std::io::stdin().read_line(&mut answer).unwrap_or_default() == 0 {
+            eprint_line("");
+        }
+        let answer = answer.trim();
+        if answer.is_empty() { default.to_owned() } else { answer.to_owned() }
+    }
+
     /// Asks a yes-or-no question; anything but a yes is a no.
     #[expect(clippy::unused_self, reason = "all printing goes through a value")]
     pub(crate) fn ask(&self, question: &str) -> bool {
