@@ -9,9 +9,9 @@ mod gate;
 mod load;
 mod output;
 mod progress;
+mod project;
 mod settings;
 mod signals;
-mod project;
 mod verbosity;
 mod work;
 

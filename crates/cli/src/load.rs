@@ -147,7 +147,11 @@ impl Given<'_> {
 }
 
 /// Reads a text file; why it cannot be read becomes a finding.
-pub(crate) fn document(path: &Utf8Path, current: &Utf8Path, findings: &mut Findings) -> Option<Arc<Document>> {
+pub(crate) fn document(
+    path: &Utf8Path,
+    current: &Utf8Path,
+    findings: &mut Findings,
+) -> Option<Arc<Document>> {
     let name = shown(path, current);
     match fs_err::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {

@@ -56,7 +56,9 @@ pub(crate) enum SettingsProblem {
     #[error("there is no project file here")]
     #[diagnostic(
         code(settings::no_project),
-        help("this command reads `runway.yml` in this directory or the one above; `runway-rs new` writes one")
+        help(
+            "this command reads `runway.yml` in this directory or the one above; `runway-rs new` writes one"
+        )
     )]
     NoProject,
 
@@ -73,6 +75,21 @@ pub(crate) enum SettingsProblem {
         help("name it with -e NAME or the variable DEPLOY_ENVIRONMENT")
     )]
     NoEnvironment { message: String },
+
+    #[error("no deployment of {path} has `env_vars`")]
+    #[diagnostic(code(settings::no_variables), help("variables of modules are not printed"))]
+    NoEnvironmentVariables { path: Utf8PathBuf },
+
+    #[error("{path} exists already")]
+    #[diagnostic(
+        code(settings::exists),
+        help("nothing was written; name another directory: `runway-rs new DIRECTORY`")
+    )]
+    Exists { path: Utf8PathBuf },
+
+    #[error("cannot write {path}: {message}")]
+    #[diagnostic(code(settings::unwritable), help("it must be a place where you may write"))]
+    Unwritable { path: Utf8PathBuf, message: String },
 
     #[error("{option} selects modules of a project, and there is no project file")]
     #[diagnostic(
@@ -93,6 +110,8 @@ pub(crate) enum SettingsProblem {
 impl Problem for SettingsProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
+            // Runway's exit code, for scripts.
+            Self::NoEnvironmentVariables { .. } => ExitCode::Unexpected,
             Self::Provider { .. } | Self::Variable { .. } | Self::NoModules { .. } => ExitCode::Usage,
             _ => ExitCode::Config,
         }
@@ -168,7 +187,8 @@ impl Settings {
         };
         let given = global.deploy_environment.clone().filter(|name| !name.is_empty());
         let workers = |name| {
-            let given = number(name)?.filter(|count| *count > 0).and_then(|count| usize::try_from(count).ok());
+            let given =
+                number(name)?.filter(|count| *count > 0).and_then(|count| usize::try_from(count).ok());
             Ok(given.unwrap_or(CONCURRENT_TARGETS))
         };
         Ok(Self {
@@ -367,7 +387,9 @@ mod tests {
             let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             verbosity(0, &pairs.collect())
         };
-        for (value, expected) in [("1", 1), ("2", 2), ("9", 2), ("true", 1), ("false", 0), ("0", 0), ("app:*", 0)] {
+        for (value, expected) in
+            [("1", 1), ("2", 2), ("9", 2), ("true", 1), ("false", 0), ("0", 0), ("app:*", 0)]
+        {
             assert_eq!(told(&[("DEBUG", value)]), expected, "{value}");
         }
         assert_eq!((told(&[]), told(&[("VERBOSE", "")]), verbosity(2, &Environment::new())), (0, 1, 2));

@@ -33,10 +33,7 @@ pub(crate) enum Tree {
     /// One after the other; a failure stops what follows.
     Sequence(Vec<Self>),
     /// At the same time, so many of them; a failure stops what follows.
-    Parallel {
-        at_once: usize,
-        trees: Vec<Self>,
-    },
+    Parallel { at_once: usize, trees: Vec<Self> },
 }
 
 impl Tree {
@@ -44,7 +41,9 @@ impl Tree {
     pub(crate) fn works(&self) -> Vec<&Work> {
         match self {
             Self::Work(work) => vec![work],
-            Self::Sequence(trees) | Self::Parallel { trees, .. } => trees.iter().flat_map(Self::works).collect(),
+            Self::Sequence(trees) | Self::Parallel { trees, .. } => {
+                trees.iter().flat_map(Self::works).collect()
+            }
         }
     }
 
@@ -142,7 +141,11 @@ pub(crate) struct Turns {
 
 impl Turns {
     /// Waits until no other work is on the graph of a config; it is this one's turn as long as the guard is kept.
-    pub(crate) async fn take(&self, config: &Config, region: &str) -> Option<tokio::sync::OwnedMutexGuard<()>> {
+    pub(crate) async fn take(
+        &self,
+        config: &Config,
+        region: &str,
+    ) -> Option<tokio::sync::OwnedMutexGuard<()>> {
         let graph = graph(config, region)?;
         let turn = {
             let mut graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,10 +11,12 @@ pub(crate) fn choose(project: &mut Project, destroy: bool, output: &Output) {
     let Some(deployment) = number(output, "Configured deployments", "deployment", &entries, destroy) else {
         return;
     };
-    let modules = project.deployments.get(deployment).map(|chosen| chosen.modules.as_slice()).unwrap_or_default();
+    let modules =
+        project.deployments.get(deployment).map(|chosen| chosen.modules.as_slice()).unwrap_or_default();
     let entries: Vec<String> = modules.iter().map(Module::menu_entry).collect();
     let module = number(output, "Configured modules", "module", &entries, destroy);
-    let inner = module.and_then(|at| modules.get(at)).map(|module| module.parallel.as_slice()).unwrap_or_default();
+    let inner =
+        module.and_then(|at| modules.get(at)).map(|module| module.parallel.as_slice()).unwrap_or_default();
     let entries: Vec<String> = inner.iter().map(Module::menu_entry).collect();
     let inner = number(output, "Configured modules", "module", &entries, destroy);
     project.select_by_position(deployment, module, inner);

@@ -32,7 +32,10 @@ pub(crate) fn deploy_environment(
         },
         Head::None => {
             let directory = root.file_name().unwrap_or_default();
-            (directory.strip_prefix("ENV-").unwrap_or(directory).to_owned(), format!("the directory {directory}"))
+            (
+                directory.strip_prefix("ENV-").unwrap_or(directory).to_owned(),
+                format!("the directory {directory}"),
+            )
         }
     };
     if name.is_empty() {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use runway_core::engine::EngineError;
 use runway_core::error::{Finding, Findings};
-use runway_core::plan::Purpose;
 use runway_core::project::environments::{Enablement, enablement};
 use runway_core::project::merge::merge_all;
 use runway_core::project::module_type::{Handler, Listing, handler};
@@ -43,12 +42,15 @@ pub(crate) struct Targets<'c> {
     pub(crate) current: &'c Utf8Path,
     pub(crate) depth: Depth<'c>,
     pub(crate) check: Check,
-    pub(crate) purpose: Purpose,
+    /// Regions go in reverse order.
+    pub(crate) reversed: bool,
     /// Targets may be worked on at the same time.
     pub(crate) concurrent: bool,
     pub(crate) findings: Findings,
     /// Texts that must never be shown.
     pub(crate) secrets: Vec<String>,
+    /// Files that were read: the project's and the configs.
+    pub(crate) files: usize,
 }
 
 /// One region of a deployment.
@@ -70,7 +72,7 @@ impl Targets<'_> {
                 continue;
             }
             let mut regions = self.regions(deployment);
-            if self.purpose == Purpose::Destroy {
+            if self.reversed {
                 regions.reverse();
             }
             let mut trees = Vec::new();
@@ -195,7 +197,8 @@ impl Targets<'_> {
             && let Some(aliases) = connected.account_aliases().await?
             && !aliases.contains(wanted)
         {
-            let found = if aliases.is_empty() { "one without an alias".to_owned() } else { aliases.join(", ") };
+            let found =
+                if aliases.is_empty() { "one without an alias".to_owned() } else { aliases.join(", ") };
             refuse(wanted, found, "account_alias", *span);
         }
         Ok(())
@@ -261,6 +264,7 @@ impl Targets<'_> {
             self.output.message(&format!("warning: {label}: there is no CFNgin config in {shown}"));
             return Ok(None);
         }
+        self.files += paths.len();
         let region = settings.region.clone().unwrap_or_default();
         let (configs, found) =
             load::configs(&paths, self.global, &settings, &region, self.current, self.check);
@@ -337,17 +341,18 @@ impl Targets<'_> {
         let name = directory.file_name().unwrap_or_default();
         let span = module.span.into();
         let module_name = module.name.clone();
-        let problem = match handler(values.class_path.as_deref(), module.module_type, name, &listing(directory)) {
-            Handler::Type(ModuleType::CloudFormation) => return true,
-            Handler::Type(kind) => ProjectProblem::OtherType {
-                module: module_name,
-                kind: kind.name(),
-                instead: kind.instead(),
-                span,
-            },
-            Handler::Class(class) => ProjectProblem::OwnClass { module: module_name, class, span },
-            Handler::Unknown => ProjectProblem::UnknownType { module: module_name, span },
-        };
+        let problem =
+            match handler(values.class_path.as_deref(), module.module_type, name, &listing(directory)) {
+                Handler::Type(ModuleType::CloudFormation) => return true,
+                Handler::Type(kind) => ProjectProblem::OtherType {
+                    module: module_name,
+                    kind: kind.name(),
+                    instead: kind.instead(),
+                    span,
+                },
+                Handler::Class(class) => ProjectProblem::OwnClass { module: module_name, class, span },
+                Handler::Unknown => ProjectProblem::UnknownType { module: module_name, span },
+            };
         self.findings.push(Finding::at(&self.project().document.clone(), problem));
         false
     }
