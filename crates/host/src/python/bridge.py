@@ -381,10 +381,11 @@ def explain(error):
         shown = [frame for frame in frames if is_users(frame.filename)][-20:]
         if shown and place is None:
             place = f"{os.path.relpath(shown[-1].filename)}, line {shown[-1].lineno}"
-        shown = shown or frames[-3:]
+        if not shown and place is None:
+            shown = frames[-3:]
         lines = ["Traceback (most recent call last):\n"] if shown else []
         lines += traceback.format_list(shown)
-        if len(shown) < len(frames):
+        if shown and len(shown) < len(frames):
             lines.append(f"  ({len(frames) - len(shown)} more in Runway, Python or other packages)\n")
         lines += traceback.format_exception_only(type(error), error)
         texts.append("".join(lines))
