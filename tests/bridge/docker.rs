@@ -1,7 +1,7 @@
 //! The docker hooks, with a program in docker's place that writes down how it was called.
 
 use camino::Utf8PathBuf;
-use runway_core::registry::{HandlerFailure, HookCall, HookHandler as _};
+use runway_core::registry::{HandlerFailure, HookCall};
 use runway_host::hooks::hooks;
 use serde_json::{Map, Value, json};
 

@@ -5,7 +5,7 @@ use runway_core::registry::{HandlerFailure, HookCall, HookHandler, HookOutput};
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
-use super::wrong;
+use super::{in_directory, wrong};
 use crate::program::{Input, Program, Wanted};
 use crate::secrets::Secrets;
 
@@ -58,7 +58,7 @@ impl Wish {
         let ignore_status = arguments.flag("ignore_status", false)?;
         let shell = arguments.flag("shell", false)?;
         let input = arguments.text("stdin")?.filter(|text| !text.is_empty());
-        let directory = arguments.text("cwd")?;
+        let directory = in_directory(call, arguments.text("cwd")?.as_deref());
         let executable = arguments.text("executable")?;
         let overrides = arguments.text_map("env")?;
         arguments.ignore(&ABOUT_PIPES);
@@ -88,8 +88,7 @@ impl Wish {
         } else {
             let program = words.remove(0);
             if executable.is_none() && words.is_empty() && program.contains(' ') {
-                let place = call.directory.join(directory.as_deref().unwrap_or("")).join(&program);
-                if !place.is_file() {
+                if !directory.join(&program).is_file() {
                     return Err(wrong(
                         format!("there is no program called `{shown}`"),
                         "write `command` as a list of words, or set `shell: true`",
@@ -108,7 +107,7 @@ impl Wish {
                 program,
                 name,
                 arguments: words,
-                directory: call.directory.join(directory.unwrap_or_default()),
+                directory,
                 environment,
                 input: match input {
                     Some(text) => Input::Text(text),

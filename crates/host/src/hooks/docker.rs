@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::arguments::Arguments;
 use super::image::{self, HOOK_DATA, Image};
-use super::wrong;
+use super::{in_directory, wrong};
 use crate::program::{Ended, Input, Program, Wanted};
 use crate::secrets::Secrets;
 
@@ -98,7 +98,7 @@ impl Run<'_> {
     }
 
     async fn build(&mut self, mut arguments: Arguments) -> Result<(), HandlerFailure> {
-        let path = self.call.directory.join(arguments.text("path")?.unwrap_or_default());
+        let path = in_directory(self.call, arguments.text("path")?.as_deref());
         let file = path.join(arguments.text("dockerfile")?.unwrap_or_else(|| "Dockerfile".to_owned()));
         let repository = image::repository(&mut arguments, None, self.call, self.provider).await?;
         let tags = arguments.texts("tags")?.unwrap_or_else(|| vec!["latest".to_owned()]);

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use camino::Utf8PathBuf;
 use runway_core::provider::Provider;
-use runway_core::registry::{HandlerFailure, HookHandler};
+use runway_core::registry::{HandlerFailure, HookCall, HookHandler};
 
 use self::command::RunCommand;
 use self::docker::Docker;
@@ -31,4 +32,9 @@ pub fn hooks(provider: &Arc<dyn Provider>) -> BTreeMap<String, Arc<dyn HookHandl
 /// A mistake in the arguments.
 fn wrong(message: impl Into<String>, help: impl Into<String>) -> HandlerFailure {
     HandlerFailure { message: message.into(), help: Some(help.into()), ..HandlerFailure::default() }
+}
+
+/// A path in the arguments: relative to the directory of the config, which it is if it is not given.
+fn in_directory(call: &HookCall, path: Option<&str>) -> Utf8PathBuf {
+    path.map_or_else(|| call.directory.clone(), |path| call.directory.join(path))
 }
