@@ -212,7 +212,7 @@ fn ami_goes_by_creation_date() {
 fn cfn_looks_into_other_regions() {
     alone("lookups::cfn_looks_into_other_regions", &[], async || {
         let template = json!({
-            "Resources": {"P": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "v"}}},
+            "Resources": {"P": {"Type": "AWS::SSM::Parameter", "Properties": {"Name": "/look/cfn", "Type": "String", "Value": "v"}}},
             "Outputs": {"Id": {"Value": "far away"}},
         });
         let stack = json!({"StackName": "look-cfn", "TemplateBody": template.to_string()});

@@ -6,6 +6,7 @@
 mod cloudformation;
 mod count;
 mod error;
+mod hooks;
 mod lookups;
 mod s3;
 mod sdk_config;
@@ -24,6 +25,7 @@ use tokio::sync::OnceCell;
 
 use crate::cloudformation::AwsCloudFormation;
 use crate::count::Counter;
+pub use crate::hooks::hooks;
 pub use crate::lookups::lookups;
 use crate::s3::S3;
 pub use crate::sdk_config::{AssumeRole, ConnectOptions};
