@@ -3,5 +3,6 @@
 
 pub mod branch;
 pub mod python;
+pub mod random;
 mod secrets;
 pub mod sources;
