@@ -6,6 +6,8 @@
 mod cloudformation;
 mod count;
 mod error;
+mod hooks;
+mod lookups;
 mod s3;
 mod sdk_config;
 mod service;
@@ -16,7 +18,6 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
-use aws_sdk_s3::types as s3_types;
 use runway_core::provider::{CloudFormation, ErrorKind, Place, Provider, ProviderError};
 use runway_store::{BucketName, ObjectStore};
 use serde::Deserialize;
@@ -24,6 +25,8 @@ use tokio::sync::OnceCell;
 
 use crate::cloudformation::AwsCloudFormation;
 use crate::count::Counter;
+pub use crate::hooks::hooks;
+pub use crate::lookups::lookups;
 use crate::s3::S3;
 pub use crate::sdk_config::{AssumeRole, ConnectOptions};
 use crate::service::{Call, Connection, IAM};
@@ -57,12 +60,8 @@ pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderErr
 
 impl AwsProvider {
     fn of(config: SdkConfig, region: String, counter: Counter) -> Self {
-        let client = aws_sdk_cloudformation::Client::from_conf(
-            aws_sdk_cloudformation::config::Builder::from(&config).interceptor(counter.clone()).build(),
-        );
-        let s3_endpoint = service::configured_endpoint(&config, "S3");
-        let cloudformation = Arc::new(AwsCloudFormation::new(client, region.clone(), s3_endpoint));
         let connection = Connection { config, region, counter };
+        let cloudformation = Arc::new(AwsCloudFormation::connect(&connection, &connection.region));
         let inner = Inner { connection, cloudformation, place: OnceCell::new(), s3: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
