@@ -121,9 +121,8 @@ fn by_a_person_at_a_terminal() {
 
 #[test]
 fn a_branch_that_names_no_environment_is_asked_about() {
-    let scene = Scene::new(
-        "deployments:\n  - {modules: [a.cfn], parameters: {note: x}, regions: [us-east-1]}\n",
-    );
+    let scene =
+        Scene::new("deployments:\n  - {modules: [a.cfn], parameters: {note: x}, regions: [us-east-1]}\n");
     scene.module("a.cfn");
     let git = std::process::Command::new("git")
         .args(["init", "-q", "-b", "feature"])

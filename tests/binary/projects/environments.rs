@@ -38,11 +38,15 @@ fn parameters_win_from_environment_file_to_module_file_to_command_line() {
 
 #[test]
 fn environments_enable_and_disable() {
-    let scene = one("    parameters: {note: x}\n    environments: {dev: 123456789012/us-east-1, lab: [eu-west-1], off: false}\n");
+    let scene = one(
+        "    parameters: {note: x}\n    environments: {dev: 123456789012/us-east-1, lab: [eu-west-1], off: false}\n",
+    );
     assert!(scene.run("plan -e dev").ended(0).stdout.contains("create a"));
-    for (environment, reason) in
-        [("lab", "neither account nor region"), ("off", "disable it"), ("prod", "not among its `environments`")]
-    {
+    for (environment, reason) in [
+        ("lab", "neither account nor region"),
+        ("off", "disable it"),
+        ("prod", "not among its `environments`"),
+    ] {
         let ran = scene.run(&format!("plan -e {environment}")).ended(0);
         assert!(ran.stdout.is_empty() && ran.stderr.contains(reason), "{}", ran.stderr);
     }
@@ -54,9 +58,8 @@ fn environments_enable_and_disable() {
 #[test]
 fn the_environment_is_named_after_the_branch_or_the_directory() {
     let scene = one("    parameters: {note: x}\n");
-    let named = |variables: &[(&str, &str)]| {
-        scene.run_with("whichenv", variables).ended(0).stdout.trim().to_owned()
-    };
+    let named =
+        |variables: &[(&str, &str)]| scene.run_with("whichenv", variables).ended(0).stdout.trim().to_owned();
     assert_eq!(named(&[]), "shop");
     let git = |arguments: &[&str]| {
         let mut command = std::process::Command::new("git");
@@ -104,7 +107,9 @@ fn modules_of_other_kinds_are_named() {
     );
     scene.module("a.cfn").file("web.tf/main.tf", "").file("k/x", "");
     let ran = scene.run("deploy -e dev --yes").ended(10);
-    for told in ["module `web.tf` is of type terraform", "terraform apply", "module `k` is of type kubernetes"] {
+    for told in
+        ["module `web.tf` is of type terraform", "terraform apply", "module `k` is of type kubernetes"]
+    {
         assert!(ran.stderr.contains(told), "no {told} in {}", ran.stderr);
     }
     assert!(scene.stacks().is_empty());

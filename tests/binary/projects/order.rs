@@ -94,17 +94,17 @@ fn parallel_regions_and_modules_end_as_sequential_ones_do() {
         let last = position(&format!("all.c.cfn in {region}"));
         assert!(position(&format!("all.a.cfn in {region}")) < last);
     }
-    let ran = scene.run_with("destroy -e dev", &[("CI", "1"), ("RUNWAY_MAX_CONCURRENT_REGIONS", "1")]).ended(0);
+    let ran =
+        scene.run_with("destroy -e dev", &[("CI", "1"), ("RUNWAY_MAX_CONCURRENT_REGIONS", "1")]).ended(0);
     assert!(ran.stderr.contains("[all.b.cfn in us-east-1] b: deleted"), "{}", ran.stderr);
     assert!(scene.stacks().is_empty());
-    scene
-        .run_with("destroy -e dev", &[("CI", "1"), ("RUNWAY_MAX_CONCURRENT_MODULES", "many")])
-        .ended(64);
+    scene.run_with("destroy -e dev", &[("CI", "1"), ("RUNWAY_MAX_CONCURRENT_MODULES", "many")]).ended(64);
 }
 
 #[test]
 fn configs_of_a_module_go_in_order_and_back() {
-    let scene = Scene::new("deployments:\n  - {modules: [a.cfn], regions: [us-east-1], parameters: {note: x}}\n");
+    let scene =
+        Scene::new("deployments:\n  - {modules: [a.cfn], regions: [us-east-1], parameters: {note: x}}\n");
     scene.module("a.cfn");
     let second = "namespace: ${environment}\ncfngin_bucket: bucket\npersistent_graph_key: z\nstacks:\n  - {name: z, template_path: templates/t.yml, variables: {Note: \"${xref dev-a::Note}\"}}\n";
     scene.file("a.cfn/z.yml", second);
@@ -120,7 +120,10 @@ fn the_project_is_found_from_a_module_and_by_name() {
     let plan = scene.run_in("a.cfn", "plan -e dev --format json").ended(0);
     assert_eq!(planned(&plan.stdout).len(), 5);
     for named in ["-c .", "-c runway.yml"] {
-        assert_eq!(planned(&scene.run(&format!("plan {named} -e dev --format json")).ended(0).stdout).len(), 5);
+        assert_eq!(
+            planned(&scene.run(&format!("plan {named} -e dev --format json")).ended(0).stdout).len(),
+            5
+        );
     }
     // A config that is named is worked on by itself.
     let alone = scene.run("plan -c a.cfn/cfngin.yml -e dev --param note=x --format json").ended(0);

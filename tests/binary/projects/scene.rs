@@ -74,13 +74,14 @@ impl Scene {
         finished(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
-    /// Names and regions of live stacks, sorted.
+    /// Regions and names of stacks that exist, sorted.
     pub(super) fn stacks(&self) -> Vec<String> {
         let state = self.path().join(".runway/local");
         let mut found: Vec<String> = documents(&state)
             .iter()
             .flat_map(|document| document["stacks"].as_array().cloned().unwrap_or_default())
-            .filter(|stack| stack["status"] != "DELETE_COMPLETE")
+            // A deletion that was seen to its end may still be on its way in the file.
+            .filter(|stack| !stack["status"].as_str().is_some_and(|status| status.starts_with("DELETE_")))
             .filter_map(|stack| {
                 let region = stack["id"].as_str()?.split(':').nth(3)?.to_owned();
                 Some(format!("{region} {}", stack["name"].as_str()?))
