@@ -14,6 +14,7 @@ use runway_core::provider::{
 };
 
 use crate::error::provider;
+use crate::service::{Connection, configured_endpoint};
 
 /// CloudFormation of one region.
 pub(crate) struct AwsCloudFormation {
@@ -31,6 +32,16 @@ fn once() -> Builder {
 impl AwsCloudFormation {
     pub(crate) fn new(client: Client, region: String, s3_endpoint: Option<String>) -> Self {
         Self { client, region, s3_endpoint }
+    }
+
+    /// CloudFormation in a region.
+    pub(crate) fn connect(connection: &Connection, region: &str) -> Self {
+        let config = Builder::from(&connection.config)
+            .region(aws_sdk_cloudformation::config::Region::new(region.to_owned()))
+            .interceptor(connection.counter.clone())
+            .build();
+        let s3_endpoint = configured_endpoint(&connection.config, "S3");
+        Self::new(Client::from_conf(config), region.to_owned(), s3_endpoint)
     }
 
     pub(crate) fn s3_endpoint(&self) -> Option<&str> {
