@@ -146,3 +146,41 @@ fn the_schema_agrees_with_the_parser() {
     assert!(valid.len() > 25 && invalid.len() > 50);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn sources_of_packages_have_their_forms() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let check = |sources: Value, valid: bool| {
+        let text = json!({"namespace": "n", "package_sources": sources}).to_string();
+        let (_, findings) = load::load(&Document::new("c.yml", text.as_str()), &load::Parameters::new());
+        let refused = findings
+            .iter()
+            .any(|finding| !finding.is_warning() && finding.code() != "config::not_supported_yet");
+        assert_eq!(refused, !valid, "parser: {text}");
+        assert_eq!(
+            validator.is_valid(&data(&text, &load::Parameters::new()).unwrap()),
+            valid,
+            "schema: {text}"
+        );
+    };
+    check(json!({"local": [{"source": "../lib", "paths": ["a"], "configs": ["c.yml"]}]}), true);
+    check(
+        json!({"s3": [{"bucket": "b", "key": "p.tar.gz", "requester_pays": "yes", "use_latest": false}]}),
+        true,
+    );
+    check(
+        json!({"git": [{"uri": "u", "tag": "v1", "branch": null}, {"uri": "u"}], "local": [], "s3": []}),
+        true,
+    );
+    check(json!({"local": [{"source": ""}]}), false);
+    check(json!({"local": [{"source": "a", "paths": "lib"}]}), false);
+    check(json!({"local": [{"path": "x"}]}), false);
+    check(json!({"local": {"source": "a"}}), false);
+    check(json!({"s3": [{"bucket": "b", "key": "p.rar"}]}), false);
+    check(json!({"s3": [{"bucket": "b", "key": "p.zip", "use_latest": "sometimes"}]}), false);
+    check(json!({"s3": [{"key": "p.zip"}]}), false);
+    check(json!({"git": [{"uri": "u", "tag": "v1", "branch": "main"}]}), false);
+    check(json!({"git": [{"tag": "v1"}]}), false);
+    check(json!({"git": [{"uri": "${output a.b}"}]}), false);
+    check(json!({"svn": []}), false);
+}
