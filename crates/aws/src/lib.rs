@@ -171,6 +171,10 @@ impl Provider for AwsProvider {
         Arc::new(S3::new(self.s3_client(region), bucket.clone()))
     }
 
+    fn paid_object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore> {
+        Arc::new(S3::new(self.s3_client(region), bucket.clone()).paid_by_caller())
+    }
+
     fn keeps_conditions(&self) -> bool {
         self.inner.cloudformation.s3_endpoint().is_none()
     }

@@ -61,22 +61,25 @@ pub async fn module(
         Some(address) => address.split("//").last().unwrap_or_default().to_owned(),
         None => uri.to_owned(),
     };
-    checkout(uri, reference, cache, base, &|uri, reference| format!("{}_{reference}", name(uri))).await
+    checkout(uri, reference, cache, base, &|uri, reference| format!("{}_{reference}", name(uri)), true).await
 }
 
-/// Fetches a repository for `package_sources`, unless it is in `packages`. A relative address is relative to `base`.
-///
-/// # Errors
-/// [`SourceFailure`], as [`module`].
-pub async fn package(
+/// Fetches a repository for `package_sources`, unless it is in `packages`. Without `network` it has to be there.
+pub(super) async fn package(
     uri: &str,
     reference: &GitReference,
     packages: &Utf8Path,
     base: &Utf8Path,
+    network: bool,
 ) -> Result<Checkout, SourceFailure> {
     let name =
         |uri: &str, reference: &str| format!("{}-{reference}", uri.strip_suffix(".git").unwrap_or(uri));
-    checkout(uri, reference, packages, base, &name).await
+    checkout(uri, reference, packages, base, &name, network).await
+}
+
+/// An address as messages show it: without credentials.
+pub(super) fn shown(uri: &str) -> String {
+    without_credentials(uri).0
 }
 
 impl Checkout {
@@ -102,11 +105,16 @@ async fn checkout(
     cache: &Utf8Path,
     base: &Utf8Path,
     name: &(dyn Fn(&str, &str) -> String + Sync),
+    network: bool,
 ) -> Result<Checkout, SourceFailure> {
     let (public, secrets) = without_credentials(uri);
     let repository = Repository { uri, public, secrets, base };
     repository.check_address()?;
     check_reference(reference)?;
+    let pinned = matches!(reference, GitReference::Commit(_) | GitReference::Tag(_));
+    if !network && !pinned {
+        return Err(repository.not_fetched());
+    }
     let resolved = match reference {
         GitReference::Commit(commit) => commit.to_ascii_lowercase(),
         GitReference::Tag(tag) => tag.clone(),
@@ -128,6 +136,9 @@ async fn checkout(
                 return Ok(repository.checked_out(directory, commit, false));
             }
             continue;
+        }
+        if !network {
+            return Err(repository.not_fetched());
         }
         let commit = repository.fetch_into(&directory, cache, reference, &wanted).await?;
         return Ok(repository.checked_out(directory, commit, true));
@@ -163,6 +174,10 @@ impl Repository<'_> {
             (name == reference && is_hexadecimal(commit)).then(|| commit.to_owned())
         });
         commit.ok_or_else(|| self.no_such(what))
+    }
+
+    fn not_fetched(&self) -> SourceFailure {
+        SourceFailure::NotFetched { what: self.public.clone() }
     }
 
     fn no_such(&self, what: &str) -> SourceFailure {
