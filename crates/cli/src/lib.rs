@@ -12,6 +12,7 @@ mod progress;
 mod project;
 mod settings;
 mod signals;
+mod sources;
 mod verbosity;
 mod work;
 

@@ -20,18 +20,18 @@ pub(crate) struct CfnginFile {
     cfngin_bucket: Option<String>,
     /// Region of the bucket, if it is not that of the run.
     cfngin_bucket_region: Option<String>,
-    /// Accepted; nothing is cached there.
+    /// Directory in which fetched packages are kept; default `.runway/cache`.
     cfngin_cache_dir: Option<String>,
     /// Free text.
     description: Option<String>,
-    /// Custom lookups: not supported by this version.
+    /// The config's own lookups: a name, and the import path of a Python class.
     lookups: Option<BTreeMap<String, String>>,
-    /// Accepted; read by blueprints only.
-    mappings: Option<BTreeMap<String, Value>>,
+    /// CloudFormation mappings: templates can read them, blueprints get them.
+    mappings: Option<BTreeMap<String, BTreeMap<String, BTreeMap<String, Value>>>>,
     /// Accepted without effect.
     log_formats: Option<BTreeMap<String, String>>,
-    /// Remote packages: not supported by this version.
-    package_sources: Option<Value>,
+    /// Packages from elsewhere: their configs are merged in, their Python modules can be imported.
+    package_sources: Option<PackageSourcesFields>,
     /// Key of the persistent graph in the bucket; without it, removed stacks are not deleted.
     persistent_graph_key: Option<String>,
     /// Hooks before a deploy.
@@ -50,8 +50,68 @@ pub(crate) struct CfnginFile {
     sys_path: Option<String>,
     /// Tags of every stack; default `cfngin_namespace: <namespace>`.
     tags: Option<BTreeMap<String, Value>>,
-    /// Accepted; indentation of rendered blueprints.
+    /// Spaces by which the JSON of blueprints is indented; default 4.
     template_indent: Option<u32>,
+}
+
+/// Where packages come from. They are processed in the order local, s3, git.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct PackageSourcesFields {
+    /// Directories.
+    local: Option<Vec<LocalSourceFields>>,
+    /// Archives in S3.
+    s3: Option<Vec<S3SourceFields>>,
+    /// Git repositories.
+    git: Option<Vec<GitSourceFields>>,
+}
+
+/// A directory.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct LocalSourceFields {
+    /// The directory, relative to that of the config.
+    source: String,
+    /// Directories for Python's module path, relative to the source; default: the source itself.
+    paths: Option<Vec<String>>,
+    /// Configs to merge, relative to the source.
+    configs: Option<Vec<String>>,
+}
+
+/// An archive in S3.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct S3SourceFields {
+    /// The bucket.
+    bucket: String,
+    /// The key of a .zip, .tar or .tar.gz archive.
+    key: String,
+    /// `true`: you pay for the requests.
+    requester_pays: Option<bool>,
+    /// `false`: once it is in the cache, newer objects are not looked for.
+    use_latest: Option<bool>,
+    /// Directories for Python's module path, relative to the archive; default: the archive itself.
+    paths: Option<Vec<String>>,
+    /// Configs to merge, relative to the archive.
+    configs: Option<Vec<String>>,
+}
+
+/// A git repository. One of `branch`, `commit` and `tag`, or none of them for `HEAD`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(crate) struct GitSourceFields {
+    /// The address, as git takes it.
+    uri: String,
+    /// A branch: its newest commit is looked up in every run.
+    branch: Option<String>,
+    /// A commit.
+    commit: Option<String>,
+    /// A tag.
+    tag: Option<String>,
+    /// Directories for Python's module path, relative to the repository; default: the repository itself.
+    paths: Option<Vec<String>>,
+    /// Configs to merge, relative to the repository.
+    configs: Option<Vec<String>>,
 }
 
 /// A list, or a map whose keys are names.

@@ -70,20 +70,22 @@ impl Target<'_> {
         std::fs::create_dir_all(place).map_err(|error| self.unwritten(place, &error))
     }
 
-    fn file(&mut self, place: &Utf8Path, content: &mut dyn Read, executable: bool) -> Result<(), Refusal> {
+    /// Writes a file and says how many bytes it has.
+    fn file(&mut self, place: &Utf8Path, content: &mut dyn Read, executable: bool) -> Result<u64, Refusal> {
         if let Some(parent) = place.parent() {
             self.directory(parent)?;
         }
         let left = BYTE_LIMIT.saturating_sub(self.bytes);
         let mut file = std::fs::File::create(place).map_err(|error| self.unwritten(place, &error))?;
-        self.bytes += std::io::copy(&mut content.take(left + 1), &mut file).map_err(broken)?;
+        let bytes = std::io::copy(&mut content.take(left + 1), &mut file).map_err(broken)?;
+        self.bytes += bytes;
         if self.bytes > BYTE_LIMIT {
             return Err(format!("it has more than {} MiB when unpacked", BYTE_LIMIT / 1024 / 1024));
         }
         if executable {
             make_executable(&file).map_err(|error| self.unwritten(place, &error))?;
         }
-        Ok(())
+        Ok(bytes)
     }
 
     fn unwritten(&self, place: &Utf8Path, error: &std::io::Error) -> Refusal {
@@ -151,7 +153,10 @@ fn tar(archive: impl Read, target: &mut Target<'_>) -> Result<(), Refusal> {
                     continue;
                 }
                 let executable = entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0);
-                target.file(&place, &mut entry, executable)?;
+                let size = entry.size();
+                if target.file(&place, &mut entry, executable)? < size {
+                    return Err(broken("it is cut off"));
+                }
             }
             EntryType::Directory => target.directory(&place)?,
             EntryType::Symlink => {

@@ -84,7 +84,9 @@ pub enum SourceFailure {
     #[error("{what} is not in the cache and would have to be fetched")]
     #[diagnostic(
         code(source::not_fetched),
-        help("this command fetches nothing; `plan` does, and then it is in the cache")
+        help(
+            "`validate --fetch` and every other command fetch it; what is pinned by `commit` or `tag`, or has `use_latest: false`, is in the cache from then on"
+        )
     )]
     NotFetched { what: String },
 
@@ -100,7 +102,8 @@ impl SourceFailure {
     /// The exit code of a run that it ends.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::S3 { kind, .. } => kind.exit_code(),
+            // What is not there is named wrongly.
+            Self::S3 { kind, .. } if !matches!(kind, ErrorKind::NotFound) => kind.exit_code(),
             _ => ExitCode::Config,
         }
     }

@@ -95,6 +95,8 @@ impl Checkout {
 struct Repository<'r> {
     uri: &'r str,
     public: String,
+    /// What its clones in the cache say they are of: the public address, absolute if it is a path.
+    identity: String,
     secrets: Vec<String>,
     base: &'r Utf8Path,
 }
@@ -108,7 +110,12 @@ async fn checkout(
     network: bool,
 ) -> Result<Checkout, SourceFailure> {
     let (public, secrets) = without_credentials(uri);
-    let repository = Repository { uri, public, secrets, base };
+    let identity = if is_relative_path(uri) {
+        base.join(uri).components().collect::<Utf8PathBuf>().into_string()
+    } else {
+        public.clone()
+    };
+    let repository = Repository { uri, public, identity, secrets, base };
     repository.check_address()?;
     check_reference(reference)?;
     let pinned = matches!(reference, GitReference::Commit(_) | GitReference::Tag(_));
@@ -129,7 +136,7 @@ async fn checkout(
     };
     let first = sanitized(&name(&repository.public, &resolved));
     // Different addresses can give one name; the second one gets a name of its own.
-    let second = format!("{first}-{}", fingerprint(&format!("{}\n{reference:?}", repository.public)));
+    let second = format!("{first}-{}", fingerprint(&format!("{}\n{reference:?}", repository.identity)));
     for directory in [cache.join(&first), cache.join(&second)] {
         if directory.is_dir() {
             if let Some(commit) = repository.commit_in(&directory, &wanted).await? {
@@ -199,7 +206,7 @@ impl Repository<'_> {
         let meant =
             ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit_of(wanted)]).await?;
         // Runway keeps the credentials.
-        let same = origin.is_some_and(|origin| without_credentials(&origin).0 == self.public);
+        let same = origin.is_some_and(|origin| without_credentials(&origin).0 == self.identity);
         let right = same && commit == meant;
         Ok(commit.filter(|_| right))
     }
@@ -230,9 +237,7 @@ impl Repository<'_> {
             Err(error) => return Err(error),
         };
         self.git(&clone, &["checkout", "--quiet", "--detach", "--no-recurse-submodules", &commit]).await?;
-        if !self.secrets.is_empty() {
-            self.git(&clone, &["remote", "set-url", "origin", &self.public]).await?;
-        }
+        self.git(&clone, &["remote", "set-url", "origin", &self.identity]).await?;
         match fs_err::rename(&clone, directory) {
             Ok(()) => Ok(commit),
             // Another run was faster.
@@ -295,6 +300,12 @@ fn gist(words: &str) -> String {
     } else {
         said.join("; ").chars().take(300).collect()
     }
+}
+
+/// Whether git takes an address for a path relative to the current directory: no scheme, and no host in front.
+fn is_relative_path(uri: &str) -> bool {
+    let host_end = uri.find(':').unwrap_or(usize::MAX);
+    !uri.starts_with('/') && uri.find('/').unwrap_or(uri.len()) < host_end
 }
 
 fn is_hexadecimal(text: &str) -> bool {

@@ -10,8 +10,9 @@ mod names;
 mod problem;
 mod s3;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use runway_core::config::load::Wanted;
@@ -24,8 +25,16 @@ use runway_store::BucketName;
 pub use failure::SourceFailure;
 use problem::SourceProblem;
 
+/// What a run has resolved so far. A branch or an object is asked for once a run, so that all its configs get the same.
+#[derive(Debug, Default)]
+pub struct Known {
+    sources: Mutex<BTreeMap<String, Resolved>>,
+}
+
 /// Fetches the package sources of one config.
 pub struct Fetcher<'f> {
+    /// What the run has resolved so far.
+    pub known: &'f Known,
     /// The config, for messages.
     pub document: &'f Arc<Document>,
     /// Directory of the config: local sources, relative addresses and the cache are relative to it.
@@ -36,8 +45,8 @@ pub struct Fetcher<'f> {
     pub access: Access<'f>,
     /// Names a file for people.
     pub shown: &'f (dyn Fn(&Utf8Path) -> Utf8PathBuf + Sync),
-    /// Is told of every source before it is fetched, which may take a while.
-    pub progress: &'f (dyn Fn(&str) + Sync),
+    /// Is told of every source once a run: before it is asked for, which may take a while, and what it was resolved to.
+    pub progress: &'f (dyn Fn(Progress<'_>) + Sync),
 }
 
 /// What may be asked for sources.
@@ -47,6 +56,15 @@ pub enum Access<'f> {
     Cache,
     /// The network, and this provider for archives in S3.
     Network(Option<&'f dyn Provider>),
+}
+
+/// What a run can tell of a source.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'p> {
+    /// It is asked for.
+    Asking(&'p str),
+    /// It is there.
+    Resolved(&'p Resolved),
 }
 
 /// What the sources of a config give.
@@ -102,14 +120,32 @@ impl Fetcher<'_> {
             self.take(found, &source.contents, source.span, &mut fetched, &mut findings);
         }
         for source in &sources.s3 {
-            let found = self.s3(source, &packages).await;
+            let identity = format!("{packages} {} {} {:?}", source.bucket, source.key, source.use_latest);
+            let found = self.once(identity, self.s3(source, &packages)).await;
             self.take(found, &source.contents, source.span, &mut fetched, &mut findings);
         }
         for source in &sources.git {
-            let found = self.git(source, &packages).await;
+            let identity = format!("{packages} {} {} {:?}", self.directory, source.uri, source.reference);
+            let found = self.once(identity, self.git(source, &packages)).await;
             self.take(found, &source.contents, source.span, &mut fetched, &mut findings);
         }
         if findings.has_errors() { Err(findings) } else { Ok(fetched) }
+    }
+
+    /// Resolves a source, unless the run has done so already.
+    async fn once(
+        &self,
+        identity: String,
+        resolve: impl Future<Output = Result<Resolved, SourceFailure>>,
+    ) -> Result<Resolved, SourceFailure> {
+        let known = self.known.sources.lock().unwrap_or_else(PoisonError::into_inner).get(&identity).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let resolved = resolve.await?;
+        (self.progress)(Progress::Resolved(&resolved));
+        let mut sources = self.known.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(sources.entry(identity).or_insert(resolved).clone())
     }
 
     fn local(&self, source: &LocalSource) -> Result<Resolved, SourceFailure> {
@@ -130,7 +166,7 @@ impl Fetcher<'_> {
                 } else {
                     provider.object_store(&bucket, None)
                 };
-                (self.progress)(&name);
+                (self.progress)(Progress::Asking(&name));
                 s3::package(source, &store, packages).await?
             }
             _ => s3::in_cache(source, packages)
@@ -146,7 +182,7 @@ impl Fetcher<'_> {
     async fn git(&self, source: &GitSource, packages: &Utf8Path) -> Result<Resolved, SourceFailure> {
         let network = matches!(self.access, Access::Network(_));
         if network {
-            (self.progress)(&git::shown(&source.uri));
+            (self.progress)(Progress::Asking(&git::shown(&source.uri)));
         }
         let checkout =
             git::package(&source.uri, &source.reference, packages, self.directory, network).await?;

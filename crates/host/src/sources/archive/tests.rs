@@ -139,6 +139,8 @@ fn what_is_no_archive_or_cut_off_is_refused() {
         assert!(unpacked(kind, b"no archive at all".to_vec()).1.is_err(), "{kind:?}");
     }
     assert!(unpacked(ArchiveKind::TarGzip, whole[..whole.len() / 2].to_vec()).1.is_err());
+    let whole = tarred(&[(FILE, "a", &"x".repeat(10_000))]);
+    assert!(unpacked(ArchiveKind::Tar, whole[..5_000].to_vec()).1.is_err());
     assert!(unpacked(ArchiveKind::Tar, tarred(&[(FILE, "a", "x"), (FILE, "a/b", "x")])).1.is_err());
 }
 
