@@ -5,5 +5,6 @@
 mod formats;
 mod inputs;
 mod processes;
+mod projects;
 mod sources;
 mod support;
