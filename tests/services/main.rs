@@ -2,7 +2,10 @@
 //! cannot do what AWS does.
 
 mod calls;
+mod certificates;
 mod connections;
 mod fake;
+mod hooking;
+mod hooks;
 mod lookups;
 mod support;
