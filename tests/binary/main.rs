@@ -5,4 +5,5 @@
 mod formats;
 mod inputs;
 mod processes;
+mod projects;
 mod support;

@@ -2,6 +2,10 @@
 //! the archives of package sources.
 
 pub mod branch;
+pub mod hooks;
+mod prints;
+mod program;
 pub mod python;
+pub mod random;
 mod secrets;
 pub mod sources;

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use miette::Diagnostic as _;
 use runway_core::engine::EngineError;
 use runway_core::error::{Finding, Findings};
 use runway_core::project::environments::{Enablement, enablement};
 use runway_core::project::merge::merge_all;
 use runway_core::project::module_type::{Handler, Listing, handler};
 use runway_core::project::resolve::{DeploymentValues, ModuleValues, Resolver, environment_variables};
-use runway_core::project::source::ModuleSource;
+use runway_core::project::source::{GitSource, ModuleSource};
 use runway_core::project::{Deployment, Module, ModuleType, Project, ProjectProblem, module_file};
 use runway_core::text::Span;
+use runway_host::sources::git;
 use serde_json::{Map, Value};
 
 use super::OpenProject;
@@ -210,7 +212,7 @@ impl Targets<'_> {
         let name = format!("{}.{}", region.deployment.name, module.name);
         let in_region = region.settings.region.clone().unwrap_or_default();
         let label = format!("{name} in {in_region}");
-        let Some(directory) = self.directory(module, &values).await? else { return Ok(None) };
+        let Some(directory) = self.directory(module, &values).await else { return Ok(None) };
         let file = self.module_file(&directory);
         let environments = merge_all([
             region.values.environments.clone(),
@@ -291,30 +293,42 @@ impl Targets<'_> {
     }
 
     /// Directory of a module; problems with it are findings.
-    #[expect(clippy::unused_async, reason = "a source may have to be fetched")]
-    async fn directory(
-        &mut self,
-        module: &Module,
-        values: &ModuleValues,
-    ) -> Result<Option<Utf8PathBuf>, EngineError> {
+    async fn directory(&mut self, module: &Module, values: &ModuleValues) -> Option<Utf8PathBuf> {
         let (path, span) = values.path.clone().unwrap_or_else(|| (String::new(), module.span));
-        let directory = match ModuleSource::parse(&path) {
-            Ok(ModuleSource::Directory(path)) => self.open.root.join(path.trim_start_matches("./")),
-            Ok(ModuleSource::Git(_)) => {
-                self.refuse_path(module, "git sources are not fetched by this version".to_owned(), span);
-                return Ok(None);
+        let found = match ModuleSource::parse(&path) {
+            Ok(ModuleSource::Directory(path)) => {
+                let directory = self.open.root.join(path.trim_start_matches("./"));
+                let reason = || format!("there is no directory {}", shown(&directory, self.current));
+                if directory.is_dir() { Ok(directory) } else { Err(reason()) }
             }
-            Err(reason) => {
-                self.refuse_path(module, reason, span);
-                return Ok(None);
-            }
+            Ok(ModuleSource::Git(source)) => self.fetched(&source, module, span).await?,
+            Err(reason) => Err(reason),
         };
-        if !directory.is_dir() {
-            let reason = format!("there is no directory {}", shown(&directory, self.current));
-            self.refuse_path(module, reason, span);
-            return Ok(None);
+        found.map_err(|reason| self.refuse_path(module, reason, span)).ok()
+    }
+
+    /// Directory of a module in a git repository, fetched unless it is in the cache. `None` if it cannot be fetched,
+    /// which is a finding.
+    async fn fetched(
+        &mut self,
+        source: &GitSource,
+        module: &Module,
+        span: Span,
+    ) -> Option<Result<Utf8PathBuf, String>> {
+        let cache = self.open.root.join(".runway/cache");
+        match git::module(&source.uri, &source.reference, &cache, &self.open.root).await {
+            Ok(checkout) => Some(checkout.location(&source.location).ok_or_else(|| {
+                let uri = &checkout.uri;
+                format!("there is no directory `{}` in {uri} at {}", source.location, checkout.commit)
+            })),
+            Err(failure) => {
+                let help = failure.help().map(|help| help.to_string()).unwrap_or_default();
+                let (module, message, span) = (module.name.clone(), failure.to_string(), span.into());
+                let problem = ProjectProblem::NotFetched { module, message, help, span };
+                self.findings.push(Finding::at(&self.project().document.clone(), problem));
+                None
+            }
         }
-        Ok(Some(directory))
     }
 
     fn refuse_path(&mut self, module: &Module, reason: String, span: Span) {

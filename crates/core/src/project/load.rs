@@ -154,7 +154,14 @@ impl Reader<'_> {
             self.project(ProjectProblem::Tests { span: key.span.into() });
         }
         if let Some(node) = fields.get("future") {
-            self.strict_fields("`future`", node, &[], &[]);
+            for (key, _) in node.as_mapping().unwrap_or_default() {
+                let (key, span) = (key.as_text().unwrap_or_default().to_owned(), key.span.into());
+                let help = format!("Runway {RUNWAY_VERSION} has no features to come; leave it out");
+                self.report(ConfigProblem::UnknownKey { owner: "`future`", key, help, span });
+            }
+            if node.as_mapping().is_none() {
+                self.wrong_type("future", "a map", node, "leave it out");
+            }
         }
         self.version(&fields);
         let deployments = match fields.get("deployments").map(|node| (node, node.as_sequence())) {
@@ -367,3 +374,6 @@ fn module_name(path: &str) -> String {
 fn inside_lookup(path: &str, at: usize) -> bool {
     path[..at].matches("${").count() > path[..at].matches('}').count()
 }
+
+#[cfg(test)]
+mod tests;
