@@ -28,7 +28,7 @@ use crate::count::Counter;
 pub use crate::hooks::hooks;
 pub use crate::lookups::lookups;
 use crate::s3::S3;
-pub use crate::sdk_config::{AssumeRole, ConnectOptions};
+pub use crate::sdk_config::{AssumeRole, ConnectOptions, Keys};
 use crate::service::{Call, Connection, IAM};
 
 /// AWS in one account and region.

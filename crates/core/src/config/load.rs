@@ -58,6 +58,9 @@ const NULLABLE: [&str; 9] = [
     "tags",
 ];
 
+/// Fields of a hook.
+pub(super) const HOOK_FIELDS: [&str; 5] = ["path", "args", "data_key", "enabled", "required"];
+
 /// Spaces by which CFNgin indents the JSON of blueprints.
 const TEMPLATE_INDENT: u32 = 4;
 
@@ -313,10 +316,9 @@ impl Reader<'_> {
     }
 
     fn hook(&mut self, node: &Node) -> Option<HookDefinition> {
-        let known = ["path", "args", "data_key", "enabled", "required"];
         let removed = [("tags", "hook tags belong into `args`")];
-        let fields = self.strict_fields("a hook", node, &known, &removed)?;
-        self.refuse_nulls(&fields, &known, &["data_key"]);
+        let fields = self.strict_fields("a hook", node, &HOOK_FIELDS, &removed)?;
+        self.refuse_nulls(&fields, &HOOK_FIELDS, &["data_key"]);
         let Some(path) = fields.get("path") else {
             if fields.raw("path").is_some() {
                 return None;
