@@ -1,4 +1,4 @@
-//! AWS as a provider: CloudFormation, S3, credentials. The only crate that names the SDK.
+//! AWS as a provider: CloudFormation, S3, credentials; lookups and hooks on AWS. The only crate that names the SDK.
 //!
 //! The SDK repeats reads by itself. Calls that change something are sent once: whether they may be repeated is decided
 //! above, where it is known whether the lock is still held.
@@ -28,7 +28,7 @@ use crate::count::Counter;
 pub use crate::hooks::hooks;
 pub use crate::lookups::lookups;
 use crate::s3::S3;
-pub use crate::sdk_config::{AssumeRole, ConnectOptions};
+pub use crate::sdk_config::{AssumeRole, ConnectOptions, Keys};
 use crate::service::{Call, Connection, IAM};
 
 /// AWS in one account and region.
