@@ -175,6 +175,8 @@ struct Call {
     stack: StackRef,
     before: Option<StackState>,
     fqn: StackFqn,
+    /// Somebody else may create it at the same time, to the same end.
+    shared: bool,
 }
 
 /// Prepares an operation of a step: resolves values, builds the request. `Ok(None)` means that nothing is left to do.
@@ -202,6 +204,7 @@ pub(crate) fn prepare<'a>(
         stack,
         before: live,
         fqn: step.fqn.clone(),
+        shared: execution.backing.shares_stacks,
     };
     let session = execution.session;
     let token_of = |verb| token(&engine.options.session, verb, &step.fqn);
@@ -326,7 +329,7 @@ impl Call {
         let stack = match result {
             Ok(id) => StackRef::Id(id),
             // An earlier attempt took effect and its answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists && answer_lost => {
+            Err(error) if error.kind == ErrorKind::AlreadyExists && (answer_lost || self.shared) => {
                 StackRef::Name(self.fqn.clone())
             }
             Err(error) => return Err(SubmitError::Failed(refused(&error))),
