@@ -296,13 +296,8 @@ impl Reader<'_> {
         expression.visit_lookups(&mut |call| {
             let span = call.span.into();
             let name = call.name.clone();
-            if handlers::KNOWN.contains(&call.name.as_str()) {
-            } else if handlers::is_not_yet(&call.name) {
-                if !self.idle {
-                    problems.push(ConfigProblem::LookupNotSupported { name, span });
-                }
-            } else {
-                let help = match nearest(&call.name, handlers::KNOWN.into_iter().chain(handlers::NOT_YET)) {
+            if !handlers::is_known(&call.name) {
+                let help = match nearest(&call.name, handlers::KNOWN) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("known are {}", handlers::KNOWN.join(", ")),
                 };
