@@ -86,6 +86,7 @@ impl Case {
                 .into_iter()
                 .map(|(fqn, policy)| (fqn.as_str().into(), policy))
                 .collect(),
+            answers: plan::Answers::default(),
         }
     }
 
@@ -97,6 +98,7 @@ impl Case {
             allow_empty: options.allow_empty,
             environment: options.environment,
             parameters: options.parameters,
+            hooks_done: false,
         };
 
         let Some(config) = config else { return Err(findings) };

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use runway_core::clock::Clock;
-use runway_core::engine::{Engine, EngineError, Interrupt, Options};
+use runway_core::engine::{Asked, Engine, EngineError, Interrupt, Options};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::ident::StackName;
 use runway_core::plan::Purpose;
+use runway_core::registry::Registry;
 use runway_core::render;
 
 use super::{Context, planning};
@@ -58,6 +59,7 @@ impl Session<'_> {
         environment.insert("DEPLOY_ENVIRONMENT".to_owned(), settings.deploy_environment.clone());
         let planning = planning(&self.context.arguments.command);
         let mut options = Options {
+            directory: loaded.directory.clone(),
             environment,
             parameters: loaded.parameters.clone(),
             concurrency: settings.concurrency,
@@ -79,6 +81,8 @@ impl Session<'_> {
             }),
             clock: Arc::clone(&self.clock),
             options,
+            registry: Registry::default(),
+            asked: Asked::default(),
         }
     }
 

@@ -15,9 +15,8 @@ use crate::yaml::{Node, NodeValue, resolve};
 pub(super) struct Reader<'d> {
     pub(super) document: &'d Arc<Document>,
     pub(super) findings: Findings,
-    /// Inside something that is never carried out (a disabled stack, a hook), so lookups that this version cannot
-    /// resolve do no harm.
-    pub(super) idle: bool,
+    /// Lookups that the config defines.
+    pub(super) own_lookups: Vec<String>,
 }
 
 /// The fields of one map, by name.
@@ -72,6 +71,12 @@ fn expected(field: &str) -> &'static str {
         "pre_deploy" | "post_deploy" | "pre_destroy" | "post_destroy" => "a list or a map of hooks",
         "template_indent" => "a number of spaces",
         _ => "text",
+    }
+}
+
+impl<'d> Reader<'d> {
+    pub(super) fn new(document: &'d Arc<Document>) -> Self {
+        Self { document, findings: Findings::default(), own_lookups: Vec::new() }
     }
 }
 
@@ -142,6 +147,15 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    /// The entries of a map with free keys.
+    pub(super) fn entries<'n>(&mut self, field: &str, node: &'n Node) -> Option<&'n [(Node, Node)]> {
+        let entries = node.as_mapping();
+        if entries.is_none() {
+            self.wrong_type(field, "a map", node, "write `name: value` lines, indented");
+        }
+        entries
     }
 
     /// A text field. Numbers and booleans are refused, because YAML may have changed their spelling.
@@ -296,8 +310,9 @@ impl Reader<'_> {
         expression.visit_lookups(&mut |call| {
             let span = call.span.into();
             let name = call.name.clone();
-            if !handlers::is_known(&call.name) {
-                let help = match nearest(&call.name, handlers::KNOWN) {
+            if !handlers::is_known(&call.name) && !self.own_lookups.contains(&call.name) {
+                let own = self.own_lookups.iter().map(String::as_str);
+                let help = match nearest(&call.name, handlers::KNOWN.into_iter().chain(own)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("known are {}", handlers::KNOWN.join(", ")),
                 };

@@ -213,6 +213,13 @@ impl Run<'_, '_> {
             self.end(name, Outcome::Abandoned);
             return;
         }
+        if operation.sends_content()
+            && let Some(asking) = step::ask(&self.execution, &self.world, name)
+        {
+            flight.operations.push_front(operation);
+            self.submitting.push(asking);
+            return;
+        }
         match step::prepare(&self.execution, &self.world, name, operation) {
             Ok(Some(submission)) => self.submitting.push(submission),
             Ok(None) => self.nothing_left(name),
@@ -237,6 +244,10 @@ impl Run<'_, '_> {
                     });
                 }
                 return true;
+            }
+            Ok(Submission::Answered(answers)) => {
+                self.world.answers.extend(*answers);
+                self.advance(name);
             }
             Ok(Submission::Done) => {
                 self.has_worked(name);

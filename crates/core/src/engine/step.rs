@@ -16,7 +16,7 @@ use crate::engine::judge::Goal;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
-use crate::plan::{Action, Reason, Step, World};
+use crate::plan::{Action, Answers, Reason, Step, World, outstanding};
 use crate::provider::{
     CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
     TemplateLocation, UpdateOutcome,
@@ -52,6 +52,11 @@ impl Operation {
     pub(crate) fn starts_work(&self) -> bool {
         !matches!(self, Self::AwaitIdle | Self::AwaitDeletion)
     }
+
+    /// Whether template and parameters are sent with it.
+    pub(crate) fn sends_content(&self) -> bool {
+        matches!(self, Self::Create | Self::Update)
+    }
 }
 
 /// What a submitted operation leads to.
@@ -66,6 +71,8 @@ pub(crate) enum Submission {
         /// What a repetition was refused with, after an attempt that had no answer.
         refused: Option<Box<StepFailure>>,
     },
+    /// What the operation needs to know is known now; it may begin.
+    Answered(Box<Answers>),
     /// It is over; the next operation may follow.
     Done,
     /// Nothing was left to do.
@@ -150,6 +157,24 @@ struct Call {
     fqn: StackFqn,
 }
 
+/// Asks what the values and the template of a stack still need, now that the stacks it needs are done; `None` if
+/// everything is known.
+pub(crate) fn ask<'a>(execution: &Execution<'a>, world: &World, name: &StackName) -> Option<Submitting<'a>> {
+    let (engine, desired) = (execution.engine, execution.desired);
+    let definition = desired.config.stacks.get(name)?;
+    let settings = engine.options.settings();
+    let outstanding = outstanding::of_stacks(desired, world, &settings, std::iter::once(definition));
+    if outstanding.is_empty() {
+        return None;
+    }
+    let (name, region) = (name.clone(), world.place.region.clone());
+    let asking = async move {
+        let answers = engine.answer(desired, outstanding, &region).await;
+        (name, Ok(Submission::Answered(Box::new(answers))))
+    };
+    Some(asking.boxed())
+}
+
 /// Prepares an operation of a step: resolves values, builds the request. `Ok(None)` means that nothing is left to do.
 ///
 /// # Errors
@@ -206,8 +231,8 @@ pub(crate) fn prepare<'a>(
             {
                 return Ok(None);
             }
-            let request = request(execution, world, name, &call, token_of(if creates { 'c' } else { 'u' }))?;
-            let upload = Upload::of(execution, name);
+            let token = token_of(if creates { 'c' } else { 'u' });
+            let (request, upload) = request(execution, world, name, &call, token)?;
             if creates {
                 call.create(session, upload, request).boxed()
             } else {
@@ -240,27 +265,27 @@ fn request(
     name: &StackName,
     call: &Call,
     token: String,
-) -> Result<StackRequest, StepFailure> {
+) -> Result<(StackRequest, Option<Upload>), StepFailure> {
     let desired = execution.desired;
-    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name))
-    else {
+    let Some(definition) = desired.config.stacks.get(name) else {
         return Err(StepFailure {
-            message: format!("stack `{name}` has no template"),
+            message: format!("the config has no stack `{name}`"),
             ..StepFailure::default()
         });
     };
-    let parameters =
-        crate::plan::request_parameters(desired, world, &execution.engine.options.settings(), name)?;
-    let template = match &execution.backing.bucket {
-        Some((bucket, _)) => TemplateLocation::Object {
+    let settings = execution.engine.options.settings();
+    let (template, parameters) = crate::plan::request_content(desired, world, &settings, name)?;
+    let upload = Upload::of(execution, name, &template);
+    let template = match (&execution.backing.bucket, &upload) {
+        (Some((bucket, _)), Some(upload)) => TemplateLocation::Object {
             bucket: bucket.clone(),
-            key: template_key(execution, name, template),
+            key: upload.key.clone(),
             region: desired.config.bucket_region.clone(),
         },
-        None => TemplateLocation::Body(template.body.clone()),
+        _ => TemplateLocation::Body(template.body.clone()),
     };
     let creates = call.before.is_none();
-    Ok(StackRequest {
+    let request = StackRequest {
         stack: if creates { StackRef::Name(call.fqn.clone()) } else { call.stack.clone() },
         template,
         parameters,
@@ -271,7 +296,8 @@ fn request(
         termination_protection: definition.termination_protection,
         timeout_minutes: definition.timeout_minutes,
         token,
-    })
+    };
+    Ok((request, upload))
 }
 
 /// CFNgin's key, always `.json`, built from the stack's name even where it has a `stack_name`.
@@ -288,9 +314,8 @@ struct Upload {
 }
 
 impl Upload {
-    fn of(execution: &Execution<'_>, name: &StackName) -> Option<Self> {
+    fn of(execution: &Execution<'_>, name: &StackName, template: &Template) -> Option<Self> {
         let (_, store) = execution.backing.bucket.as_ref()?;
-        let template = execution.desired.templates.get(name)?;
         Some(Self {
             store: Arc::clone(store),
             key: template_key(execution, name, template),

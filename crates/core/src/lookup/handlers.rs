@@ -221,10 +221,7 @@ fn existing(
 }
 
 /// Splits `stack.Output::arguments`, or the old form `stack::Output`.
-fn stack_and_output<'q>(
-    query: &'q str,
-    own: &[&str],
-) -> Result<(&'q str, &'q str, Arguments<'q>), Failure> {
+fn stack_and_output<'q>(query: &'q str, own: &[&str]) -> Result<(&'q str, &'q str, Arguments<'q>), Failure> {
     if let Some((stack, output)) = query.split_once("::")
         && !stack.contains('.')
         && !output.contains('=')

@@ -302,8 +302,7 @@ pub fn request_content(
     let (rendered, secrets) = ready(&scope, definition)?;
     let existing = world.stacks.get(&definition.fqn);
     let document = &desired.config.document;
-    let given =
-        parameters(document, definition, (&rendered, &secrets), existing, &scope).map_err(failure)?;
+    let given = parameters(document, definition, (&rendered, &secrets), existing, &scope).map_err(failure)?;
     let parameters = given
         .into_iter()
         .filter_map(|(name, value)| match value {

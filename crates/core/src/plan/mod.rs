@@ -23,6 +23,7 @@ pub use compare::{is_settled, request_content};
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
 pub use problem::PlanProblem;
+pub use scope::hook_scope;
 pub use world::{Answers, Desired, RenderKey, Rendered, Settings, World, fqn_of_recorded};
 
 /// What a run is for.

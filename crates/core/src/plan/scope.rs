@@ -80,6 +80,18 @@ impl Scope for PlanScope<'_> {
     }
 
     fn awaits_hooks(&self) -> bool {
-        self.world.answers.hooks.is_none() && self.desired.config.hooks.pre_deploy.iter().any(|hook| hook.enabled)
+        self.world.answers.hooks.is_none()
+            && self.desired.config.hooks.pre_deploy.iter().any(|hook| hook.enabled)
     }
+}
+
+/// Resolves something of a hook: outputs are as the world shows them.
+pub fn hook_scope<T>(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    resolve: impl FnOnce(&dyn Scope) -> T,
+) -> T {
+    let pending = BTreeSet::new();
+    resolve(&PlanScope { desired, world, settings, pending: &pending })
 }

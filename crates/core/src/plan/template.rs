@@ -46,7 +46,10 @@ pub(super) fn is_rendered(scope: &PlanScope<'_>, definition: &StackDefinition) -
 ///
 /// # Errors
 /// [`Findings`] if a variable cannot be resolved or the template cannot be rendered with what is known.
-pub(super) fn wanted_template(scope: &PlanScope<'_>, definition: &StackDefinition) -> Result<Wanted, Findings> {
+pub(super) fn wanted_template(
+    scope: &PlanScope<'_>,
+    definition: &StackDefinition,
+) -> Result<Wanted, Findings> {
     if !is_rendered(scope, definition) {
         return Ok(match scope.desired.templates.get(&definition.name) {
             Some(template) => Wanted::Ready {

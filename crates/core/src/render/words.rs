@@ -190,7 +190,11 @@ fn known_after(after: &BTreeSet<String>) -> String {
     if !stacks.is_empty() {
         phrases.push(format!("deploy of {}", stacks.join(", ")));
     }
-    if phrases.is_empty() { "during the deploy".to_owned() } else { format!("after {}", phrases.join(" and ")) }
+    if phrases.is_empty() {
+        "during the deploy".to_owned()
+    } else {
+        format!("after {}", phrases.join(" and "))
+    }
 }
 
 /// Names, comma separated.

@@ -48,7 +48,8 @@ impl<'q> Arguments<'q> {
                         let message = format!("`indent={value}` is not a number of spaces");
                         Failure::new(message, "write a whole number, for example `indent=2`")
                     };
-                    arguments.indent = value.parse().ok().filter(|spaces| *spaces <= 100).ok_or_else(wrong)?;
+                    arguments.indent =
+                        value.parse().ok().filter(|spaces| *spaces <= 100).ok_or_else(wrong)?;
                 }
                 own_name if own.contains(&own_name) => {
                     drop(arguments.own.insert(own_name.to_owned(), value.to_owned()));

@@ -70,7 +70,11 @@ fn find<'v>(entries: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
 
 fn no_such_key<'k>(path: &str, keys: impl Iterator<Item = &'k String>) -> String {
     let keys: Vec<&str> = keys.map(String::as_str).collect();
-    let known = if keys.is_empty() { "no hook gives data".to_owned() } else { format!("hooks give {}", keys.join(", ")) };
+    let known = if keys.is_empty() {
+        "no hook gives data".to_owned()
+    } else {
+        format!("hooks give {}", keys.join(", "))
+    };
     format!("there is no hook data `{path}`: {known}")
 }
 
@@ -81,7 +85,9 @@ mod tests {
 
     #[test]
     fn keys_may_have_dots() {
-        let Value::Object(results) = json!({"a": {"b": {"c": 1}}, "a.b": {"d": 0}, "x": false}) else { panic!() };
+        let Value::Object(results) = json!({"a": {"b": {"c": 1}}, "a.b": {"d": 0}, "x": false}) else {
+            panic!()
+        };
         assert_eq!(find(&results, "a.b.c"), Some(&json!(1)));
         assert_eq!(find(&results, "a.b.d"), Some(&json!(0)));
         assert_eq!(find(&results, "x"), Some(&json!(false)));
