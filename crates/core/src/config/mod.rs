@@ -19,7 +19,7 @@ pub mod error;
 pub mod load;
 mod names;
 pub mod package_sources;
-mod reader;
+pub(crate) mod reader;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
 mod stacks;

@@ -30,6 +30,7 @@ impl Options {
             environment: self.environment.clone(),
             parameters: self.parameters.clone(),
             hooks_done: false,
+            selection: self.selection.clone(),
         }
     }
 

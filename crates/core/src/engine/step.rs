@@ -1,24 +1,27 @@
 //! One step as a list of operations, each a call to CloudFormation and often a stack to watch afterwards.
 
+mod change_set;
+mod upload;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
-use runway_store::{Condition, ObjectKey, ObjectStore, Put, StoreErrorKind};
+use runway_store::ObjectKey;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
 use crate::engine::execute::Execution;
 use crate::engine::judge::Goal;
+use crate::engine::step::upload::Upload;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
-use crate::plan::{Action, Answers, Reason, Step, World, outstanding};
+use crate::plan::{Action, Answers, Desired, Reason, Step, World, current_template, outstanding};
 use crate::provider::{
-    CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
+    ChangeSetKind, CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
     TemplateLocation, UpdateOutcome,
 };
 use crate::template::Template;
@@ -37,13 +40,13 @@ pub(crate) enum Operation {
     AwaitDeletion,
     /// UpdateTerminationProtection.
     SetTerminationProtection(bool),
-    /// SetStackPolicy, where nothing else changes.
+    /// SetStackPolicy, where the request does not carry the policy.
     SetStackPolicy,
     /// DeleteStack.
     Delete,
-    /// CreateStack.
+    /// CreateStack, or a change set.
     Create,
-    /// UpdateStack.
+    /// UpdateStack, or a change set.
     Update,
 }
 
@@ -92,7 +95,12 @@ pub(crate) enum SubmitError {
 pub(crate) type Submitting<'a> = BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>;
 
 /// The operations of a step, in order.
-pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
+pub(crate) fn operations(step: &Step, world: &World, execution: &Execution<'_>) -> VecDeque<Operation> {
+    let desired = execution.desired;
+    // Of a template that is rendered only when its turn comes it is not known yet: then nothing is left to chance.
+    let settings = execution.engine.options.settings();
+    let by_change_set = current_template(desired, world, &settings, &step.name)
+        .is_none_or(|template| goes_by_change_set(&template));
     let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
     let busy = status.is_some_and(StackStatus::is_in_progress);
     let mut operations = VecDeque::new();
@@ -102,8 +110,14 @@ pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
                 operations.push_back(Operation::AwaitDeletion);
             }
             operations.push_back(Operation::Create);
+            operations
+                .extend(by_change_set.then(|| after_creation(desired, &step.name)).into_iter().flatten());
         }
-        Action::Recreate => operations.extend([Operation::Delete, Operation::Create]),
+        Action::Recreate => {
+            operations.extend([Operation::Delete, Operation::Create]);
+            operations
+                .extend(by_change_set.then(|| after_creation(desired, &step.name)).into_iter().flatten());
+        }
         Action::Delete => {
             if status == Some(StackStatus::DeleteInProgress) {
                 operations.push_back(Operation::AwaitDeletion);
@@ -127,15 +141,30 @@ pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
             let updates_stack = step.reasons.iter().any(|reason| {
                 !matches!(reason, Reason::TerminationProtectionChanged { .. } | Reason::StackPolicyChanged)
             });
+            if step.changes.stack_policy && (by_change_set || !updates_stack) {
+                operations.push_back(Operation::SetStackPolicy);
+            }
             if updates_stack {
                 operations.push_back(Operation::Update);
-            } else if step.changes.stack_policy {
-                operations.push_back(Operation::SetStackPolicy);
             }
         }
         Action::None | Action::Skip => {}
     }
     operations
+}
+
+/// Whether CloudFormation works a stack's template out before it is carried out: macros may do anything to it.
+fn goes_by_change_set(template: &Template) -> bool {
+    template.has_macros()
+}
+
+/// What a change set that creates a stack cannot say of it.
+fn after_creation(desired: &Desired, name: &StackName) -> Vec<Operation> {
+    let protected =
+        desired.config.stacks.get(name).is_some_and(|definition| definition.termination_protection);
+    let protection = protected.then_some(Operation::SetTerminationProtection(true));
+    let policy = desired.policies.contains_key(name).then_some(Operation::SetStackPolicy);
+    protection.into_iter().chain(policy).collect()
 }
 
 /// The request token of a stack's create, update or delete: equal for every attempt of one session, so that a
@@ -232,8 +261,11 @@ pub(crate) fn prepare<'a>(
                 return Ok(None);
             }
             let token = token_of(if creates { 'c' } else { 'u' });
-            let (request, upload) = request(execution, world, name, &call, token)?;
-            if creates {
+            let Content { request, upload, by_change_set } = content(execution, world, name, &call, token)?;
+            if by_change_set {
+                let kind = if creates { ChangeSetKind::Create } else { ChangeSetKind::Update };
+                call.by_change_set(session, upload, request, kind, token_of('d')).boxed()
+            } else if creates {
                 call.create(session, upload, request).boxed()
             } else {
                 call.update(session, upload, request).boxed()
@@ -258,14 +290,21 @@ fn updatable(fqn: &StackFqn, status: Option<StackStatus>) -> Result<(), StepFail
     Err(StepFailure { message, help, ..StepFailure::default() })
 }
 
+/// What a create or update sends.
+struct Content {
+    request: StackRequest,
+    upload: Option<Upload>,
+    by_change_set: bool,
+}
+
 /// Builds the request of a create or update from the config and from what upstream stacks gave.
-fn request(
+fn content(
     execution: &Execution<'_>,
     world: &World,
     name: &StackName,
     call: &Call,
     token: String,
-) -> Result<(StackRequest, Option<Upload>), StepFailure> {
+) -> Result<Content, StepFailure> {
     let desired = execution.desired;
     let Some(definition) = desired.config.stacks.get(name) else {
         return Err(StepFailure {
@@ -275,6 +314,7 @@ fn request(
     };
     let settings = execution.engine.options.settings();
     let (template, parameters) = crate::plan::request_content(desired, world, &settings, name)?;
+    let by_change_set = goes_by_change_set(&template);
     let upload = Upload::of(execution, name, &template);
     let template = match (&execution.backing.bucket, &upload) {
         (Some((bucket, _)), Some(upload)) => TemplateLocation::Object {
@@ -297,60 +337,13 @@ fn request(
         timeout_minutes: definition.timeout_minutes,
         token,
     };
-    Ok((request, upload))
+    Ok(Content { request, upload, by_change_set })
 }
 
 /// CFNgin's key, always `.json`, built from the stack's name even where it has a `stack_name`.
 fn template_key(execution: &Execution<'_>, name: &StackName, template: &Template) -> ObjectKey {
     let fqn = execution.desired.config.fqn(name.as_str());
     ObjectKey::new(format!("stack_templates/{fqn}/{name}-{}.json", template.md5_prefix()))
-}
-
-/// A template on its way to the bucket.
-struct Upload {
-    store: Arc<dyn ObjectStore>,
-    key: ObjectKey,
-    body: Bytes,
-}
-
-impl Upload {
-    fn of(execution: &Execution<'_>, name: &StackName, template: &Template) -> Option<Self> {
-        let (_, store) = execution.backing.bucket.as_ref()?;
-        Some(Self {
-            store: Arc::clone(store),
-            key: template_key(execution, name, template),
-            body: Bytes::from(template.body.clone()),
-        })
-    }
-
-    /// Uploads unless it is there: the key names the content, so there is no need to look first.
-    async fn send(self, clock: &dyn Clock) -> Result<(), StepFailure> {
-        let how = Put { condition: Condition::IfAbsent, ..Put::default() };
-        for attempt in 1.. {
-            match self.store.put(&self.key, self.body.clone(), &how).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind == StoreErrorKind::Precondition => return Ok(()),
-                Err(error)
-                    if attempt < ATTEMPTS
-                        && matches!(
-                            error.kind,
-                            StoreErrorKind::Throttled
-                                | StoreErrorKind::Unavailable
-                                | StoreErrorKind::Conflict
-                        ) =>
-                {
-                    clock.sleep(backoff(attempt)).await;
-                }
-                Err(error) => {
-                    return Err(StepFailure {
-                        message: format!("the template could not be uploaded: {error}"),
-                        ..StepFailure::default()
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Call {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::deploy::note;
 use super::parameters::{Given, parameters, same_value};
 use super::scope::PlanScope;
 use super::template::{Wanted, wanted_template};
@@ -66,6 +67,9 @@ pub(super) fn compare(
     comparison.parameters(template, deployed.as_ref(), existing, given);
     if let Some(stack) = existing {
         comparison.settings(scope, stack, definition);
+    } else if template.has_macros() && definition.timeout_minutes.is_some() {
+        let text = "`timeout` does not apply: a template with macros is created through a change set, which knows no timeout";
+        comparison.notes.push(note("plan::timeout_not_applied", text));
     }
     Ok(comparison)
 }
@@ -312,6 +316,22 @@ pub fn request_content(
         })
         .collect();
     Ok((rendered.template, parameters))
+}
+
+/// The template of a stack as far as it is known.
+pub fn current_template(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    name: &StackName,
+) -> Option<Arc<Template>> {
+    let definition = desired.config.stacks.get(name)?;
+    let pending = BTreeSet::new();
+    let scope = PlanScope { desired, world, settings, pending: &pending };
+    match wanted_template(&scope, definition) {
+        Ok(Wanted::Ready { rendered, .. }) => Some(rendered.template),
+        Ok(Wanted::Unknown(_) | Wanted::Absent) | Err(_) => None,
+    }
 }
 
 /// The template of a stack whose turn it is.

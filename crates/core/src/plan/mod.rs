@@ -16,14 +16,16 @@ pub mod parameters;
 mod problem;
 mod removal;
 mod scope;
+mod select;
 mod template;
 mod world;
 
-pub use compare::{is_settled, request_content};
+pub use compare::{current_template, is_settled, request_content};
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
 pub use problem::PlanProblem;
 pub use scope::hook_scope;
+pub use select::Selection;
 pub use world::{Answers, Desired, RenderKey, Rendered, Settings, World, fqn_of_recorded};
 
 /// What a run is for.
@@ -184,6 +186,8 @@ pub enum Reason {
     Disabled,
     /// `locked: true`, and it exists.
     Locked,
+    /// The run works on other stacks only.
+    NotSelected,
     /// It is recorded but does not exist; the record will be dropped.
     Gone,
     /// It does not exist and nothing is recorded.

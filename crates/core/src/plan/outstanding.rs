@@ -128,6 +128,10 @@ impl Scope for Recorder<'_> {
         self.scope.parameter(name)
     }
 
+    fn variable(&self, query: &str) -> Option<Value> {
+        self.scope.variable(query)
+    }
+
     fn knows_stacks(&self) -> bool {
         self.scope.knows_stacks()
     }

@@ -35,13 +35,21 @@ impl Scope for PlanScope<'_> {
                 Some(_) => OutputValue::Unknown(after()),
                 // What is not rendered yet may declare it.
                 None if template.is_none() => OutputValue::Unknown(after()),
+                // Macros add outputs.
+                None if template.is_some_and(|template| template.has_macros()) => {
+                    OutputValue::Unknown(after())
+                }
                 None => undeclared(),
             };
         }
         match self.world.stacks.get(&definition.fqn) {
             Some(live) => match live.outputs.get(output) {
                 Some(value) => OutputValue::Known(value.clone()),
-                None if template.is_some_and(|template| template.output(output).is_none()) => undeclared(),
+                None if template
+                    .is_some_and(|template| template.output(output).is_none() && !template.has_macros()) =>
+                {
+                    undeclared()
+                }
                 None => OutputValue::Missing(format!("stack `{}` has no such output", definition.fqn)),
             },
             None => OutputValue::Missing(format!("stack `{}` does not exist", definition.fqn)),

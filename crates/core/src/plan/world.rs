@@ -6,6 +6,7 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
 
+use super::select::Selection;
 use crate::config::{Config, StackDefinition};
 use crate::error::Findings;
 use crate::graph::{DependencyGraph, GraphState, PersistentGraph};
@@ -110,6 +111,8 @@ pub struct Settings {
     pub parameters: BTreeMap<String, Value>,
     /// The hooks before the stacks have run, so that what they make is there.
     pub hooks_done: bool,
+    /// The stacks to work on; `None` means all.
+    pub selection: Option<Selection>,
 }
 
 /// Stacks that are recorded under one name and configured under another: the recorded name and the config's.
