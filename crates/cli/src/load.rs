@@ -20,6 +20,7 @@ use crate::settings::{Settings, SettingsProblem, shown};
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) config: Arc<Config>,
+    pub(crate) path: Utf8PathBuf,
     pub(crate) directory: Utf8PathBuf,
     pub(crate) parameters: Parameters,
 }
@@ -69,7 +70,7 @@ pub(crate) fn configs(
             found.retain(|finding| !finding.is_warning());
         }
         findings.extend(found);
-        loaded.push(Loaded { config, directory, parameters });
+        loaded.push(Loaded { config, path: path.clone(), directory, parameters });
     }
     (loaded, findings)
 }

@@ -10,9 +10,9 @@ use runway_core::clock::Clock;
 use runway_core::engine::{Asked, Engine, EngineError, Interrupt, Options};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
+use runway_core::files::Files;
 use runway_core::ident::StackName;
 use runway_core::plan::Purpose;
-use runway_core::registry::Registry;
 use runway_core::render;
 
 use super::{Context, planning};
@@ -25,6 +25,7 @@ use crate::gate::Ask;
 use crate::load::Loaded;
 use crate::output::{self, Output};
 use crate::progress;
+use crate::registry::registry;
 use crate::selection::selected;
 use crate::work::{Turns, Work};
 
@@ -85,15 +86,18 @@ impl Session<'_> {
             follow_events: false,
         };
         change(&mut options);
+        let files: Arc<dyn Files> =
+            Arc::new(Beside { directory: loaded.directory.clone(), current: self.context.current.clone() });
+        let root = self.work.root.as_deref().unwrap_or(&loaded.directory);
+        let clock = Arc::clone(&self.clock);
+        let registry =
+            registry(self.work, loaded, &options.environment, root, Arc::clone(&files), Arc::clone(&clock));
         Engine {
             provider: Arc::clone(&self.work.connected.provider),
-            files: Arc::new(Beside {
-                directory: loaded.directory.clone(),
-                current: self.context.current.clone(),
-            }),
-            clock: Arc::clone(&self.clock),
+            files,
+            clock,
             options,
-            registry: Registry::default(),
+            registry,
             asked: Asked::default(),
         }
     }

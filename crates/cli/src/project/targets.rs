@@ -270,7 +270,8 @@ impl Targets<'_> {
             load::configs(&paths, self.global, &settings, &region, self.current, self.check);
         self.findings.extend(found);
         let Some(connected) = connected.map(Arc::clone) else { return Ok(None) };
-        let work = Work { label: Some(label), settings, environment, connected, configs };
+        let root = Some(self.open.root.clone());
+        let work = Work { label: Some(label), root, settings, environment, connected, configs };
         Ok(Some(Tree::Work(Box::new(work))))
     }
 
