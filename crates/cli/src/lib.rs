@@ -14,6 +14,7 @@ mod registry;
 mod selection;
 mod settings;
 mod signals;
+mod sources;
 mod verbosity;
 mod work;
 

@@ -66,7 +66,9 @@ pub(crate) fn kind(node: &Node) -> &'static str {
 fn expected(field: &str) -> &'static str {
     match field {
         "enabled" | "locked" | "protected" | "termination_protection" | "required" => "true or false",
-        "requires" | "required_by" => "a list",
+        "requires" | "required_by" | "deployments" | "modules" | "parallel" | "regions"
+        | "parallel_regions" => "a list",
+        "env_vars" | "environments" | "future" | "module_options" | "options" | "parameters" => "a map",
         "variables" | "tags" | "args" | "lookups" | "mappings" | "package_sources" | "log_formats" => "a map",
         "pre_deploy" | "post_deploy" | "pre_destroy" | "post_destroy" => "a list or a map of hooks",
         "template_indent" => "a number of spaces",

@@ -239,8 +239,8 @@ fn texts(value: &Value, found: &mut Vec<String>) {
 }
 
 /// Environment variables as texts. A list is a path: its parts are joined and, unless it is absolute, begin at `root`
-/// (Runway).
-pub fn environment_variables(value: Option<&Value>, root: &Utf8Path) -> BTreeMap<String, String> {
+/// (Runway). In the order of the file.
+pub fn environment_variables(value: Option<&Value>, root: &Utf8Path) -> Vec<(String, String)> {
     let entries = value.and_then(Value::as_object);
     let text = |value: &Value| match value {
         Value::Null => None,

@@ -115,7 +115,6 @@ impl PythonBridge {
         output: &dyn HookOutput,
         secrets: &Secrets,
     ) -> Result<Answer, HandlerFailure> {
-        let Value::Object(request) = request else { return Err(HandlerFailure::default()) };
         let mut state = self.state.lock().await;
         // If this future is dropped, the process goes with it, and this stays.
         let interrupted = State::Over(PythonProblem::Interrupted { what: what.to_owned() }.into());
@@ -153,7 +152,7 @@ impl PythonBridge {
 
 /// Prints of what is no hook are of interest to who looks for a mistake.
 fn debug(line: &str) {
-    tracing::debug!("Python: {line}");
+    tracing::debug!(target: "runway_rs::python", "Python: {line}");
 }
 
 /// What to say of an error.
