@@ -19,7 +19,7 @@ use crate::engine::step::upload::Upload;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
-use crate::plan::{Action, Answers, Desired, Reason, Step, World, current_template, outstanding};
+use crate::plan::{Action, Answers, Reason, Step, World, current_template, outstanding};
 use crate::provider::{
     ChangeSetKind, CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
     TemplateLocation, UpdateOutcome,
