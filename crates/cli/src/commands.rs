@@ -19,7 +19,7 @@ use runway_core::render;
 use crate::Arguments;
 use crate::args::{
     Command, FormatArguments, GraphCommand, GraphFormat, OutputsFormat, PlanFormat, PlanningArguments,
-    SchemaDocument, SelectionArguments, TextOrJson,
+    SchemaDocument, TextOrJson,
 };
 use crate::clock::SystemClock;
 use crate::commands::session::Session;
@@ -137,9 +137,7 @@ impl Context {
             Command::Destroy(_) => Purpose::Destroy,
             Command::Plan(arguments) if arguments.destroy => Purpose::Destroy,
             // These look at stacks only; templates may be missing.
-            Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init(_) => {
-                Purpose::Destroy
-            }
+            Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init => Purpose::Destroy,
             _ => Purpose::Deploy,
         }
     }
@@ -147,10 +145,8 @@ impl Context {
     /// Carries out a command on configs.
     fn configs(&self, settings: &Settings, paths: &[Utf8PathBuf]) -> Result<ExitCode, EngineError> {
         let global = &self.arguments.global;
-        if let Some(selection) = selection(&self.arguments.command)
-            .filter(|given| !(given.module.is_empty() && given.tag.is_empty()))
-        {
-            let option = if selection.tag.is_empty() { "--module" } else { "--tag" };
+        let given = [(&global.tag, "--tag"), (&global.module, "--module")];
+        if let Some((_, option)) = given.into_iter().find(|(names, _)| !names.is_empty()) {
             return Err(EngineError::of(SettingsProblem::NoModules { option }));
         }
         if paths.is_empty() {
@@ -315,14 +311,6 @@ impl Context {
     }
 }
 
-/// Which modules the command is meant for.
-fn selection(command: &Command) -> Option<&SelectionArguments> {
-    match command {
-        Command::Init(selection) => Some(selection),
-        command => planning(command).map(|planning| &planning.selection),
-    }
-}
-
 fn unexpected(error: &std::io::Error) -> EngineError {
     EngineError::of(SettingsProblem::Unreadable { path: "the runtime".into(), message: error.to_string() })
 }
@@ -340,7 +328,7 @@ fn name(command: &Command) -> &'static str {
         Command::Plan(_) => "plan",
         Command::Deploy(_) => "deploy",
         Command::Destroy(_) => "destroy",
-        Command::Init(_) => "init",
+        Command::Init => "init",
         Command::New { .. } => "new",
         Command::Whichenv => "whichenv",
         Command::Envvars => "envvars",
