@@ -1,4 +1,4 @@
-//! AWS as a provider: CloudFormation, S3, credentials. The only crate that names the SDK.
+//! AWS as a provider: CloudFormation, S3, credentials; lookups and hooks on AWS. The only crate that names the SDK.
 //!
 //! The SDK repeats reads by itself. Calls that change something are sent once: whether they may be repeated is decided
 //! above, where it is known whether the lock is still held.
@@ -168,6 +168,10 @@ impl Provider for AwsProvider {
 
     fn object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore> {
         Arc::new(S3::new(self.s3_client(region), bucket.clone()))
+    }
+
+    fn paid_object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore> {
+        Arc::new(S3::new(self.s3_client(region), bucket.clone()).paid_by_caller())
     }
 
     fn keeps_conditions(&self) -> bool {

@@ -95,7 +95,7 @@ pub enum Command {
     #[command(subcommand)]
     Graph(GraphCommand),
     /// Check configs and everything they name, without looking at the cloud
-    Validate(FormatArguments),
+    Validate(ValidateArguments),
     /// Write a project to begin with: runway.yml, a module and a template
     New {
         /// Directory to write it to; this one if left out
@@ -206,6 +206,16 @@ pub struct FormatArguments {
     /// Form of the result
     #[arg(long, value_enum, default_value = "text")]
     pub format: TextOrJson,
+}
+
+/// Options of `validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArguments {
+    #[command(flatten)]
+    pub form: FormatArguments,
+    /// Fetch package sources that are not in the cache; without it, nothing is asked
+    #[arg(long)]
+    pub fetch: bool,
 }
 
 /// Options of `outputs`.

@@ -13,6 +13,7 @@ mod project;
 mod selection;
 mod settings;
 mod signals;
+mod sources;
 mod verbosity;
 mod work;
 

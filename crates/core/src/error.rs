@@ -138,10 +138,15 @@ impl SourceCode for Document {
         context_lines_before: usize,
         context_lines_after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        // Only the lines around are searched, not the whole text.
+        // Only the lines around are searched, not the whole text, and nothing is shown across the end of a file.
         let last = span.offset() + span.len().saturating_sub(1);
+        let file = self.file_at(span.offset());
+        if last > file.end {
+            return Err(miette::MietteError::OutOfBounds);
+        }
         let start = self.line_start(self.line_of(span.offset()).saturating_sub(context_lines_before + 1));
-        let end = self.line_start(self.line_of(last) + context_lines_after + 2);
+        let end = self.line_start(self.line_of(last) + context_lines_after + 2).min(file.end);
+        let start = start.max(file.start);
         let nearby = self.text.get(start..end).unwrap_or_default();
         let inside = miette::SourceSpan::new(span.offset().saturating_sub(start).into(), span.len());
         let contents = nearby.read_span(&inside, context_lines_before, context_lines_after)?;
@@ -153,13 +158,13 @@ impl SourceCode for Document {
         // Columns are characters; miette would count bytes.
         let (line, column) = self.line_and_column(shown);
         Ok(Box::new(miette::MietteSpanContents::new_named(
-            self.name.clone(),
+            self.name_at(shown).to_owned(),
             contents.data(),
             miette::SourceSpan::new(shown.into(), contents.span().len()),
             line - 1,
             column - 1,
-            // As miette counts: from the beginning of the text.
-            self.line_of(start) + contents.line_count(),
+            // As miette counts: from the beginning of the file.
+            self.line_of(start) - self.line_of(file.start) + contents.line_count(),
         )))
     }
 }
@@ -174,7 +179,14 @@ impl Document {
         let (line, column) = self.line_and_column(start);
         let shown = miette::SourceSpan::new(start.into(), end - start);
         let data = &self.text.as_bytes()[start..end];
-        miette::MietteSpanContents::new_named(self.name.clone(), data, shown, line - 1, column - 1, 1)
+        miette::MietteSpanContents::new_named(
+            self.name_at(start).to_owned(),
+            data,
+            shown,
+            line - 1,
+            column - 1,
+            1,
+        )
     }
 }
 

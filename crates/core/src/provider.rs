@@ -374,6 +374,10 @@ pub trait Provider: Send + Sync {
     fn cloudformation(&self) -> Arc<dyn CloudFormation>;
     /// A bucket, in `region` or in the provider's own. Makes no request.
     fn object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore>;
+    /// The same, for reading from a bucket whose owner lets the callers pay for their requests.
+    fn paid_object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore> {
+        self.object_store(bucket, region)
+    }
     /// Whether its object stores are known to keep the conditions of conditional writes, on which the lock depends.
     /// Otherwise one request tries it out before a lock is taken.
     fn keeps_conditions(&self) -> bool;

@@ -63,7 +63,7 @@ impl Context {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let connector = Connector::new(open.root.clone(), self.environment.clone(), clock);
         let validates =
-            if let Command::Validate(format) = &self.arguments.command { Some(format) } else { None };
+            if let Command::Validate(arguments) = &self.arguments.command { Some(arguments) } else { None };
         let mut targets = Targets {
             open,
             settings,
@@ -71,7 +71,11 @@ impl Context {
             environment: &self.environment,
             output: &self.output,
             current: &self.current,
-            depth: if validates.is_some() { Depth::Files } else { Depth::Connected(&connector) },
+            depth: match validates {
+                Some(arguments) => Depth::Files { fetch: arguments.fetch },
+                None => Depth::Connected(&connector),
+            },
+            known_sources: &self.known_sources,
             check: if validates.is_some() { Check::All } else { Check::For(self.purpose()) },
             reversed,
             concurrent,
@@ -82,8 +86,8 @@ impl Context {
         let tree = targets.tree().await?;
         let mut output = self.output.clone();
         output.secrets = Arc::new(targets.secrets);
-        if let Some(format) = validates {
-            return Ok(self.validated(targets.findings, targets.files, format));
+        if let Some(arguments) = validates {
+            return Ok(self.validated(targets.findings, targets.files, &arguments.form));
         }
         if targets.findings.has_errors() {
             return Err(targets.findings.into());

@@ -141,12 +141,14 @@ pub enum ConfigProblem {
         span: SourceSpan,
     },
 
-    #[error("`{field}` is not supported by this version")]
-    #[diagnostic(code(config::not_supported_yet), help("{help}"))]
-    NotSupported {
-        field: String,
-        help: &'static str,
-        #[label("used here")]
+    #[error("the package sources of a merged config are not fetched")]
+    #[diagnostic(
+        severity(Warning),
+        code(config::nested_sources),
+        help("name them in the `package_sources` of the config that everything is merged into")
+    )]
+    NestedSources {
+        #[label("no effect here")]
         span: SourceSpan,
     },
 

@@ -240,7 +240,7 @@ fn read_template(
     (definition, span): (&StackDefinition, Span),
 ) -> Result<Arc<Template>, Unusable> {
     let mut places = vec![path.to_owned()];
-    if let Some(directory) = &config.sys_path {
+    for directory in config.package_paths.iter().chain(&config.sys_path) {
         places.push(directory.join(path));
         places.extend(path.file_name().map(|name| directory.join(name)));
     }
