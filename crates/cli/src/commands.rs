@@ -237,7 +237,7 @@ impl Context {
                 return Err(findings.into());
             }
         }
-        if runs || matches!(self.arguments.command, Command::Init(_)) {
+        if runs || matches!(self.arguments.command, Command::Init) {
             signals::connect(interrupt);
         }
         // Pending changes are no reason to stop.
