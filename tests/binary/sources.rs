@@ -191,7 +191,7 @@ async fn an_archive_in_the_bucket_of_the_provider_is_merged() {
     let options = runway_local::Options { region: "us-east-1".into(), ..runway_local::Options::default() };
     let local = Local::directory(&project.path().join(".runway/local"), Arc::new(Now), options).unwrap();
     let bucket = BucketName::new("packages");
-    local.create_bucket(&bucket, None).await.unwrap();
+    local.create_bucket(&bucket).await.unwrap();
     let store = local.object_store(&bucket, None);
     let object = store.put(&ObjectKey::new("lib/shared.zip"), archive.into(), &Put::default()).await.unwrap();
     let ran = project.run("deploy --yes").ended(0);

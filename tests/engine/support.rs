@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -72,8 +73,19 @@ impl Gate for Yes {
 }
 
 impl World {
-    /// An empty cloud. Must be called in a runtime with paused time.
+    /// A cloud with nothing but the bucket. Must be called in a runtime with paused time.
     pub(crate) fn new() -> Self {
+        let world = Self::without_bucket();
+        let local = Arc::clone(&world.local);
+        let bucket = BucketName::new("templates");
+        let mut making = std::pin::pin!(local.create_bucket(&bucket));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(making.as_mut().poll(&mut context).is_ready(), "in memory nothing is waited for");
+        world
+    }
+
+    /// A cloud without even a bucket.
+    pub(crate) fn without_bucket() -> Self {
         let clock = Arc::new(TokioClock::starting_at("2030-01-01T00:00:00Z".parse().unwrap()));
         let local = Arc::new(Local::memory(Arc::clone(&clock) as Arc<dyn Clock>, Default::default()));
         let provider = Arc::clone(&local) as Arc<dyn Provider>;

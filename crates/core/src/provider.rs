@@ -381,6 +381,6 @@ pub trait Provider: Send + Sync {
     /// Whether its object stores are known to keep the conditions of conditional writes, on which the lock depends.
     /// Otherwise one request tries it out before a lock is taken.
     fn keeps_conditions(&self) -> bool;
-    /// Creates a private, encrypted bucket that keeps versions. Succeeds if the caller owns it already.
-    async fn create_bucket(&self, bucket: &BucketName, region: Option<&str>) -> Result<(), ProviderError>;
+    /// The same account in a region; the provider's own is this provider. Makes no request.
+    fn in_region(&self, region: &str) -> Arc<dyn Provider>;
 }

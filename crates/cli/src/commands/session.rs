@@ -47,7 +47,7 @@ impl Session<'_> {
             Command::Plan(arguments) => self.plan(arguments).await,
             Command::Deploy(arguments) => self.run(arguments, Purpose::Deploy).await,
             Command::Destroy(arguments) => self.run(arguments, Purpose::Destroy).await,
-            Command::Init(_) => self.init().await,
+            Command::Init => self.init().await,
             Command::Status(arguments) => self.status(arguments).await,
             Command::Outputs(arguments) => self.outputs(arguments).await,
             Command::Graph(command) => self.graph(command).await,
@@ -185,8 +185,14 @@ impl Session<'_> {
 
     async fn init(&self) -> Result<ExitCode, EngineError> {
         for loaded in &self.work.configs {
-            let line = self.engine(loaded, |_| ()).init(&loaded.config).await?;
-            self.output.message(&line);
+            let mut reporter = progress::reporter(&self.output, false, self.work.settings.ci);
+            let engine = self.engine(loaded, |_| ());
+            let initialised = engine.init(&loaded.config, reporter.as_mut(), self.interrupt).await?;
+            self.output.message(&initialised.text);
+            self.output.findings(&initialised.errors, initialised.exit);
+            if initialised.exit != ExitCode::Ok {
+                return Ok(initialised.exit);
+            }
         }
         Ok(ExitCode::Ok)
     }

@@ -194,7 +194,7 @@ impl Run<'_, '_> {
         let Some(step) = self.execution.plan.step(name) else { return };
         let event = Event::StepStarted { name: name.clone(), fqn: step.fqn.clone(), action: step.action };
         self.reporter.event(&event);
-        let operations = step::operations(step, &self.world, self.execution.desired);
+        let operations = step::operations(step, &self.world);
         let started = self.execution.engine.clock.monotonic();
         self.flights.insert(name.clone(), Flight { operations, started, watching: None, worked: false });
         self.advance(name);
@@ -213,6 +213,8 @@ impl Run<'_, '_> {
             self.end(name, Outcome::Abandoned);
             return;
         }
+        let afterwards = step::afterwards(self.execution.desired, name, &operation);
+        flight.operations.extend(afterwards);
         match step::prepare(&self.execution, &self.world, name, operation) {
             Ok(Some(submission)) => self.submitting.push(submission),
             Ok(None) => self.nothing_left(name),

@@ -168,6 +168,17 @@ impl std::fmt::Debug for Planned {
     }
 }
 
+/// How an `init` ended.
+#[derive(Debug)]
+pub struct InitOutcome {
+    /// What was done, in words.
+    pub text: String,
+    /// The exit code.
+    pub exit: ExitCode,
+    /// Errors besides failed steps.
+    pub errors: Vec<Finding>,
+}
+
 /// Why a command of the engine could not do its work: one or more findings, with one exit code.
 #[derive(Debug)]
 pub struct EngineError {
@@ -236,12 +247,18 @@ impl Engine {
         self.check_config(config, purpose)
     }
 
-    /// Creates the config's bucket unless it is there; returns what was done, in words.
+    /// Creates the config's bucket unless it is there: with the config's own stack `cfngin-bucket` and what that needs,
+    /// or with one that is made up (CFNgin).
     ///
     /// # Errors
-    /// [`EngineError`] if the provider refuses.
-    pub async fn init(&self, config: &Config) -> Result<String, EngineError> {
-        self.create_bucket(config).await
+    /// [`EngineError`] if the provider refuses, or the bucket's stack exists and the bucket does not.
+    pub async fn init(
+        &self,
+        config: &Arc<Config>,
+        reporter: &mut dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<InitOutcome, EngineError> {
+        self.init_bucket(config, reporter, interrupt).await
     }
 
     /// Observes and plans; writes nothing.

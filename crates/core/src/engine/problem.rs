@@ -24,6 +24,34 @@ pub enum EngineProblem {
         what: String,
     },
 
+    /// A stack that makes a bucket, without the bucket.
+    #[error("the config's bucket does not exist, although its stack `{fqn}` does ({status})")]
+    #[diagnostic(
+        code(bucket::gone),
+        help(
+            "somebody deleted the bucket: switch off the stack's termination protection, delete the stack, and run the command again"
+        )
+    )]
+    BucketGone {
+        /// The stack.
+        fqn: String,
+        /// Its status.
+        status: crate::provider::StackStatus,
+    },
+
+    /// A stack that was to make a bucket and made another one.
+    #[error("stack `{stack}` is complete, and bucket {bucket} still does not exist")]
+    #[diagnostic(
+        code(bucket::not_made),
+        help("the template of `{stack}` must create the bucket that `cfngin_bucket` names")
+    )]
+    BucketNotMade {
+        /// The stack.
+        stack: &'static str,
+        /// The bucket.
+        bucket: String,
+    },
+
     /// A command that needs the persistent graph, without one.
     #[error("this config has no persistent graph")]
     #[diagnostic(
@@ -133,6 +161,7 @@ impl Problem for EngineProblem {
             Self::NotRecorded { .. } => ExitCode::Graph,
             Self::StillIntended { .. } | Self::RecordsKept { .. } => ExitCode::Locked,
             Self::NoSuchStack { .. } => ExitCode::Lookup,
+            Self::BucketGone { .. } | Self::BucketNotMade { .. } => ExitCode::Config,
             Self::Interrupted => ExitCode::Interrupted,
         }
     }

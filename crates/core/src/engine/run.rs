@@ -1,5 +1,6 @@
 //! A whole run: plan, ask, lock, look again, carry out, unlock.
 
+mod bucket;
 mod locking;
 
 use std::sync::Arc;
@@ -139,11 +140,12 @@ impl Engine {
             return Ok(ended(made.planned, Executed::default(), ExitCode::Ok));
         }
 
-        if made.observed.bucket_missing
-            && purpose == Purpose::Deploy
-            && let Some((bucket, _)) = &backing.bucket
-        {
-            self.provider.create_bucket(bucket, config.bucket_region.as_deref()).await?;
+        if made.observed.bucket_missing && purpose == Purpose::Deploy && backing.bucket.is_some() {
+            let remake = self.make(&desired, purpose, &backing, None);
+            match self.with_bucket(made.planned, config, remake, reporter, interrupt).await? {
+                Ok(again) => made = again,
+                Err(outcome) => return Ok(outcome),
+            }
         }
         // Without a bucket there is nothing to lock, and a destroy makes none.
         let graph = backing.graph().filter(|_| !made.observed.bucket_missing || purpose == Purpose::Deploy);
@@ -266,7 +268,7 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
     if observed.bucket_missing
         && let Some(bucket) = config.bucket_name(&observed.world.place.region)
     {
-        let text = format!("bucket {bucket} does not exist; a deploy creates it");
+        let text = bucket::announcement(config, bucket.as_str());
         notes.push(Note { warning: false, code: "bucket::missing", text });
     }
     let version = observed.premises.as_ref().and_then(|premises| premises.graph.as_ref());

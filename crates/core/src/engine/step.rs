@@ -88,8 +88,7 @@ pub(crate) enum SubmitError {
 pub(crate) type Submitting<'a> = BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>;
 
 /// The operations of a step, in order.
-pub(crate) fn operations(step: &Step, world: &World, desired: &Desired) -> VecDeque<Operation> {
-    let by_change_set = goes_by_change_set(desired, &step.name);
+pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
     let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
     let busy = status.is_some_and(StackStatus::is_in_progress);
     let mut operations = VecDeque::new();
@@ -99,13 +98,13 @@ pub(crate) fn operations(step: &Step, world: &World, desired: &Desired) -> VecDe
                 operations.push_back(Operation::AwaitDeletion);
             }
             operations.push_back(Operation::Create);
-            operations
-                .extend(by_change_set.then(|| after_creation(desired, &step.name)).into_iter().flatten());
         }
         Action::Recreate => {
+            // CFNgin: nobody wants to keep what never came into being.
+            if world.stacks.get(&step.fqn).is_some_and(|stack| stack.termination_protection) {
+                operations.push_back(Operation::SetTerminationProtection(false));
+            }
             operations.extend([Operation::Delete, Operation::Create]);
-            operations
-                .extend(by_change_set.then(|| after_creation(desired, &step.name)).into_iter().flatten());
         }
         Action::Delete => {
             if status == Some(StackStatus::DeleteInProgress) {
@@ -130,11 +129,10 @@ pub(crate) fn operations(step: &Step, world: &World, desired: &Desired) -> VecDe
             let updates_stack = step.reasons.iter().any(|reason| {
                 !matches!(reason, Reason::TerminationProtectionChanged { .. } | Reason::StackPolicyChanged)
             });
-            if step.changes.stack_policy && (by_change_set || !updates_stack) {
-                operations.push_back(Operation::SetStackPolicy);
-            }
             if updates_stack {
                 operations.push_back(Operation::Update);
+            } else if step.changes.stack_policy {
+                operations.push_back(Operation::SetStackPolicy);
             }
         }
         Action::None | Action::Skip => {}
@@ -147,8 +145,12 @@ fn goes_by_change_set(desired: &Desired, name: &StackName) -> bool {
     desired.templates.get(name).is_some_and(|template| template.has_macros())
 }
 
-/// What a change set that creates a stack cannot say of it.
-fn after_creation(desired: &Desired, name: &StackName) -> Vec<Operation> {
+/// What follows an operation because its request cannot say it: a change set that creates a stack knows neither
+/// protection nor policy.
+pub(crate) fn afterwards(desired: &Desired, name: &StackName, operation: &Operation) -> Vec<Operation> {
+    if *operation != Operation::Create || !goes_by_change_set(desired, name) {
+        return Vec::new();
+    }
     let protected =
         desired.config.stacks.get(name).is_some_and(|definition| definition.termination_protection);
     let protection = protected.then_some(Operation::SetTerminationProtection(true));

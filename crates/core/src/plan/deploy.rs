@@ -248,7 +248,7 @@ impl Planner<'_> {
                 }
                 let mut step =
                     self.creation(definition, plain(Action::Recreate, Reason::CreationFailed(status)))?;
-                step.notes.extend(protection_note(live));
+                step.notes.extend(recreation_notes(live));
                 Some(step)
             }
             status => self.update(definition, live, status),
@@ -416,6 +416,20 @@ fn cannot_update(status: StackStatus) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What a reviewer should know of a failed stack that is deleted and created anew.
+fn recreation_notes(live: &StackState) -> Vec<Note> {
+    let left = matches!(live.status, StackStatus::CreateFailed | StackStatus::RollbackFailed).then(|| {
+        note(
+            "plan::resources_left",
+            "resources that its creation left behind are deleted with it, and the data in them",
+        )
+    });
+    let protected = live.termination_protection.then(|| {
+        note("plan::protection_lifted", "termination protection is on: it is switched off for the deletion")
+    });
+    left.into_iter().chain(protected).collect()
 }
 
 /// A warning that a deletion will fail.
