@@ -469,6 +469,7 @@ fn changes_are_repeated_only_when_nothing_was_done() {
                 1 => (429, String::new()),
                 2 => (200, r#"{"cluster":{"clusterName":"one"}}"#.to_owned()),
                 3 => (500, r#"{"__type":"ServerException","message":"ouch"}"#.to_owned()),
+                4 => return None,
                 _ => (400, r#"{"__type":"AccessDeniedException","message":"not you"}"#.to_owned()),
             })
         });
@@ -481,11 +482,14 @@ fn changes_are_repeated_only_when_nothing_was_done() {
         assert_eq!(failure.kind, Some(ErrorKind::Unavailable), "{failure:?}");
         assert_eq!(server.requests().len(), 4);
         let failure = hook.run(PreDeploy, CREATE_CLUSTERS, &args).await.unwrap_err();
+        assert_eq!(failure.kind, Some(ErrorKind::Unavailable), "{failure:?}");
+        assert_eq!(server.requests().len(), 5);
+        let failure = hook.run(PreDeploy, CREATE_CLUSTERS, &args).await.unwrap_err();
         assert_eq!(failure.kind, Some(ErrorKind::Denied), "{failure:?}");
         assert!(
             failure
                 .message
-                .contains("CreateCluster of one failed: AccessDeniedException: not you (request fake-4)"),
+                .contains("CreateCluster of one failed: AccessDeniedException: not you (request fake-5)"),
             "{failure:?}"
         );
     });

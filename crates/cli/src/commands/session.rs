@@ -49,7 +49,7 @@ impl Session<'_> {
             Command::Plan(arguments) => self.plan(arguments).await,
             Command::Deploy(arguments) => self.run(arguments, Purpose::Deploy).await,
             Command::Destroy(arguments) => self.run(arguments, Purpose::Destroy).await,
-            Command::Init(_) => self.init().await,
+            Command::Init => self.init().await,
             Command::Status(arguments) => self.status(arguments).await,
             Command::Outputs(arguments) => self.outputs(arguments).await,
             Command::Graph(command) => self.graph(command).await,
