@@ -190,6 +190,10 @@ fn secrets_are_not_repeated() {
         assert!(failure.message.contains("Value '****' of **** fails"), "{failure:?}");
         assert!(!format!("{failure:?}").contains("hush"));
         assert_eq!(server.operations(), ["GetParameter", "PutParameter"]);
+        let args = json!({"parameter_name": "/key-1"});
+        hook.run(PostDestroy, DELETE_PARAMETER, &args).await.unwrap_err();
+        hook.run(PreDeploy, SECURE_STRING, &json!({"name": "/key-1"})).await.unwrap_err();
+        assert_eq!(hook.said(), ["SSM parameter `/****` was not put: its value is empty"]);
         let sent: Value = serde_json::from_str(&server.requests()[1].body).unwrap();
         assert_eq!(
             sent,
@@ -469,6 +473,7 @@ fn changes_are_repeated_only_when_nothing_was_done() {
                 1 => (429, String::new()),
                 2 => (200, r#"{"cluster":{"clusterName":"one"}}"#.to_owned()),
                 3 => (500, r#"{"__type":"ServerException","message":"ouch"}"#.to_owned()),
+                4 => return None,
                 _ => (400, r#"{"__type":"AccessDeniedException","message":"not you"}"#.to_owned()),
             })
         });
@@ -481,11 +486,14 @@ fn changes_are_repeated_only_when_nothing_was_done() {
         assert_eq!(failure.kind, Some(ErrorKind::Unavailable), "{failure:?}");
         assert_eq!(server.requests().len(), 4);
         let failure = hook.run(PreDeploy, CREATE_CLUSTERS, &args).await.unwrap_err();
+        assert_eq!(failure.kind, Some(ErrorKind::Unavailable), "{failure:?}");
+        assert_eq!(server.requests().len(), 5);
+        let failure = hook.run(PreDeploy, CREATE_CLUSTERS, &args).await.unwrap_err();
         assert_eq!(failure.kind, Some(ErrorKind::Denied), "{failure:?}");
         assert!(
             failure
                 .message
-                .contains("CreateCluster of one failed: AccessDeniedException: not you (request fake-4)"),
+                .contains("CreateCluster of one failed: AccessDeniedException: not you (request fake-5)"),
             "{failure:?}"
         );
     });

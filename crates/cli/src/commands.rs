@@ -21,7 +21,7 @@ use runway_host::sources::{Access, Known};
 use crate::Arguments;
 use crate::args::{
     Command, FormatArguments, GraphCommand, GraphFormat, OutputsFormat, PlanFormat, PlanningArguments,
-    SchemaDocument, SelectionArguments, TextOrJson, ValidateArguments,
+    SchemaDocument, TextOrJson, ValidateArguments,
 };
 use crate::clock::SystemClock;
 use crate::commands::session::Session;
@@ -143,19 +143,16 @@ impl Context {
             Command::Destroy(_) => Purpose::Destroy,
             Command::Plan(arguments) if arguments.destroy => Purpose::Destroy,
             // These look at stacks only; templates may be missing.
-            Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init(_) => {
-                Purpose::Destroy
-            }
+            Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init => Purpose::Destroy,
             _ => Purpose::Deploy,
         }
     }
 
     /// Carries out a command on configs.
     fn configs(&self, settings: &Settings, paths: &[Utf8PathBuf]) -> Result<ExitCode, EngineError> {
-        if let Some(selection) = selection(&self.arguments.command)
-            .filter(|given| !(given.module.is_empty() && given.tag.is_empty()))
-        {
-            let option = if selection.tag.is_empty() { "--module" } else { "--tag" };
+        let global = &self.arguments.global;
+        let given = [(&global.tag, "--tag"), (&global.module, "--module")];
+        if let Some((_, option)) = given.into_iter().find(|(names, _)| !names.is_empty()) {
             return Err(EngineError::of(SettingsProblem::NoModules { option }));
         }
         if paths.is_empty() {
@@ -189,7 +186,7 @@ impl Context {
                 }
             };
             let (settings, environment) = (settings.clone(), self.environment.clone());
-            let work = Work { label: None, settings, environment, connected, configs };
+            let work = Work { label: None, root: None, settings, environment, connected, configs };
             let exit = self.carry_out(&Tree::Work(Box::new(work)), &self.output).await;
             self.stats(&connector).await;
             exit
@@ -240,7 +237,7 @@ impl Context {
                 return Err(findings.into());
             }
         }
-        if runs || matches!(self.arguments.command, Command::Init(_)) {
+        if runs || matches!(self.arguments.command, Command::Init) {
             signals::connect(interrupt);
         }
         // Pending changes are no reason to stop.
@@ -353,14 +350,6 @@ impl Context {
     }
 }
 
-/// Which modules the command is meant for.
-fn selection(command: &Command) -> Option<&SelectionArguments> {
-    match command {
-        Command::Init(selection) => Some(selection),
-        command => planning(command).map(|planning| &planning.selection),
-    }
-}
-
 fn unexpected(error: &std::io::Error) -> EngineError {
     EngineError::of(SettingsProblem::Unreadable { path: "the runtime".into(), message: error.to_string() })
 }
@@ -378,7 +367,7 @@ fn name(command: &Command) -> &'static str {
         Command::Plan(_) => "plan",
         Command::Deploy(_) => "deploy",
         Command::Destroy(_) => "destroy",
-        Command::Init(_) => "init",
+        Command::Init => "init",
         Command::New { .. } => "new",
         Command::Whichenv => "whichenv",
         Command::Envvars => "envvars",
