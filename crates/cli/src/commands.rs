@@ -186,7 +186,7 @@ impl Context {
                 }
             };
             let (settings, environment) = (settings.clone(), self.environment.clone());
-            let work = Work { label: None, settings, environment, connected, configs };
+            let work = Work { label: None, root: None, settings, environment, connected, configs };
             let exit = self.carry_out(&Tree::Work(Box::new(work)), &self.output).await;
             self.stats(&connector).await;
             exit

@@ -149,7 +149,7 @@ impl Context {
     pub(super) fn envvars(&self, mut settings: Settings, path: &Utf8Path) -> Result<ExitCode, EngineError> {
         let open = OpenProject::read(path, &self.current)?;
         let quiet = output::Output { quiet: 2, ..self.output.clone() };
-        let name = deploy_environment(settings, &open.root, open.project.ignore_git_branch, false, &quiet)
+        let name = deploy_environment(&settings, &open.root, open.project.ignore_git_branch, false, &quiet)
             .map_err(EngineError::of)?;
         settings.deploy_environment = name;
         let all = self.in_runtime(self.variables(&open, &settings))?;

@@ -256,7 +256,8 @@ impl Targets<'_> {
         self.findings.extend(loading.findings);
         let configs = loading.configs;
         let Some(connected) = connected.map(Arc::clone) else { return Ok(None) };
-        let work = Work { label: Some(label), settings, environment, connected, configs };
+        let root = Some(self.open.root.clone());
+        let work = Work { label: Some(label), root, settings, environment, connected, configs };
         Ok(Some(Tree::Work(Box::new(work))))
     }
 
