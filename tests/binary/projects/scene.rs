@@ -74,7 +74,7 @@ impl Scene {
         finished(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
-    /// Regions and names of stacks that exist, sorted.
+    /// Regions and names of stacks that exist, sorted; those that hold the configs' buckets aside.
     pub(super) fn stacks(&self) -> Vec<String> {
         let state = self.path().join(".runway/local");
         let mut found: Vec<String> = documents(&state)
