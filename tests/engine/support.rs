@@ -11,12 +11,13 @@ use runway_core::clock::{Clock, TokioClock};
 use runway_core::config::Config;
 use runway_core::config::load::load;
 use runway_core::engine::{
-    Approval, Engine, EngineError, Gate, Holder, Interrupt, Options, Planned, RunOutcome,
+    Approval, Asked, Engine, EngineError, Gate, Holder, Interrupt, Options, Planned, RunOutcome,
 };
 use runway_core::event::Event;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
 use runway_core::provider::{CloudFormation, Provider, StackState};
+use runway_core::registry::Registry;
 use runway_core::text::Document;
 use runway_local::Local;
 use runway_store::{BucketName, ObjectKey, ObjectStore, StoreErrorKind, Tags};
@@ -105,6 +106,7 @@ impl World {
         let mut sessions = self.sessions.lock().unwrap();
         *sessions += 1;
         let mut options = Options {
+            directory: "/project".into(),
             environment: BTreeMap::new(),
             parameters: BTreeMap::new(),
             concurrency: 16,
@@ -124,6 +126,8 @@ impl World {
             files: Arc::new(files),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             options,
+            registry: Registry::default(),
+            asked: Asked::default(),
         }
     }
 

@@ -130,7 +130,7 @@ impl Context {
         let found = discover(global, &self.current).map_err(EngineError::of)?;
         match (&self.arguments.command, found) {
             (Command::Whichenv, found) => self.whichenv(&settings, &found),
-            (Command::Envvars, Found::Project(path)) => self.envvars(&settings, &path),
+            (Command::Envvars, Found::Project(path)) => self.envvars(settings, &path),
             (Command::Envvars, Found::Configs(_)) => Err(EngineError::of(SettingsProblem::NoProject)),
             (_, Found::Project(path)) => self.project(settings, &path),
             (_, Found::Configs(paths)) => self.configs(&settings, &paths),
@@ -186,7 +186,7 @@ impl Context {
                 }
             };
             let (settings, environment) = (settings.clone(), self.environment.clone());
-            let work = Work { label: None, settings, environment, connected, configs };
+            let work = Work { label: None, root: None, settings, environment, connected, configs };
             let exit = self.carry_out(&Tree::Work(Box::new(work)), &self.output).await;
             self.stats(&connector).await;
             exit

@@ -21,6 +21,7 @@ use crate::sources::{Outcome, Sources};
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) config: Arc<Config>,
+    pub(crate) path: Utf8PathBuf,
     pub(crate) directory: Utf8PathBuf,
     pub(crate) parameters: Parameters,
 }
@@ -93,7 +94,7 @@ pub(crate) async fn configs(
             found.retain(|finding| !finding.is_warning());
         }
         findings.extend(found);
-        loaded.push(Loaded { config, directory, parameters });
+        loaded.push(Loaded { config, path: path.clone(), directory, parameters });
     }
     Loading { configs: loaded, findings, waiting }
 }

@@ -19,11 +19,12 @@ pub trait Problem: Diagnostic + Send + Sync + 'static {
 }
 
 /// One problem and the document its labels point into.
+#[derive(Clone)]
 pub struct Finding {
     /// The file the labels point into; `None` if the problem has no place in a file.
     pub document: Option<Arc<Document>>,
     /// The problem.
-    pub problem: Box<dyn Problem>,
+    pub problem: Arc<dyn Problem>,
     /// What it concerns, if its message alone would not say so; shown in parentheses behind the message.
     concerning: Option<String>,
 }
@@ -31,12 +32,12 @@ pub struct Finding {
 impl Finding {
     /// A problem at a place in a document.
     pub fn at(document: &Arc<Document>, problem: impl Problem) -> Self {
-        Self { document: Some(Arc::clone(document)), problem: Box::new(problem), concerning: None }
+        Self { document: Some(Arc::clone(document)), problem: Arc::new(problem), concerning: None }
     }
 
     /// A problem without a place.
     pub fn general(problem: impl Problem) -> Self {
-        Self { document: None, problem: Box::new(problem), concerning: None }
+        Self { document: None, problem: Arc::new(problem), concerning: None }
     }
 
     /// Says what the problem concerns.
@@ -192,7 +193,7 @@ impl Document {
 
 /// Everything found wrong in one pass: errors and warnings together. The same problem at the same place counts once:
 /// what is wrong with a node that aliases name is found with every use of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Findings {
     list: Vec<Finding>,
     known: HashSet<Identity>,
@@ -200,6 +201,14 @@ pub struct Findings {
 
 /// File, code and places of a finding.
 type Identity = (Option<String>, String, Vec<(usize, usize)>);
+
+impl From<Finding> for Findings {
+    fn from(finding: Finding) -> Self {
+        let mut findings = Self::default();
+        findings.push(finding);
+        findings
+    }
+}
 
 impl Findings {
     /// Quotes `shown` wherever `document` would be quoted.

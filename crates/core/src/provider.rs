@@ -124,6 +124,17 @@ impl ErrorKind {
     }
 }
 
+impl ErrorKind {
+    /// The exit code of a command that a lookup ends whose call failed like this: only what has nothing to do with the
+    /// lookup itself has a code of its own.
+    pub fn exit_code_of_lookup(self) -> ExitCode {
+        match self.exit_code() {
+            ExitCode::Unexpected => ExitCode::Lookup,
+            exit => exit,
+        }
+    }
+}
+
 impl From<StoreErrorKind> for ErrorKind {
     fn from(kind: StoreErrorKind) -> Self {
         match kind {

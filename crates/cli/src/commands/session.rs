@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use runway_core::clock::Clock;
-use runway_core::engine::{Engine, EngineError, Interrupt, Options};
+use runway_core::engine::{Asked, Engine, EngineError, Interrupt, Options};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
+use runway_core::files::Files;
 use runway_core::ident::StackName;
 use runway_core::plan::Purpose;
 use runway_core::render;
@@ -24,6 +25,7 @@ use crate::gate::Ask;
 use crate::load::Loaded;
 use crate::output::{self, Output};
 use crate::progress;
+use crate::registry::registry;
 use crate::selection::selected;
 use crate::work::{Turns, Work};
 
@@ -69,6 +71,7 @@ impl Session<'_> {
         environment.insert("DEPLOY_ENVIRONMENT".to_owned(), settings.deploy_environment.clone());
         let planning = planning(&self.context.arguments.command);
         let mut options = Options {
+            directory: loaded.directory.clone(),
             environment,
             parameters: loaded.parameters.clone(),
             concurrency: settings.concurrency,
@@ -83,14 +86,19 @@ impl Session<'_> {
             follow_events: false,
         };
         change(&mut options);
+        let files: Arc<dyn Files> =
+            Arc::new(Beside { directory: loaded.directory.clone(), current: self.context.current.clone() });
+        let root = self.work.root.as_deref().unwrap_or(&loaded.directory);
+        let clock = Arc::clone(&self.clock);
+        let registry =
+            registry(self.work, loaded, &options.environment, root, Arc::clone(&files), Arc::clone(&clock));
         Engine {
             provider: Arc::clone(&self.work.connected.provider),
-            files: Arc::new(Beside {
-                directory: loaded.directory.clone(),
-                current: self.context.current.clone(),
-            }),
-            clock: Arc::clone(&self.clock),
+            files,
+            clock,
             options,
+            registry,
+            asked: Asked::default(),
         }
     }
 
@@ -151,6 +159,12 @@ impl Session<'_> {
             if self.interrupt.stop.is_cancelled() {
                 return Ok(ExitCode::Interrupted);
             }
+            if purpose == Purpose::Deploy && output.is_one_of_many {
+                let exit = self.make_bucket(loaded, json).await?;
+                if exit != ExitCode::Ok {
+                    return Ok(exit);
+                }
+            }
             let engine = self.engine(loaded, |options| {
                 options.selection = selection;
                 options.lock_ttl = arguments.lock_ttl;
@@ -181,6 +195,17 @@ impl Session<'_> {
             }
         }
         findings
+    }
+
+    /// Makes the bucket of a config, one after the other where others may be about to make the same one.
+    async fn make_bucket(&self, loaded: &Loaded, json: bool) -> Result<ExitCode, EngineError> {
+        let region = self.work.connected.provider.region();
+        let _turn = self.turns.take_bucket(&loaded.config, region).await;
+        let mut reporter = progress::reporter(&self.output, json, self.work.settings.ci);
+        let engine = self.engine(loaded, |_| ());
+        let made = engine.init(&loaded.config, reporter.as_mut(), self.interrupt).await?;
+        self.output.findings(&made.errors, made.exit);
+        Ok(made.exit)
     }
 
     async fn init(&self) -> Result<ExitCode, EngineError> {

@@ -287,27 +287,12 @@ pub enum ConfigProblem {
         #[label("one too many")]
         span: SourceSpan,
     },
-
-    #[error("the lookup `{name}` is not supported by this version")]
-    #[diagnostic(
-        code(lookup::not_supported_yet),
-        help(
-            "supported are cfn, default, env, envvar, output, rxref, split and xref; a value from elsewhere can come in as a parameter (--param)"
-        )
-    )]
-    LookupNotSupported {
-        name: String,
-        #[label("used here")]
-        span: SourceSpan,
-    },
 }
 
 impl Problem for ConfigProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::UnknownLookup { .. } | Self::LookupNotSupported { .. } | Self::LookupTooDeep { .. } => {
-                ExitCode::Lookup
-            }
+            Self::UnknownLookup { .. } | Self::LookupTooDeep { .. } => ExitCode::Lookup,
             _ => ExitCode::Config,
         }
     }

@@ -432,10 +432,7 @@ impl Reader<'_> {
             Some(node) => reader.boolean(field, node).unwrap_or(true),
             None => true,
         };
-        // No hook is carried out by this version, so its lookups are not resolved either.
-        self.idle = true;
         let args = fields.get("args").map(|args| self.variables("args", args, node.span));
-        self.idle = false;
         Some(HookDefinition {
             path: self.literal("path", path)?,
             args: args.unwrap_or_default(),

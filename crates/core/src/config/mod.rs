@@ -1,6 +1,6 @@
 //! A CFNgin config after all checks: the only form the rest of the program sees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
@@ -196,6 +196,11 @@ pub struct Hooks {
 }
 
 impl Hooks {
+    /// Keys under which the enabled hooks before a deploy keep their results.
+    pub fn data_keys(&self) -> BTreeSet<String> {
+        self.pre_deploy.iter().filter(|hook| hook.enabled).filter_map(|hook| hook.data_key.clone()).collect()
+    }
+
     /// The stages of a purpose and their hooks, in order.
     pub fn of(&self, purpose: Purpose) -> [(&'static str, &[HookDefinition]); 2] {
         match purpose {

@@ -213,7 +213,14 @@ impl Run<'_, '_> {
             self.end(name, Outcome::Abandoned);
             return;
         }
-        let afterwards = step::afterwards(self.execution.desired, name, &operation);
+        if operation.sends_content()
+            && let Some(asking) = step::ask(&self.execution, &self.world, name)
+        {
+            flight.operations.push_front(operation);
+            self.submitting.push(asking);
+            return;
+        }
+        let afterwards = step::afterwards(&self.execution, &self.world, name, &operation);
         flight.operations.extend(afterwards);
         match step::prepare(&self.execution, &self.world, name, operation) {
             Ok(Some(submission)) => self.submitting.push(submission),
@@ -239,6 +246,10 @@ impl Run<'_, '_> {
                     });
                 }
                 return true;
+            }
+            Ok(Submission::Answered(answers)) => {
+                self.world.answers.extend(*answers);
+                self.advance(name);
             }
             Ok(Submission::Done) => {
                 self.has_worked(name);

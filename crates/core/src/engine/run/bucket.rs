@@ -13,7 +13,7 @@ use crate::engine::backing::Backing;
 use crate::engine::execute::{Executed, Execution};
 use crate::engine::observe::Observed;
 use crate::engine::problem::EngineProblem;
-use crate::engine::{Engine, EngineError, InitOutcome, Interrupt, Planned, RunOutcome};
+use crate::engine::{Asked, Engine, EngineError, InitOutcome, Interrupt, Planned, RunOutcome};
 use crate::error::Finding;
 use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
@@ -126,6 +126,8 @@ impl Engine {
             files: Arc::new(WithTemplate(Arc::clone(&self.files))),
             clock: Arc::clone(&self.clock),
             options,
+            registry: self.registry.clone(),
+            asked: Asked::default(),
         }
     }
 
