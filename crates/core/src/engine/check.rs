@@ -91,6 +91,10 @@ impl Scope for StaticScope<'_> {
         false
     }
 
+    fn is_own(&self, lookup: &str) -> bool {
+        self.config.lookups.contains_key(lookup)
+    }
+
     fn region(&self) -> Option<String> {
         None
     }

@@ -75,6 +75,9 @@ fn unknown() -> Resolved {
 
 /// Calls a lookup with its resolved query. `place` is where it stands in the config.
 pub(super) fn call(name: &str, query: &str, place: usize, scope: &dyn Scope) -> Result<Resolved, Failure> {
+    if scope.is_own(name) {
+        return external((name, query, None), Arguments::default(), scope);
+    }
     // CFNgin: a query may be the content of a file.
     if let Some(path) = query.strip_prefix("file://")
         && !matches!(name, "file" | "split" | "default" | "xref")

@@ -58,6 +58,10 @@ pub trait Scope {
     fn knows_environment(&self) -> bool {
         true
     }
+    /// Whether the config defines a lookup of this name itself: then it comes before the one that is built in (CFNgin).
+    fn is_own(&self, _lookup: &str) -> bool {
+        false
+    }
     /// The run's region; `None` if it is not known.
     fn region(&self) -> Option<String>;
     /// The answer to a request, or `None` if it has not been made.

@@ -140,6 +140,10 @@ impl Scope for Recorder<'_> {
         self.scope.knows_environment()
     }
 
+    fn is_own(&self, lookup: &str) -> bool {
+        self.scope.is_own(lookup)
+    }
+
     fn region(&self) -> Option<String> {
         self.scope.region()
     }

@@ -72,6 +72,10 @@ impl Scope for PlanScope<'_> {
         self.settings.parameters.get(name).cloned()
     }
 
+    fn is_own(&self, lookup: &str) -> bool {
+        self.desired.config.lookups.contains_key(lookup)
+    }
+
     fn region(&self) -> Option<String> {
         Some(self.world.place.region.clone())
     }
