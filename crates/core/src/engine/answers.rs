@@ -9,8 +9,9 @@ use tokio::sync::OnceCell;
 
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
+use crate::engine::hooks::secret_texts;
 use crate::error::{Finding, Findings};
-use crate::plan::outstanding::{self, Outstanding};
+use crate::plan::outstanding::{self, Ingredients, Outstanding};
 use crate::plan::{Answers, Desired, PlanProblem, RenderKey, Rendered, World};
 use crate::registry::{BlueprintRequest, Fetched, HandlerFailure, LookupFailure, LookupRequest};
 use crate::template::Template;
@@ -79,8 +80,8 @@ impl Engine {
             .collect()
             .await;
         let rendered = iter(outstanding.renders)
-            .map(|(key, variables)| async move {
-                let render = || self.render(desired, &key, variables, region);
+            .map(|(key, ingredients)| async move {
+                let render = || self.render(desired, &key, ingredients, region);
                 let rendered = cell(&self.asked.renders, &key).get_or_init(render).await.clone();
                 (key, rendered)
             })
@@ -107,7 +108,7 @@ impl Engine {
         &self,
         desired: &Desired,
         key: &RenderKey,
-        variables: Map<String, Value>,
+        ingredients: Ingredients,
         region: &str,
     ) -> Render {
         let Some(definition) = desired.config.stacks.get(&key.stack) else {
@@ -115,9 +116,9 @@ impl Engine {
         };
         match &definition.template {
             Some(TemplateSource::Blueprint { class_path, .. }) => {
-                self.render_blueprint(desired, definition, class_path, variables).await
+                self.render_blueprint(desired, definition, class_path, ingredients).await
             }
-            _ => self.render_jinja(desired, definition, variables, region),
+            _ => self.render_jinja(desired, definition, ingredients.variables, region),
         }
     }
 
@@ -126,7 +127,7 @@ impl Engine {
         desired: &Desired,
         definition: &StackDefinition,
         class_path: &str,
-        variables: Map<String, Value>,
+        ingredients: Ingredients,
     ) -> Render {
         let failed = |failure: HandlerFailure| not_rendered(desired, definition, failure);
         let Some(renderer) = &self.registry.blueprints else {
@@ -135,13 +136,18 @@ impl Engine {
                 ..HandlerFailure::default()
             }));
         };
+        let Ingredients { variables, secrets } = ingredients;
+        let mut hidden = Vec::new();
+        for name in &secrets {
+            secret_texts(variables.get(name).unwrap_or(&Value::Null), &mut hidden);
+        }
         let request = BlueprintRequest {
             stack: definition.name.clone(),
             class_path: class_path.to_owned(),
             description: definition.description.clone(),
             variables,
             hook_data: self.asked.hooks().unwrap_or_default(),
-            secrets: Vec::new(),
+            secrets: hidden,
         };
         let blueprint = renderer.render(&request).await.map_err(failed)?;
         let template = Template::parse(class_path, &blueprint.body)?;

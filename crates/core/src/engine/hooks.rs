@@ -159,7 +159,7 @@ impl Engine {
             match resolved.map_err(|error| problem(error.message, error.help, error.kind))? {
                 Resolved::Known { value, secret } => {
                     if secret {
-                        texts(&value, &mut arguments.secrets);
+                        secret_texts(&value, &mut arguments.secrets);
                     }
                     arguments.values.insert(name.clone(), value);
                 }
@@ -316,11 +316,11 @@ fn is_true(value: &Value) -> bool {
 }
 
 /// The texts in a value that are worth hiding: of what is shorter nothing could be read any more.
-fn texts(value: &Value, found: &mut Vec<String>) {
+pub(super) fn secret_texts(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) if text.len() >= 4 => found.push(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
-        Value::Object(entries) => entries.values().for_each(|item| texts(item, found)),
+        Value::Array(items) => items.iter().for_each(|item| secret_texts(item, found)),
+        Value::Object(entries) => entries.values().for_each(|item| secret_texts(item, found)),
         _ => {}
     }
 }

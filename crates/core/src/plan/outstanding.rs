@@ -19,8 +19,17 @@ use crate::registry::{Fetched, LookupFailure, LookupRequest};
 pub struct Outstanding {
     /// Lookups to ask for.
     pub lookups: BTreeSet<LookupRequest>,
-    /// Templates to render, with the variables that go in.
-    pub renders: BTreeMap<RenderKey, Map<String, Value>>,
+    /// Templates to render.
+    pub renders: BTreeMap<RenderKey, Ingredients>,
+}
+
+/// What goes into a rendered template.
+#[derive(Debug)]
+pub struct Ingredients {
+    /// All variables of the stack.
+    pub variables: Map<String, Value>,
+    /// Names of those whose values must not be shown.
+    pub secrets: BTreeSet<String>,
 }
 
 impl Outstanding {
@@ -68,10 +77,10 @@ pub fn of_stacks<'a>(
         if !rendered {
             continue;
         }
-        if let Ok(Variables::Known(values, _)) = variables(&scope, definition) {
+        if let Ok(Variables::Known(values, secrets)) = variables(&scope, definition) {
             let key = render_key(definition, &values);
             if !world.answers.rendered.contains_key(&key) {
-                outstanding.renders.insert(key, values);
+                outstanding.renders.insert(key, Ingredients { variables: values, secrets });
             }
         }
     }
