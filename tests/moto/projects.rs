@@ -55,6 +55,34 @@ fn every_target_has_the_credentials_of_its_own_role_and_account() {
     let again = run(&scene, "plan -e dev --detailed-exitcode").ended(0);
     assert_eq!(again.stdout.matches("No changes").count(), 2, "{}", again.stdout);
 
+    // Lookups ask where their deployment is: the role's account has no `second-a`, nor ours a `first-a`.
+    let config = std::fs::read_to_string(scene.path().join("infra.cfn/cfngin.yml")).unwrap();
+    scene.file("infra.cfn/cfngin.yml", &config.replace("stacks:", "tags: {seen: \"${seen}\"}\nstacks:"));
+    let text = std::fs::read_to_string(scene.path().join("runway.yml")).unwrap();
+    let seen = text
+        .replace("namespace: first", "namespace: first, seen: \"${cfn first-a.Name}\"")
+        .replace("namespace: second", "namespace: second, seen: \"${ssm /second-a/p}\"");
+    scene.file("runway.yml", &seen);
+    let plan = run(&scene, "plan -e dev --format json").ended(0);
+    let plans: Vec<Value> =
+        serde_json::Deserializer::from_str(&plan.stdout).into_iter().map(|plan| plan.unwrap()).collect();
+    let tag = |plan: &Value| plan["steps"][0]["changes"]["tags"]["seen"]["after"].clone();
+    assert_eq!((tag(&plans[0]), tag(&plans[1])), ("/first-a/p".into(), "x none".into()), "{}", plan.stdout);
+    // A SecureString is used, and not shown.
+    let put = serde_json::json!({"Name": "/hidden", "Type": "SecureString", "Value": "correct horse"});
+    crate::support::Emulator::shared().put(
+        "call",
+        &[("region", scene.region), ("service", "ssm"), ("operation", "put_parameter")],
+        &put,
+    );
+    scene.file("runway.yml", &seen.replace("/second-a/p", "/hidden"));
+    let plan = run(&scene, "plan -e dev --module second.infra.cfn").ended(0);
+    assert!(plan.stdout.contains("seen") && plan.stdout.contains("***"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("horse") && !plan.stderr.contains("horse"));
+    scene.file("runway.yml", &seen.replace("/second-a/p", "/first-a/p"));
+    run(&scene, "plan -e dev").ended(11).says("in `parameters`");
+    scene.file("infra.cfn/cfngin.yml", &config);
+
     // A wrong account stops everything, also what comes before it.
     scene.file(
         "infra.cfn/templates/t.yml",
