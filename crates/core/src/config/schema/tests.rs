@@ -148,6 +148,31 @@ fn the_schema_agrees_with_the_parser() {
 }
 
 #[test]
+fn null_is_allowed_exactly_where_it_means_absent() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let check = |text: String| {
+        let (_, findings) = load::load(&Document::new("c.yml", text.as_str()), &load::Parameters::new());
+        let data = data(&text, &load::Parameters::new()).unwrap();
+        assert_eq!(validator.is_valid(&data), !findings.has_errors(), "{text}: {findings:?}");
+    };
+    for field in load::FIELDS {
+        let namespace = if field == "namespace" { "" } else { "namespace: n\n" };
+        check(format!("{namespace}{field}: null\n"));
+    }
+    for field in stacks::FIELDS {
+        let name = if field == "name" { "" } else { "name: a, " };
+        check(
+            format!("namespace: n\nstacks: [{{{name}locked: true, {field}: null}}]\n")
+                .replace("locked: true, locked", "enabled: false, locked"),
+        );
+    }
+    for field in load::HOOK_FIELDS {
+        let path = if field == "path" { "" } else { "path: a.b, " };
+        check(format!("namespace: n\npre_deploy: [{{{path}{field}: null}}]\n"));
+    }
+}
+
+#[test]
 fn sources_of_packages_have_their_forms() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     let check = |sources: Value, valid: bool| {
