@@ -8,6 +8,7 @@ mod dist;
 mod fuzz;
 mod generate;
 mod python;
+mod speed;
 mod tidy;
 
 use std::process::ExitCode;
@@ -64,6 +65,8 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         from: u64,
     },
+    /// Measure the CPU time that a large config takes to be read, checked and graphed
+    Speed,
     /// Build the release binary, static where the platform allows it
     Dist,
     /// Deploy the demo on the embedded provider: plan, create, change, remove, fail, destroy
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Ci { full } => ci::run_all(full),
         Command::Bench { shapes, write } => bench::run_bench(&shapes, write),
         Command::Fuzz { count, seed, from } => fuzz::run(fuzz::Limits::new(count, seed, from)),
+        Command::Speed => speed::measure(),
         Command::Dist => dist::build().map(|path| chore::say(&format!("built {}", path.display()))),
         Command::Demo => demo::run_demo(),
     };
