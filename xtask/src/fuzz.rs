@@ -52,6 +52,8 @@ struct Times {
 enum Outcome {
     Read(Kind, Duration),
     Panicked(Kind, String),
+    /// It was not read, because it could not be kept.
+    NotKept(std::io::Error),
 }
 
 /// Reads that many inputs and tells how long it took.
@@ -73,7 +75,8 @@ pub(crate) fn run(limits: Limits) -> Result<(), Failure> {
         for number in limits.from..limits.from.saturating_add(limits.count) {
             let (kind, input) = corpus.input(limits.seed, number);
             worker_current.store(number, Ordering::Relaxed);
-            if fs_err::write(&worker_place, &input).is_err() {
+            if let Err(error) = fs_err::write(&worker_place, &input) {
+                let _ = outcomes.send((number, Outcome::NotKept(error)));
                 return;
             }
             let began = Instant::now();
@@ -115,6 +118,7 @@ fn watch(
             Ok((number, Outcome::Panicked(kind, message))) => {
                 return Err(found(format!("{kind:?}: a panic: {message}"), number));
             }
+            Ok((_, Outcome::NotKept(error))) => return Err(error.into()),
             Ok((number, Outcome::Read(kind, time))) => {
                 let entry = times.entry(kind).or_default();
                 entry.inputs += 1;
