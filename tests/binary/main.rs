@@ -6,4 +6,5 @@ mod formats;
 mod inputs;
 mod processes;
 mod projects;
+mod sources;
 mod support;

@@ -14,7 +14,7 @@ use runway_core::project::resolve::{DeploymentValues, ModuleValues, Resolver, en
 use runway_core::project::source::{GitSource, ModuleSource};
 use runway_core::project::{Deployment, Module, ModuleType, Project, ProjectProblem, module_file};
 use runway_core::text::Span;
-use runway_host::sources::git;
+use runway_host::sources::{Access, Known, git};
 use serde_json::{Map, Value};
 
 use super::OpenProject;
@@ -23,6 +23,7 @@ use crate::connect::{Connected, Connector};
 use crate::load::{self, Check, document};
 use crate::output::Output;
 use crate::settings::{Environment, Settings, configs_in, shown};
+use crate::sources::Sources;
 use crate::work::{Tree, Work};
 
 /// How far a project is looked into.
@@ -31,7 +32,10 @@ pub(crate) enum Depth<'c> {
     /// For a run in the cloud.
     Connected(&'c Connector),
     /// Files only: what the cloud would have to be asked for is left out.
-    Files,
+    Files {
+        /// Package sources may be fetched.
+        fetch: bool,
+    },
 }
 
 /// Makes the targets of a project.
@@ -48,6 +52,8 @@ pub(crate) struct Targets<'c> {
     pub(crate) reversed: bool,
     /// Targets may be worked on at the same time.
     pub(crate) concurrent: bool,
+    /// Package sources that were resolved by this run.
+    pub(crate) known_sources: &'c Known,
     pub(crate) findings: Findings,
     /// Texts that must never be shown.
     pub(crate) secrets: Vec<String>,
@@ -248,11 +254,11 @@ impl Targets<'_> {
         let env_vars = merge_all([values.env_vars, file.get("env_vars").cloned()]);
         let mut environment = region.environment.clone();
         environment.extend(environment_variables(env_vars.as_ref(), &self.open.root));
-        self.load(label, &directory, settings, environment, region.connected.as_ref())
+        self.load(label, &directory, settings, environment, region.connected.as_ref()).await
     }
 
     /// Reads and checks the configs of a module.
-    fn load(
+    async fn load(
         &mut self,
         label: String,
         directory: &Utf8Path,
@@ -268,11 +274,24 @@ impl Targets<'_> {
         }
         self.files += paths.len();
         let region = settings.region.clone().unwrap_or_default();
-        let (configs, found) =
-            load::configs(&paths, self.global, &settings, &region, self.current, self.check);
-        self.findings.extend(found);
+        let sources = Sources {
+            access: match (&self.depth, connected) {
+                (Depth::Files { fetch: false }, _) => Access::Cache,
+                (_, connected) => Access::Network(connected.map(|connected| &*connected.provider)),
+            },
+            // Without a connection there are other problems, or it is about files only.
+            can_wait: matches!(self.depth, Depth::Connected(_)),
+            root: Some(&self.open.root),
+            known: self.known_sources,
+            output: self.output,
+        };
+        let (global, current) = (self.global, self.current);
+        let loading = load::configs(&paths, global, &settings, &region, current, self.check, sources).await;
+        self.findings.extend(loading.findings);
+        let configs = loading.configs;
         let Some(connected) = connected.map(Arc::clone) else { return Ok(None) };
-        let work = Work { label: Some(label), settings, environment, connected, configs };
+        let root = Some(self.open.root.clone());
+        let work = Work { label: Some(label), root, settings, environment, connected, configs };
         Ok(Some(Tree::Work(Box::new(work))))
     }
 

@@ -366,7 +366,7 @@ impl Reader<'_> {
 fn module_name(path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
     // The inside of a lookup is no part of the path.
-    let at = path.match_indices('/').map(|(at, _)| at).filter(|at| !inside_lookup(path, *at)).next_back();
+    let at = path.match_indices('/').map(|(at, _)| at).rfind(|at| !inside_lookup(path, *at));
     let last = at.map_or(path, |at| &path[at + 1..]);
     if last.is_empty() || last == "." { "undefined".to_owned() } else { last.to_owned() }
 }
