@@ -7,17 +7,15 @@ use crate::text::Document;
 use crate::yaml::{Node, resolve};
 
 /// Configs that are refused for reasons that a schema cannot say, and those reasons.
-const BEYOND_A_SCHEMA: [(&str, &str); 13] = [
+const BEYOND_A_SCHEMA: [(&str, &str); 11] = [
     ("cloudformation-tags", "a schema sees values, not YAML's tags"),
     ("duplicate-stack", "it cannot compare the names of two stacks"),
-    ("lookups-of-later-versions", "it does not know lookups"),
     ("lookups-too-deep", "it does not know lookups"),
     ("missing-parameter", "which parameters there are shows in a run"),
     ("missing-parameter-after-lookup", "which parameters there are shows in a run"),
     ("name-not-ascii", NAMES),
     ("name-starts-with-digit", NAMES),
     ("name-too-long", NAMES),
-    ("package-sources", "the form is right"),
     ("same-stack-name", "it cannot compare the names of two stacks"),
     ("underscore", NAMES),
     ("unknown-lookup", "it does not know lookups"),
