@@ -204,7 +204,7 @@ fn a_place_that_cannot_hold_the_state() {
     let project = Project::with_stacks("  - {name: a, template_path: t.yml, variables: {Note: x}}\n");
     // A file where the directory should be or above it, and a directory that even root cannot write.
     for place in ["t.yml", "t.yml/below", "/proc/nowhere"] {
-        let ran = project.run(&format!("deploy --yes --provider local:{place}")).ended(22);
+        let ran = project.run(&format!("deploy --yes --provider local:{place}")).ended(30);
         assert!(ran.stderr.contains(place), "{}", ran.stderr);
         assert!(!ran.stderr.contains("network"), "{}", ran.stderr);
     }
