@@ -217,6 +217,10 @@ fn existing(
         let query = format!("{fqn}.{output}");
         return external(("cfn", &query, None), arguments, scope);
     }
+    // CFNgin resolves values when the step's turn comes: `requires` says that this stack's comes first.
+    if let Some(name) = scope.changing(fqn) {
+        return Ok(Resolved::Unknown { after: BTreeSet::from([Cause::Stack(name)]) });
+    }
     let missing = match scope.stack(fqn) {
         None => format!("stack `{fqn}` does not exist in this account and region"),
         Some(stack) => match stack.outputs.get(output) {

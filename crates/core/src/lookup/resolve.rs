@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Cause, Expression, LookupCall, Part, Resolved, VariableValue, handlers};
-use crate::ident::StackFqn;
+use crate::ident::{StackFqn, StackName};
 use crate::provider::{ErrorKind, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
 
@@ -33,6 +33,10 @@ pub enum HookData {
 pub trait Scope {
     /// An output of a stack of this config. `stack` is as written: a short name or an fqn.
     fn output(&self, stack: &str, output: &str) -> OutputValue;
+    /// The stack of this config that has this name in CloudFormation, if its step has yet to create or change it.
+    fn changing(&self, _fqn: &StackFqn) -> Option<StackName> {
+        None
+    }
     /// Any existing stack of the account and region.
     fn stack(&self, fqn: &StackFqn) -> Option<&StackState>;
     /// The fqn of a short name.

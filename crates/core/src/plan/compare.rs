@@ -277,7 +277,7 @@ pub fn is_settled(
         return Ok(false);
     }
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope = PlanScope { desired, world, settings, pending: &pending, planning: false };
     let (rendered, secrets) = ready(&scope, definition)?;
     let comparison =
         compare(&scope, definition, (&rendered, &secrets), Some(existing), &mut Findings::default())
@@ -302,20 +302,20 @@ pub fn request_content(
 ) -> Result<(Arc<Template>, Vec<(String, ParameterValue)>), StepFailure> {
     let Some(definition) = desired.config.stacks.get(name) else { return Err(no_template(name)) };
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope = PlanScope { desired, world, settings, pending: &pending, planning: false };
     let (rendered, secrets) = ready(&scope, definition)?;
     let existing = world.stacks.get(&definition.fqn);
     let document = &desired.config.document;
     let given = parameters(document, definition, (&rendered, &secrets), existing, &scope).map_err(failure)?;
-    let parameters = given
-        .into_iter()
-        .filter_map(|(name, value)| match value {
-            Given::Value { text, .. } => Some((name, ParameterValue::Value(text))),
-            Given::Previous => Some((name, ParameterValue::Previous)),
-            Given::Unknown(_) => None,
-        })
-        .collect();
-    Ok((rendered.template, parameters))
+    let parameters = given.into_iter().map(|(name, value)| match value {
+        Given::Value { text, .. } => Ok((name, ParameterValue::Value(text))),
+        Given::Previous => Ok((name, ParameterValue::Previous)),
+        Given::Unknown(_) => Err(StepFailure {
+            message: format!("the value of parameter {name} is still not known"),
+            ..StepFailure::default()
+        }),
+    });
+    Ok((rendered.template, parameters.collect::<Result<_, _>>()?))
 }
 
 /// The template of a stack as far as it is known.
@@ -327,7 +327,7 @@ pub fn current_template(
 ) -> Option<Arc<Template>> {
     let definition = desired.config.stacks.get(name)?;
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope = PlanScope { desired, world, settings, pending: &pending, planning: false };
     match wanted_template(&scope, definition) {
         Ok(Wanted::Ready { rendered, .. }) => Some(rendered.template),
         Ok(Wanted::Unknown(_) | Wanted::Absent) | Err(_) => None,

@@ -273,6 +273,7 @@ impl Planner<'_> {
             world: self.world,
             settings: self.settings,
             pending: &self.pending,
+            planning: true,
         };
         let compared = match wanted_template(&scope, definition) {
             Ok(Wanted::Ready { rendered, secrets }) => self

@@ -9,7 +9,7 @@ use super::scope::PlanScope;
 use super::template::{Variables, is_rendered, render_key, variables};
 use super::{Answers, Desired, RenderKey, Settings, World};
 use crate::config::{StackDefinition, Variable};
-use crate::ident::StackFqn;
+use crate::ident::{StackFqn, StackName};
 use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
 use crate::provider::StackState;
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
@@ -63,7 +63,7 @@ pub fn of_stacks<'a>(
     definitions: impl Iterator<Item = &'a StackDefinition>,
 ) -> Outstanding {
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope = PlanScope { desired, world, settings, pending: &pending, planning: false };
     let mut outstanding = Outstanding::default();
     for definition in definitions {
         let rendered = is_rendered(&scope, definition);
@@ -95,7 +95,7 @@ pub fn of_arguments<'a>(
     arguments: impl Iterator<Item = &'a Variable>,
 ) -> Outstanding {
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope = PlanScope { desired, world, settings, pending: &pending, planning: false };
     let mut outstanding = Outstanding::default();
     for variable in arguments {
         ask(variable, &scope, &mut outstanding);
@@ -119,6 +119,10 @@ struct Recorder<'a> {
 impl Scope for Recorder<'_> {
     fn output(&self, stack: &str, output: &str) -> OutputValue {
         self.scope.output(stack, output)
+    }
+
+    fn changing(&self, fqn: &StackFqn) -> Option<StackName> {
+        self.scope.changing(fqn)
     }
 
     fn stack(&self, fqn: &StackFqn) -> Option<&StackState> {

@@ -16,6 +16,8 @@ pub(super) struct PlanScope<'a> {
     pub(super) settings: &'a Settings,
     /// Stacks whose outputs are known only after their step.
     pub(super) pending: &'a BTreeSet<StackName>,
+    /// Whether steps have yet to run, so that what is absent may still come.
+    pub(super) planning: bool,
 }
 
 impl Scope for PlanScope<'_> {
@@ -54,6 +56,17 @@ impl Scope for PlanScope<'_> {
             },
             None => OutputValue::Missing(format!("stack `{}` does not exist", definition.fqn)),
         }
+    }
+
+    fn changing(&self, fqn: &StackFqn) -> Option<StackName> {
+        let absent = !self.world.stacks.contains_key(fqn);
+        let own = self
+            .desired
+            .config
+            .stacks
+            .values()
+            .find(|definition| definition.fqn == *fqn && definition.enabled)?;
+        (self.pending.contains(&own.name) || self.planning && absent).then(|| own.name.clone())
     }
 
     fn stack(&self, fqn: &StackFqn) -> Option<&StackState> {
@@ -105,5 +118,5 @@ pub fn hook_scope<T>(
     resolve: impl FnOnce(&dyn Scope) -> T,
 ) -> T {
     let pending = BTreeSet::new();
-    resolve(&PlanScope { desired, world, settings, pending: &pending })
+    resolve(&PlanScope { desired, world, settings, pending: &pending, planning: false })
 }

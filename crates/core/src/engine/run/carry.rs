@@ -9,7 +9,7 @@ use crate::error::Finding;
 use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::lock::Session;
-use crate::plan::{Desired, Plan, World};
+use crate::plan::{Desired, Plan, Purpose, World};
 
 /// A plan that was carried out as far as it went.
 pub(super) struct Carried {
@@ -37,8 +37,8 @@ impl From<HooksFailed> for Stopped {
 }
 
 impl Run<'_> {
-    /// Runs the hooks before, plans again with what they changed, carries out the steps, and runs the hooks after
-    /// unless something failed.
+    /// Runs the hooks before, plans again with what they changed, carries out the steps and, in a deploy, runs the hooks
+    /// after.
     pub(super) async fn carry_out(
         &self,
         made: Made,
@@ -47,7 +47,7 @@ impl Run<'_> {
         reporter: &mut dyn Reporter,
     ) -> Result<Carried, EngineError> {
         let (engine, interrupt) = (self.engine, self.interrupt);
-        let (before, after) = hooks::stages(self.purpose);
+        let (before, _) = hooks::stages(self.purpose);
         let mut desired = self.desired.clone();
         let mut made = made;
         if !hooks::enabled(&desired, before).is_empty() {
@@ -77,13 +77,24 @@ impl Run<'_> {
             pages: made.observed.pages,
         };
         let executed = execution.run(made.observed.world.clone(), reporter).await;
-        let mut stopped = None;
-        if is_clean(&executed) {
-            let world = World { stacks: executed.stacks.clone(), ..made.observed.world.clone() };
-            let ran = engine.run_hooks(&desired, &world, after, interrupt, reporter).await;
-            stopped = ran.err().map(Stopped::from);
+        let mut carried = Carried { desired, made, executed, stopped: None };
+        if self.purpose == Purpose::Deploy {
+            self.run_after(&mut carried, reporter).await;
         }
-        Ok(Carried { desired, made, executed, stopped })
+        Ok(carried)
+    }
+
+    /// Runs the hooks after the steps, unless something failed. After a deploy this is done under the lock; after a
+    /// destroy without it, because such hooks may well remove the bucket's last objects, graph and lock among them.
+    pub(super) async fn run_after(&self, carried: &mut Carried, reporter: &mut dyn Reporter) {
+        let Carried { desired, made, executed, stopped } = carried;
+        if stopped.is_some() || !is_clean(executed) {
+            return;
+        }
+        let (_, after) = hooks::stages(self.purpose);
+        let world = World { stacks: executed.stacks.clone(), ..made.observed.world.clone() };
+        let ran = self.engine.run_hooks(desired, &world, after, self.interrupt, reporter).await;
+        *stopped = ran.err().map(Stopped::from);
     }
 
     /// Plans once more, now that hooks have run. A plan that changes stacks which the first one did not is shown, and
