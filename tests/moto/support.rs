@@ -102,7 +102,7 @@ impl Emulator {
         checked(ureq::get(&self.control(command, query)).call().unwrap())
     }
 
-    fn put(&self, command: &str, query: &[(&str, &str)], body: &Value) {
+    pub(crate) fn put(&self, command: &str, query: &[(&str, &str)], body: &Value) {
         checked(ureq::put(&self.control(command, query)).send_json(body).unwrap());
     }
 }
