@@ -36,9 +36,12 @@ pub(crate) struct Case {
     /// Buckets that exist beforehand, with versioning.
     #[serde(default = "default_buckets")]
     pub(crate) buckets: Vec<String>,
-    /// Variables of the environment, for every step.
+    /// Variables of the environment, for every step; null takes one away.
     #[serde(default)]
-    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, Option<String>>,
+    /// Branch of the git repository that the project is, if it is one.
+    #[serde(default)]
+    pub(crate) branch: Option<String>,
     /// Calls made beforehand, as if by somebody else.
     #[serde(default)]
     pub(crate) before: Vec<Call>,
@@ -94,6 +97,9 @@ pub(crate) struct Step {
     /// Calls made first.
     #[serde(default)]
     pub(crate) calls: Vec<Call>,
+    /// Statuses that stacks get first, by name: what moto does not do by itself.
+    #[serde(default)]
+    pub(crate) statuses: BTreeMap<String, String>,
     /// The command line of both programs; without it nothing is run.
     #[serde(default)]
     pub(crate) run: Option<String>,
@@ -103,9 +109,9 @@ pub(crate) struct Step {
     /// Directory in the project where it is run.
     #[serde(default)]
     pub(crate) directory: String,
-    /// Variables of the environment for this step.
+    /// Variables of the environment for this step; null takes one away.
     #[serde(default)]
-    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, Option<String>>,
     /// Our exit code.
     #[serde(default)]
     pub(crate) exit: i32,

@@ -5,6 +5,9 @@ use serde_json::Value;
 use crate::case::{Case, Listed};
 use crate::scene::{Run, Seen};
 
+/// Lines of output that are shown.
+const LAST_LINES: usize = 30;
+
 /// A place where the two do not agree.
 pub(crate) struct Difference {
     /// The step after which.
@@ -36,12 +39,13 @@ pub(crate) fn compare(case: &Case, run: Run, theirs: &[Seen], other: &[Seen]) ->
         if other.ours && code != other.expected {
             let output = other.ran.as_ref().map_or("", |ran| ran.output.as_str());
             findings.wrong.push(format!(
-                "[{}] {}: runway-rs ended with {code}, expected {}\n{}",
+                "[{}] {}: runway-rs ended with {code}, expected {}; what follows is not compared\n{}",
                 run.name(),
                 other.step,
                 other.expected,
                 indented(output)
             ));
+            return findings;
         }
     }
     let listed: Vec<&Listed> =
@@ -116,10 +120,11 @@ fn collect(step: &str, at: &str, theirs: Option<&Value>, other: Option<&Value>, 
 
 fn short(value: Option<&Value>) -> String {
     let text = value.map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    if text.chars().count() > 400 { format!("{}...", text.chars().take(400).collect::<String>()) } else { text }
+    if text.chars().count() > 200 { format!("{}...", text.chars().take(200).collect::<String>()) } else { text }
 }
 
-/// Text, set in.
+/// Text, set in: its last lines.
 pub(crate) fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("        {line}\n")).collect()
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].iter().map(|line| format!("        {line}\n")).collect()
 }

@@ -1,6 +1,6 @@
 //! A run of a case: its project in a directory, its cloud, and what there is after every step.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -71,7 +71,7 @@ pub(crate) fn play(bench: &mut Bench, case: &Case, run: Run, place: &Path) -> Re
     }
     scene.make_project()?;
     let mut environment = bench.environment(&place.join("home"));
-    environment.extend(case.environment.clone());
+    extend(&mut environment, &case.environment);
     call(bench, &case.before, &mut environment)?;
     let mut seen = Vec::new();
     let mut commands = 0;
@@ -81,14 +81,24 @@ pub(crate) fn play(bench: &mut Bench, case: &Case, run: Run, place: &Path) -> Re
             std::fs::remove_file(scene.project().join(path)).map_err(|error| format!("{path}: {error}"))?;
         }
         call(bench, &step.calls, &mut environment)?;
+        step.statuses.iter().for_each(|(stack, status)| bench.set_status(stack, status));
         let is_ours = run.is_ours(commands);
         commands += usize::from(step.run.is_some());
         let ran = scene.run(bench, step, is_ours, &environment);
         let answers = bench.calls(&case.watch, true, &environment)?;
-        let state = scene.state(&bench.world(), ran.as_ref(), &case.watch, answers);
+        let state = scene.state(&bench.world()?, ran.as_ref(), &case.watch, answers);
         seen.push(Seen { step: step.name.clone(), state, ours: is_ours, expected: step.exit, ran });
     }
     Ok(seen)
+}
+
+fn extend(environment: &mut BTreeMap<String, String>, more: &BTreeMap<String, Option<String>>) {
+    for (name, value) in more {
+        match value {
+            Some(value) => drop(environment.insert(name.clone(), value.clone())),
+            None => drop(environment.remove(name)),
+        }
+    }
 }
 
 /// Makes calls and keeps what they are to save.
@@ -130,9 +140,9 @@ impl Scene<'_> {
             for (path, text) in files {
                 self.write_file(&repository.join(path), text)?;
             }
-            make_repository(&repository)?;
+            make_repository(&repository, "main")?;
         }
-        Ok(())
+        self.case.branch.as_ref().map_or(Ok(()), |branch| make_repository(&self.project(), branch))
     }
 
     fn copy(&self, from: &Path, to: &Path) -> std::io::Result<()> {
@@ -176,7 +186,7 @@ impl Scene<'_> {
     ) -> Option<Ran> {
         let line = step.run.as_ref()?;
         let mut environment = environment.clone();
-        environment.extend(step.environment.clone());
+        extend(&mut environment, &step.environment);
         let directory = self.project().join(&step.directory);
         Some(if is_ours {
             let direct = if std::env::var_os("COMPAT_DIRECT").is_some() { "-c infra.cfn/cfngin.yml --param namespace=example" } else { "" };
@@ -241,21 +251,24 @@ impl Scene<'_> {
     }
 }
 
-/// A graph object: its value with sorted dependencies, its tags, and its bytes where Runway's are deterministic.
+/// A graph object: its value with sorted dependencies, its tags, and its bytes where Runway's are always the same.
 fn graph(object: &Value) -> Value {
     let body = object["body"].as_str().unwrap_or_default();
     let Ok(Value::Object(mut nodes)) = serde_json::from_str(body) else {
         return json!({"text": body, "tags": object["tags"]});
     };
-    let mut deterministic = true;
-    for dependencies in nodes.values_mut() {
-        if let Some(dependencies) = dependencies.as_array_mut() {
-            deterministic &= dependencies.len() < 2;
-            dependencies.sort_by_key(ToString::to_string);
-        }
+    for dependencies in nodes.values_mut().filter_map(Value::as_array_mut) {
+        dependencies.sort_by_key(ToString::to_string);
     }
-    let text = if deterministic { body } else { "several dependencies" };
+    let text = if is_chain(&nodes) { body } else { "in no order of Runway's" };
     json!({"nodes": nodes, "tags": object["tags"], "text": text})
+}
+
+/// Whether every node but the first needs exactly the one before: only then Runway always writes the same bytes.
+fn is_chain(nodes: &Map<String, Value>) -> bool {
+    let needed: Vec<&Value> = nodes.values().filter_map(Value::as_array).flatten().collect();
+    let distinct: BTreeSet<String> = needed.iter().map(ToString::to_string).collect();
+    needed.len() + 1 == nodes.len() && distinct.len() == needed.len()
 }
 
 /// Replaces what is random by its nature: identifiers and times.
@@ -278,9 +291,9 @@ fn steady(value: &mut Value) {
     }
 }
 
-fn make_repository(directory: &Path) -> Result<(), String> {
-    let lines = ["init --quiet --initial-branch=main", "add --all", "commit --quiet --message=Content", "tag v1"];
-    for line in lines {
+fn make_repository(directory: &Path, branch: &str) -> Result<(), String> {
+    let init = format!("init --quiet --initial-branch={branch}");
+    for line in [init.as_str(), "add --all", "commit --quiet --message=Content", "tag v1"] {
         let ended = Command::new("git")
             .args(line.split_whitespace())
             .current_dir(directory)

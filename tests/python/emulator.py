@@ -56,6 +56,14 @@ def operation_of(environ, body):
     return verb + "Object"
 
 
+def outputs_of(stack):
+    """Outputs of a stack; what moto says if it cannot make them."""
+    try:
+        return {item["OutputKey"]: str(item["OutputValue"]) for item in stack.outputs or []}
+    except Exception as error:
+        return {"error": str(error)}
+
+
 class Emulator:
     """WSGI application: moto with a look inside."""
 
@@ -176,7 +184,7 @@ class Emulator:
                         "status": stack.status,
                         "description": stack.description,
                         "parameters": {name: str(value) for name, value in (stack.parameters or {}).items()},
-                        "outputs": {item["OutputKey"]: str(item["OutputValue"]) for item in stack.outputs or []},
+                        "outputs": outputs_of(stack),
                         "tags": dict(stack.tags or {}),
                         "template": stack.template,
                         "role": stack.role_arn,
@@ -187,7 +195,7 @@ class Emulator:
                     }
         buckets = {}
         for account, regions in list(get_backend("s3").items()):
-            backend = regions["aws"] if "aws" in regions else regions["global"]
+            backend = regions["aws"]
             for name, bucket in list(backend.buckets.items()):
                 buckets[name] = {"account": account, "region": bucket.region_name, "objects": {}}
                 for key in sorted(bucket.keys):
@@ -197,6 +205,13 @@ class Emulator:
                         tags = backend.tagger.get_tag_dict_for_resource(found.arn)
                         buckets[name]["objects"][key] = {"body": body, "tags": tags}
         return {"stacks": stacks, "buckets": buckets}
+
+    def put_status(self, query, given):
+        """The status of a stack, as a rollback that moto does not do would have left it."""
+        for regions in list(get_backend("cloudformation").values()):
+            for stack in list(regions[query["region"]].stacks.values()):
+                if stack.name == query["stack"]:
+                    stack.status = given
 
     def bucket(self, name):
         return get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"].buckets.get(name)

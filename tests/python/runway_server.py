@@ -33,7 +33,7 @@ import runway.cfngin.hooks
 import troposphere
 from runway._cli.main import cli
 
-SECONDS = 120
+SECONDS = 60
 
 
 def warm_up():
