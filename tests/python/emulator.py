@@ -4,6 +4,7 @@ Beside AWS's protocols it answers below /__emulator__/: which operations were as
 operations. Usage: emulator.py PORT. It ends when its standard input does, so it never outlives its parent.
 """
 
+import base64
 import collections
 import io
 import json
@@ -15,6 +16,8 @@ import time
 import traceback
 import urllib.parse
 
+import boto3
+from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -155,6 +158,26 @@ class Emulator:
             backend.put_object(query["bucket"], query["key"], given["body"].encode())
         key = self.bucket(query["bucket"]).keys[query["key"]]
         backend.put_object_tagging(key, given.get("tags", {}))
+
+    def put_call(self, query, given):
+        """What a boto3 client answers to an `operation` of a `service` in a `region`, called as any user would."""
+        client = boto3.client(
+            query["service"],
+            region_name=query["region"],
+            endpoint_url=f"http://127.0.0.1:{sys.argv[1]}",
+            aws_access_key_id=query.get("key", "testing"),
+            aws_secret_access_key="testing",
+        )
+        try:
+            answer = getattr(client, query["operation"])(**(given or {}))
+        except ClientError as error:
+            return {"refused": error.response["Error"]["Code"]}
+        answer.pop("ResponseMetadata", None)
+
+        def plain(value):
+            return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+
+        return json.loads(json.dumps(answer, default=plain))
 
     def get_stacks(self, query, _given):
         """Live stacks of a region by name."""

@@ -54,7 +54,8 @@ impl AwsCloudFormation {
     }
 }
 
-fn percent_encoded(key: &str) -> String {
+/// A path, percent-encoded.
+pub(crate) fn percent_encoded(key: &str) -> String {
     let mut out = String::new();
     for byte in key.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {

@@ -59,18 +59,21 @@ pub(crate) fn provider<E>(
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let failure = failure(&error);
-    let message = if failure.code.is_empty() {
-        failure.message
-    } else {
-        format!("{}: {}", failure.code, failure.message)
-    };
-    ProviderError {
-        kind: failure.kind,
-        operation,
-        target: target.to_owned(),
-        message,
-        request_id: failure.request_id,
+    failure(&error).into_provider(operation, target)
+}
+
+impl Failure {
+    /// The failure of a provider call.
+    pub(crate) fn into_provider(self, operation: &'static str, target: &str) -> ProviderError {
+        let message =
+            if self.code.is_empty() { self.message } else { format!("{}: {}", self.code, self.message) };
+        ProviderError {
+            kind: self.kind,
+            operation,
+            target: target.to_owned(),
+            message,
+            request_id: self.request_id,
+        }
     }
 }
 
@@ -96,11 +99,20 @@ fn service_kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "TooManyRequestsException"
         | "SlowDown"
         | "RequestThrottled"
+        | "ProvisionedThroughputExceededException"
+        | "PriorRequestNotComplete"
         | "BandwidthLimitExceeded" => ErrorKind::Throttled,
-        "AlreadyExistsException" => ErrorKind::AlreadyExists,
+        "AlreadyExistsException"
+        | "ParameterAlreadyExists"
+        | "EntityAlreadyExists"
+        | "InvalidKeyPair.Duplicate" => ErrorKind::AlreadyExists,
         "ValidationError" if message.contains("TerminationProtection") => ErrorKind::Protected,
         "ValidationError" if message.contains("does not exist") => ErrorKind::NotFound,
-        "NoSuchBucket" | "NoSuchKey" | "NotFound" => ErrorKind::NotFound,
+        "NoSuchBucket" | "NoSuchKey" | "NotFound" | "NoSuchEntity" | "NoSuchHostedZone"
+        | "ParameterNotFound" => ErrorKind::NotFound,
+        "ResourceNotFoundException" | "RepositoryNotFoundException" | "NotFoundException" => {
+            ErrorKind::NotFound
+        }
         _ => match status {
             Some(401 | 403) => ErrorKind::Denied,
             Some(429) => ErrorKind::Throttled,

@@ -8,21 +8,25 @@ mod count;
 mod error;
 mod s3;
 mod sdk_config;
+mod service;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_s3::types as s3_types;
 use runway_core::provider::{CloudFormation, ErrorKind, Place, Provider, ProviderError};
 use runway_store::{BucketName, ObjectStore};
+use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use crate::cloudformation::AwsCloudFormation;
 use crate::count::Counter;
 use crate::s3::S3;
-pub use crate::sdk_config::ConnectOptions;
+pub use crate::sdk_config::{AssumeRole, ConnectOptions};
+use crate::service::{Call, Connection, IAM};
 
 /// AWS in one account and region.
 #[derive(Clone)]
@@ -31,9 +35,7 @@ pub struct AwsProvider {
 }
 
 struct Inner {
-    config: SdkConfig,
-    region: String,
-    counter: Counter,
+    connection: Connection,
     cloudformation: Arc<AwsCloudFormation>,
     place: OnceCell<Place>,
     s3: Mutex<BTreeMap<String, aws_sdk_s3::Client>>,
@@ -54,28 +56,78 @@ pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderErr
     let client = aws_sdk_cloudformation::Client::from_conf(
         aws_sdk_cloudformation::config::Builder::from(&config).interceptor(counter.clone()).build(),
     );
-    let s3_endpoint = sdk_config::s3_endpoint(&config);
+    let s3_endpoint = service::configured_endpoint(&config, "S3");
     let cloudformation = Arc::new(AwsCloudFormation::new(client, region.clone(), s3_endpoint));
-    let inner =
-        Inner { config, region, counter, cloudformation, place: OnceCell::new(), s3: Mutex::default() };
+    let connection = Connection { config, region, counter };
+    let inner = Inner { connection, cloudformation, place: OnceCell::new(), s3: Mutex::default() };
     Ok(AwsProvider { inner: Arc::new(inner) })
 }
 
 impl AwsProvider {
     /// Requests sent so far, every attempt counted, by `Service.Operation`.
     pub fn requests(&self) -> BTreeMap<String, u64> {
-        self.inner.counter.counts()
+        self.inner.connection.counter.counts()
+    }
+
+    /// The credentials and the region as the variables that every AWS tool reads, so that commands which a run starts
+    /// work where it works. A session token is among them only if there is one.
+    ///
+    /// # Errors
+    /// [`ProviderError`] if no credentials are found, or a role cannot be assumed.
+    pub async fn credentials_environment(&self) -> Result<BTreeMap<String, String>, ProviderError> {
+        let refuse =
+            |message: String| ProviderError::new(ErrorKind::Credentials, "connection", "AWS", message);
+        let source = self.inner.connection.config.credentials_provider();
+        let source = source.ok_or_else(|| refuse("no source of credentials is configured".to_owned()))?;
+        let found = source.provide_credentials().await.map_err(|error| refuse(error::causes(&error)))?;
+        let region = &self.inner.connection.region;
+        let mut variables = BTreeMap::from([
+            ("AWS_ACCESS_KEY_ID".to_owned(), found.access_key_id().to_owned()),
+            ("AWS_SECRET_ACCESS_KEY".to_owned(), found.secret_access_key().to_owned()),
+            ("AWS_REGION".to_owned(), region.clone()),
+            ("AWS_DEFAULT_REGION".to_owned(), region.clone()),
+        ]);
+        if let Some(token) = found.session_token() {
+            variables.insert("AWS_SESSION_TOKEN".to_owned(), token.to_owned());
+        }
+        Ok(variables)
+    }
+
+    /// Names of the caller's account (AWS: iam ListAccountAliases); an account has one at most.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub async fn account_aliases(&self) -> Result<Vec<String>, ProviderError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Answer {
+            list_account_aliases_result: Found,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Found {
+            account_aliases: Aliases,
+        }
+        #[derive(Deserialize)]
+        struct Aliases {
+            #[serde(default)]
+            member: Vec<String>,
+        }
+        let call = Call::read("ListAccountAliases");
+        let client = self.inner.connection.client(&IAM, None);
+        let answer: Answer = client.query(call, "the account", &[]).await?;
+        Ok(answer.list_account_aliases_result.account_aliases.member)
     }
 
     /// The S3 client of a region; path style wherever the endpoint is not AWS's own, because other servers have no names
     /// for buckets.
     fn s3_client(&self, region: Option<&str>) -> aws_sdk_s3::Client {
-        let region = region.unwrap_or(&self.inner.region).to_owned();
+        let region = region.unwrap_or(&self.inner.connection.region).to_owned();
         let mut clients = self.inner.s3.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let build = || {
-            let mut builder = aws_sdk_s3::config::Builder::from(&self.inner.config)
+            let mut builder = aws_sdk_s3::config::Builder::from(&self.inner.connection.config)
                 .region(aws_sdk_s3::config::Region::new(region.clone()))
-                .interceptor(self.inner.counter.clone());
+                .interceptor(self.inner.connection.counter.clone());
             if self.inner.cloudformation.s3_endpoint().is_some() {
                 builder = builder.force_path_style(true).request_checksum_calculation(
                     aws_sdk_s3::config::RequestChecksumCalculation::WhenRequired,
@@ -90,14 +142,14 @@ impl AwsProvider {
 #[async_trait]
 impl Provider for AwsProvider {
     fn region(&self) -> &str {
-        &self.inner.region
+        &self.inner.connection.region
     }
 
     async fn place(&self) -> Result<Place, ProviderError> {
         let ask = || async {
             let client = aws_sdk_sts::Client::from_conf(
-                aws_sdk_sts::config::Builder::from(&self.inner.config)
-                    .interceptor(self.inner.counter.clone())
+                aws_sdk_sts::config::Builder::from(&self.inner.connection.config)
+                    .interceptor(self.inner.connection.counter.clone())
                     .build(),
             );
             let answer = client
@@ -106,7 +158,7 @@ impl Provider for AwsProvider {
                 .await
                 .map_err(|error| error::provider(error, "GetCallerIdentity", "the caller"))?;
             let account = answer.account().unwrap_or_default().to_owned();
-            Ok(Place { account, region: self.inner.region.clone() })
+            Ok(Place { account, region: self.inner.connection.region.clone() })
         };
         self.inner.place.get_or_try_init(ask).await.cloned()
     }
@@ -125,7 +177,7 @@ impl Provider for AwsProvider {
 
     async fn create_bucket(&self, bucket: &BucketName, region: Option<&str>) -> Result<(), ProviderError> {
         let client = self.s3_client(region);
-        let region = region.unwrap_or(&self.inner.region);
+        let region = region.unwrap_or(&self.inner.connection.region);
         let mut request = client
             .create_bucket()
             .bucket(bucket.as_str())

@@ -7,8 +7,10 @@ use std::time::Duration;
 use aws_config::profile::{self, ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -16,7 +18,6 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::{Env, Fs};
-use aws_types::service_config::ServiceConfigKey;
 use runway_core::provider::{ErrorKind, ProviderError};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -41,6 +42,22 @@ pub struct ConnectOptions {
     pub connect_timeout: Option<Duration>,
     /// Time an attempt may take in all; 30 s if left out.
     pub attempt_timeout: Option<Duration>,
+    /// Role that is assumed with the credentials found.
+    pub assume_role: Option<AssumeRole>,
+}
+
+/// A role to work in, assumed with the credentials that are found otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssumeRole {
+    /// ARN of the role.
+    pub arn: String,
+    /// Name of the session, shown in the account's logs.
+    pub session_name: String,
+    /// How long its credentials are good, 15 minutes to 12 hours; STS's own hour if left out. They are renewed while
+    /// the program runs.
+    pub duration: Option<Duration>,
+    /// External id that the role demands, if it does.
+    pub external_id: Option<String>,
 }
 
 pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, ProviderError> {
@@ -78,7 +95,18 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Provider
             ProfileFileCredentialsProvider::builder().configure(&how).profile_name(profile).build();
         loader = loader.profile_name(profile).credentials_provider(credentials);
     }
-    Ok(loader.load().await)
+    let config = loader.load().await;
+    let Some(role) = &options.assume_role else { return Ok(config) };
+    let mut assumed =
+        AssumeRoleProvider::builder(&role.arn).configure(&config).session_name(&role.session_name);
+    if let Some(duration) = role.duration {
+        assumed = assumed.session_length(duration);
+    }
+    if let Some(id) = &role.external_id {
+        assumed = assumed.external_id(id);
+    }
+    let credentials = SharedCredentialsProvider::new(assumed.build().await);
+    Ok(config.into_builder().credentials_provider(credentials).build())
 }
 
 /// The AWS configuration with the profile that is asked for.
@@ -100,14 +128,6 @@ async fn profiles(options: &ConnectOptions) -> Result<ProfileSet, ProviderError>
         }
         _ => Ok(profiles),
     }
-}
-
-/// The endpoint S3 is reached at, if it is not AWS's own: from the variables, or from the profile and its services.
-pub(crate) fn s3_endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url");
-    let of_s3 = key.build().ok().and_then(|key| config.service_config()?.load_config(key));
-    let endpoint = of_s3.or_else(|| config.endpoint_url().map(str::to_owned))?;
-    Some(endpoint.trim_end_matches('/').to_owned())
 }
 
 /// The certificates of a bundle, checked: the SDK takes them as they are, and would come to grief at its first request.

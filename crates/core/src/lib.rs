@@ -18,6 +18,7 @@ pub mod lock;
 pub mod lookup;
 pub mod pattern;
 pub mod plan;
+pub mod project;
 pub mod provider;
 pub mod registry;
 pub mod render;

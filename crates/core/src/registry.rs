@@ -114,6 +114,10 @@ pub struct BlueprintRequest {
     pub description: Option<String>,
     /// Resolved variables in file order, null ones included.
     pub variables: Map<String, Value>,
+    /// Results of the hooks that ran before, by `data_key`.
+    pub hook_data: Map<String, Value>,
+    /// Texts in the variables that must not be shown.
+    pub secrets: Vec<String>,
 }
 
 /// A rendered blueprint.
@@ -208,6 +212,12 @@ impl HookStage {
 pub trait HookOutput: Send + Sync {
     /// One line, without its end. Must not block for long.
     fn line(&self, text: &str);
+
+    /// Keeps a value in `hook_data` beside the hook's own result. CFNgin's docker hooks share the key `docker` in this
+    /// way whatever their `data_key` is, and a Python hook may write `context.hook_data` itself. Replaces what was there.
+    fn keep(&self, key: &str, value: Value) {
+        let _ = (key, value);
+    }
 }
 
 impl<F: Fn(&str) + Send + Sync> HookOutput for F {

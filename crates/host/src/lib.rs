@@ -1,2 +1,5 @@
 //! What runs on the user's machine on behalf of a config: its Python (blueprints, hooks, lookups), commands, git, and
 //! the archives of package sources.
+
+pub mod branch;
+pub mod sources;

@@ -150,6 +150,25 @@ pub enum ConfigProblem {
         span: SourceSpan,
     },
 
+    #[error("the kind of the archive `{key}` is not known")]
+    #[diagnostic(code(config::archive_kind), help("the key must end with .zip, .tar or .tar.gz"))]
+    ArchiveKind {
+        key: String,
+        #[label("ends differently")]
+        span: SourceSpan,
+    },
+
+    #[error("a git source can have one of `branch`, `commit` and `tag`")]
+    #[diagnostic(code(config::two_references), help("remove all but one; without any, HEAD is checked out"))]
+    TwoReferences {
+        first_field: &'static str,
+        second_field: &'static str,
+        #[label("`{first_field}` here")]
+        first: SourceSpan,
+        #[label("and `{second_field}` here")]
+        second: SourceSpan,
+    },
+
     #[error("`{field}` cannot be computed by a lookup")]
     #[diagnostic(
         code(config::lookup_in_field),

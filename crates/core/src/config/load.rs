@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
+use indexmap::IndexMap;
 use runway_store::BucketName;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::ConfigProblem;
 use super::names::{invalid_bucket_name, was_valid_bucket_name};
 use super::reader::{Fields, Reader, kind};
 use super::stacks::Inherited;
 use super::substitute::{Substituted, substitute};
-use crate::config::{BucketSetting, Config, HookDefinition, Hooks};
+use crate::config::{BucketSetting, Config, CustomLookup, HookDefinition, Hooks};
 use crate::error::{Finding, Findings, nearest};
 use crate::text::{Document, Span};
-use crate::yaml::{Node, NodeValue, YamlError};
+use crate::yaml::{self, Node, NodeValue, YamlError};
 
 /// Parameters of a run by name, with their types.
 pub type Parameters = BTreeMap<String, Value>;
@@ -57,6 +58,9 @@ const NULLABLE: [&str; 9] = [
     "tags",
 ];
 
+/// Spaces by which CFNgin indents the JSON of blueprints.
+const TEMPLATE_INDENT: u32 = 4;
+
 /// Substitutes parameters, parses and checks one config. Returns the config as far as it could be read, and
 /// everything that was found: a config that came with errors is good for finding more errors, and for nothing else.
 /// All places point into `document`, the text before substitution.
@@ -70,7 +74,7 @@ pub fn load_with(
     parameters: &Parameters,
     environment_file: &str,
 ) -> (Option<Config>, Findings) {
-    let mut reader = Reader { document, findings: Findings::default(), idle: false };
+    let mut reader = Reader::new(document);
     let substituted = substitute(&document.text, parameters);
     let undefined: Vec<Span> = substituted.missing.iter().map(|(_, span)| *span).collect();
     let mut root = reader.tree(&substituted);
@@ -175,8 +179,18 @@ impl Reader<'_> {
             |reader: &mut Self, field: &str| fields.get(field).and_then(|node| reader.literal(field, node));
         let namespace_delimiter = text(self, "namespace_delimiter").unwrap_or_else(|| "-".to_owned());
         let tags = self.global_tags(&fields, &namespace);
-        self.refuse_later_work(&fields);
-        self.check_accepted(&fields);
+        if let Some(node) = fields.get("log_formats") {
+            self.entries("log_formats", node);
+        }
+        let lookups = self.lookups(&fields);
+        self.own_lookups = lookups.keys().cloned().collect();
+        let package_sources =
+            fields.get("package_sources").map(|node| self.package_sources(node)).unwrap_or_default();
+        if let Some((key, _)) = fields.raw("package_sources").filter(|_| !package_sources.is_empty()) {
+            let help = "fetch the packages by other means and merge their configs into this one";
+            let (field, span) = ("package_sources".to_owned(), key.span.into());
+            self.report(ConfigProblem::NotSupported { field, help, span });
+        }
         let inherited = Inherited { namespace: &namespace, delimiter: &namespace_delimiter, tags: &tags };
         let stacks = fields.get("stacks").map(|node| self.stacks(node, &inherited)).unwrap_or_default();
         let first_key = entries.first().map_or(root.span, |(key, _)| key.span);
@@ -188,6 +202,14 @@ impl Reader<'_> {
                 Some(name) => BucketSetting::Named(BucketName::new(name)),
             },
             sys_path: text(self, "sys_path").map(Utf8PathBuf::from),
+            mappings: self.mappings(&fields),
+            template_indent: self.template_indent(&fields),
+            cache_directory: text(self, "cfngin_cache_dir")
+                .filter(|path| !path.is_empty())
+                .map(Utf8PathBuf::from),
+            package_sources,
+            raw: yaml::resolve::value(root),
+            lookups,
             stacks_span: fields.raw("stacks").map_or(first_key, |(key, _)| key.span),
             undefined: undefined.to_vec(),
             bucket_region: text(self, "cfngin_bucket_region"),
@@ -231,47 +253,49 @@ impl Reader<'_> {
         }
     }
 
-    /// Fields whose behaviour this version lacks: leaving them out silently would change what is deployed.
-    fn refuse_later_work(&mut self, fields: &Fields<'_>) {
-        let later = [
-            ("package_sources", "fetch the packages by other means and merge their configs into this one"),
-            ("lookups", "replace custom lookups by parameters from an environment file or --param"),
-        ];
-        for (field, help) in later {
-            let Some((key, value)) = fields.raw(field) else { continue };
-            let empty = match &value.value {
-                NodeValue::Mapping(entries) => {
-                    entries.iter().all(|(_, value)| value.as_sequence().is_some_and(<[Node]>::is_empty))
-                }
-                NodeValue::Sequence(items) => items.is_empty(),
-                NodeValue::Scalar { .. } => super::reader::is_null(value),
-            };
-            if !empty {
-                self.report(ConfigProblem::NotSupported {
-                    field: field.to_owned(),
-                    help,
-                    span: key.span.into(),
-                });
+    /// The config's own lookups: importable paths by name.
+    fn lookups(&mut self, fields: &Fields<'_>) -> IndexMap<String, CustomLookup> {
+        let Some(entries) = fields.get("lookups").and_then(|node| self.entries("lookups", node)) else {
+            return IndexMap::new();
+        };
+        let mut lookups = IndexMap::new();
+        for (key, value) in entries {
+            let name = key.as_text().unwrap_or_default();
+            let field = format!("lookups.{name}");
+            let Some(path) = self.literal(&field, value) else { continue };
+            if path.contains('.') {
+                lookups.insert(name.to_owned(), CustomLookup { path, span: value.span });
+            } else {
+                let help = "write for example `package.module.Class`";
+                self.wrong_type(&field, "the path of a Python class", value, help);
             }
+        }
+        lookups
+    }
+
+    /// Mappings of mappings of mappings, as CloudFormation has them.
+    fn mappings(&mut self, fields: &Fields<'_>) -> Map<String, Value> {
+        let Some(node) = fields.get("mappings") else { return Map::new() };
+        for (name, first) in self.entries("mappings", node).unwrap_or_default() {
+            let name = name.as_text().unwrap_or_default();
+            let field = format!("mappings.{name}");
+            for (key, second) in self.entries(&field, first).unwrap_or_default() {
+                self.entries(&format!("{field}.{}", key.as_text().unwrap_or_default()), second);
+            }
+        }
+        match yaml::resolve::value(node) {
+            Value::Object(mappings) => mappings,
+            _ => Map::new(),
         }
     }
 
-    /// Fields that are read by blueprints only: their form is checked, nothing else.
-    fn check_accepted(&mut self, fields: &Fields<'_>) {
-        for field in ["mappings", "log_formats"] {
-            if let Some(node) = fields.get(field) {
-                self.fields(if field == "mappings" { "`mappings`" } else { "`log_formats`" }, node);
-            }
-        }
-        if let Some(node) = fields.get("cfngin_cache_dir") {
-            self.text("cfngin_cache_dir", node);
-        }
-        if let Some(node) = fields.get("template_indent")
-            && node.as_text().and_then(|text| text.parse::<u32>().ok()).is_none()
-        {
+    fn template_indent(&mut self, fields: &Fields<'_>) -> u32 {
+        let Some(node) = fields.get("template_indent") else { return TEMPLATE_INDENT };
+        node.as_text().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
             let help = "write a whole number, for example 4";
             self.wrong_type("template_indent", "a number of spaces", node, help);
-        }
+            TEMPLATE_INDENT
+        })
     }
 
     /// Hooks as a list, or as a map whose keys are names for people only.

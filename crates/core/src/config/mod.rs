@@ -6,7 +6,9 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use runway_store::BucketName;
+use serde_json::{Map, Value};
 
+pub use self::package_sources::PackageSources;
 use crate::ident::{StackFqn, StackName, base_fqn};
 use crate::lookup::VariableValue;
 use crate::plan::Purpose;
@@ -16,7 +18,8 @@ pub mod environment;
 pub mod error;
 pub mod load;
 mod names;
-mod reader;
+pub mod package_sources;
+pub(crate) mod reader;
 #[cfg(feature = "schema")]
 pub(crate) mod schema;
 mod stacks;
@@ -47,6 +50,18 @@ pub struct Config {
     pub hooks: Hooks,
     /// Where templates are looked for that are not beside the config, as written.
     pub sys_path: Option<Utf8PathBuf>,
+    /// The config's own lookups, which come before those that are built in.
+    pub lookups: IndexMap<String, CustomLookup>,
+    /// CloudFormation mappings that blueprints get and templates can read.
+    pub mappings: Map<String, Value>,
+    /// Spaces by which the JSON of blueprints is indented.
+    pub template_indent: u32,
+    /// `cfngin_cache_dir` as written: where fetched packages are kept.
+    pub cache_directory: Option<Utf8PathBuf>,
+    /// What is fetched before the config is complete.
+    pub package_sources: PackageSources,
+    /// The whole config as plain data, parameters put in and other configs merged in, typed as PyYAML types it.
+    pub raw: Value,
     /// Place of the key `stacks`, or else of the config's first key.
     pub stacks_span: Span,
     /// Places of parameters that are not defined: what is found there is a consequence. Empty in a config without
@@ -133,6 +148,15 @@ pub struct Variable {
     pub name_span: Span,
     /// Whether it is written in its stack itself, and not merged into it from elsewhere.
     pub own: bool,
+}
+
+/// A lookup that the config itself defines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomLookup {
+    /// Import path of its class, for example `lookups.Instance`.
+    pub path: String,
+    /// Place of the path in the config.
+    pub span: Span,
 }
 
 /// Where a template comes from.

@@ -12,44 +12,46 @@ use crate::text::{Document, Span};
 use crate::yaml::{Node, NodeValue, resolve};
 
 /// Reads nodes whose places point into `document`.
-pub(super) struct Reader<'d> {
-    pub(super) document: &'d Arc<Document>,
-    pub(super) findings: Findings,
+pub(crate) struct Reader<'d> {
+    pub(crate) document: &'d Arc<Document>,
+    pub(crate) findings: Findings,
     /// Inside something that is never carried out (a disabled stack, a hook), so lookups that this version cannot
     /// resolve do no harm.
-    pub(super) idle: bool,
+    pub(crate) idle: bool,
+    /// Lookups that the config defines.
+    pub(crate) own_lookups: Vec<String>,
 }
 
 /// The fields of one map, by name.
-pub(super) struct Fields<'n> {
-    pub(super) owner: &'static str,
+pub(crate) struct Fields<'n> {
+    pub(crate) owner: &'static str,
     entries: Vec<(&'n Node, &'n Node)>,
 }
 
 impl<'n> Fields<'n> {
     /// Value of a field, unless it is absent or null.
-    pub(super) fn get(&self, name: &str) -> Option<&'n Node> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'n Node> {
         self.raw(name).map(|(_, value)| value).filter(|value| !is_null(value))
     }
 
     /// Names of the fields as written.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &'n str> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'n str> {
         self.entries.iter().filter_map(|(key, _)| key.as_text())
     }
 
     /// Key and value of a field, null or not.
-    pub(super) fn raw(&self, name: &str) -> Option<(&'n Node, &'n Node)> {
+    pub(crate) fn raw(&self, name: &str) -> Option<(&'n Node, &'n Node)> {
         self.entries.iter().find(|(key, _)| key.as_text() == Some(name)).copied()
     }
 }
 
 /// Whether a node is null.
-pub(super) fn is_null(node: &Node) -> bool {
+pub(crate) fn is_null(node: &Node) -> bool {
     matches!(&node.value, NodeValue::Scalar { text, plain: true } if resolve::plain_scalar(text).is_null())
 }
 
 /// What a node is, in words.
-pub(super) fn kind(node: &Node) -> &'static str {
+pub(crate) fn kind(node: &Node) -> &'static str {
     match &node.value {
         NodeValue::Mapping(_) => "a map",
         NodeValue::Sequence(_) => "a list",
@@ -75,12 +77,18 @@ fn expected(field: &str) -> &'static str {
     }
 }
 
+impl<'d> Reader<'d> {
+    pub(crate) fn new(document: &'d Arc<Document>) -> Self {
+        Self { document, findings: Findings::default(), idle: false, own_lookups: Vec::new() }
+    }
+}
+
 impl Reader<'_> {
-    pub(super) fn report(&mut self, problem: ConfigProblem) {
+    pub(crate) fn report(&mut self, problem: ConfigProblem) {
         self.findings.push(Finding::at(self.document, problem));
     }
 
-    pub(super) fn wrong_type(&mut self, field: &str, expected: &'static str, node: &Node, help: &str) {
+    pub(crate) fn wrong_type(&mut self, field: &str, expected: &'static str, node: &Node, help: &str) {
         self.wrong_kind(format!("`{field}`"), expected, node, help);
     }
 
@@ -90,7 +98,7 @@ impl Reader<'_> {
     }
 
     /// Refuses `field:` with nothing behind it, except for fields where CFNgin takes null for absent.
-    pub(super) fn refuse_nulls(&mut self, fields: &Fields<'_>, names: &[&'static str], nullable: &[&str]) {
+    pub(crate) fn refuse_nulls(&mut self, fields: &Fields<'_>, names: &[&'static str], nullable: &[&str]) {
         for name in names.iter().filter(|name| !nullable.contains(*name)) {
             if let Some((key, value)) = fields.raw(name).filter(|(_, value)| is_null(value)) {
                 let (field, expected) = (format!("`{name}`"), expected(name));
@@ -104,7 +112,7 @@ impl Reader<'_> {
     }
 
     /// The fields of a map of which every key must be known.
-    pub(super) fn strict_fields<'n>(
+    pub(crate) fn strict_fields<'n>(
         &mut self,
         owner: &'static str,
         node: &'n Node,
@@ -127,7 +135,7 @@ impl Reader<'_> {
     }
 
     /// The fields of a map.
-    pub(super) fn fields<'n>(&mut self, owner: &'static str, node: &'n Node) -> Option<Fields<'n>> {
+    pub(crate) fn fields<'n>(&mut self, owner: &'static str, node: &'n Node) -> Option<Fields<'n>> {
         match node.as_mapping() {
             Some(entries) => {
                 Some(Fields { owner, entries: entries.iter().map(|(key, value)| (key, value)).collect() })
@@ -144,8 +152,17 @@ impl Reader<'_> {
         }
     }
 
+    /// The entries of a map with free keys.
+    pub(crate) fn entries<'n>(&mut self, field: &str, node: &'n Node) -> Option<&'n [(Node, Node)]> {
+        let entries = node.as_mapping();
+        if entries.is_none() {
+            self.wrong_type(field, "a map", node, "write `name: value` lines, indented");
+        }
+        entries
+    }
+
     /// A text field. Numbers and booleans are refused, because YAML may have changed their spelling.
-    pub(super) fn text(&mut self, field: &str, node: &Node) -> Option<String> {
+    pub(crate) fn text(&mut self, field: &str, node: &Node) -> Option<String> {
         match &node.value {
             NodeValue::Scalar { text, .. } if kind(node) == "text" => Some(text.clone()),
             NodeValue::Scalar { .. } => {
@@ -160,7 +177,7 @@ impl Reader<'_> {
     }
 
     /// A text field in which a lookup would stay as it is, which is never meant.
-    pub(super) fn literal(&mut self, field: &str, node: &Node) -> Option<String> {
+    pub(crate) fn literal(&mut self, field: &str, node: &Node) -> Option<String> {
         let text = self.text(field, node)?;
         if contains_lookup(&text) {
             self.report(ConfigProblem::LookupInField { field: field.to_owned(), span: node.span.into() });
@@ -169,7 +186,7 @@ impl Reader<'_> {
     }
 
     /// A text for people, in which a lookup stays as it is.
-    pub(super) fn prose(&mut self, field: &str, node: &Node) -> Option<String> {
+    pub(crate) fn prose(&mut self, field: &str, node: &Node) -> Option<String> {
         let text = self.text(field, node)?;
         if contains_lookup(&text) {
             self.report(ConfigProblem::LiteralLookup { field: field.to_owned(), span: node.span.into() });
@@ -178,7 +195,7 @@ impl Reader<'_> {
     }
 
     /// A boolean with the spellings CFNgin takes.
-    pub(super) fn boolean(&mut self, field: &str, node: &Node) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, field: &str, node: &Node) -> Option<bool> {
         let text = node.as_text().map(str::to_lowercase);
         match text.as_deref() {
             Some("true" | "yes" | "on" | "1" | "t" | "y") => Some(true),
@@ -195,7 +212,7 @@ impl Reader<'_> {
     }
 
     /// A list of texts.
-    pub(super) fn texts(&mut self, field: &str, node: &Node) -> Vec<(String, Span)> {
+    pub(crate) fn texts(&mut self, field: &str, node: &Node) -> Vec<(String, Span)> {
         let Some(items) = node.as_sequence() else {
             self.wrong_type(field, "a list", node, "write `[name]`, also for a single name");
             return Vec::new();
@@ -204,7 +221,7 @@ impl Reader<'_> {
     }
 
     /// Tags: scalars as written, checked against CloudFormation's limits.
-    pub(super) fn tags(&mut self, node: &Node) -> Vec<(String, String)> {
+    pub(crate) fn tags(&mut self, node: &Node) -> Vec<(String, String)> {
         let Some(entries) = node.as_mapping() else {
             self.wrong_type("tags", "a map", node, "write `key: value` lines");
             return Vec::new();
@@ -236,7 +253,7 @@ impl Reader<'_> {
     }
 
     /// Variables of a stack or arguments of a hook, which is at `owner`.
-    pub(super) fn variables(&mut self, field: &str, node: &Node, owner: Span) -> IndexMap<String, Variable> {
+    pub(crate) fn variables(&mut self, field: &str, node: &Node, owner: Span) -> IndexMap<String, Variable> {
         let Some(entries) = node.as_mapping() else {
             self.wrong_type(field, "a map", node, "write `Name: value` lines");
             return IndexMap::new();
@@ -253,7 +270,7 @@ impl Reader<'_> {
     }
 
     /// A free value; its lookups are parsed and their names checked.
-    pub(super) fn value(&mut self, node: &Node) -> VariableValue {
+    pub(crate) fn value(&mut self, node: &Node) -> VariableValue {
         match &node.value {
             NodeValue::Sequence(items) => {
                 VariableValue::List(items.iter().map(|item| self.value(item)).collect())
@@ -296,13 +313,15 @@ impl Reader<'_> {
         expression.visit_lookups(&mut |call| {
             let span = call.span.into();
             let name = call.name.clone();
-            if handlers::KNOWN.contains(&call.name.as_str()) {
+            if handlers::KNOWN.contains(&call.name.as_str()) || self.own_lookups.contains(&call.name) {
             } else if handlers::is_not_yet(&call.name) {
                 if !self.idle {
                     problems.push(ConfigProblem::LookupNotSupported { name, span });
                 }
             } else {
-                let help = match nearest(&call.name, handlers::KNOWN.into_iter().chain(handlers::NOT_YET)) {
+                let own = self.own_lookups.iter().map(String::as_str);
+                let candidates = handlers::KNOWN.into_iter().chain(handlers::NOT_YET).chain(own);
+                let help = match nearest(&call.name, candidates) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("known are {}", handlers::KNOWN.join(", ")),
                 };
@@ -315,7 +334,7 @@ impl Reader<'_> {
 }
 
 /// Whether a text has a lookup in it.
-pub(super) fn contains_lookup(text: &str) -> bool {
+pub(crate) fn contains_lookup(text: &str) -> bool {
     let is_lookup = |part: &Part| matches!(part, Part::Lookup(call) if !call.query.parts.is_empty());
     text.contains("${")
         && parse::expression(text, &Span::new).is_ok_and(|parsed| parsed.parts.iter().any(is_lookup))

@@ -72,6 +72,14 @@ pub(super) fn call(name: &str, query: &str, scope: &dyn Scope) -> Result<Resolve
             }
             None => Ok(Resolved::Unknown { after: BTreeSet::new() }),
         },
+        // Of project files only.
+        "var" => {
+            let (name, arguments) = arguments(query)?;
+            match scope.variable(name) {
+                Some(value) => arguments.apply(value).map(known),
+                None => arguments.default_or(format!("there is no variable `{name}`")),
+            }
+        }
         "split" => match query.split_once("::") {
             Some((delimiter, text)) if !delimiter.is_empty() => {
                 Ok(known(text.split(delimiter).map(|item| Value::String(item.to_owned())).collect()))

@@ -31,6 +31,10 @@ pub trait Scope {
     fn environment(&self, name: &str) -> Option<String>;
     /// A parameter of the run (environment file or `--param`), with its type.
     fn parameter(&self, name: &str) -> Option<Value>;
+    /// A variable of a project file, by its path.
+    fn variable(&self, _query: &str) -> Option<Value> {
+        None
+    }
     /// Whether existing stacks are known. If not, one that is absent is unknown, not missing: so a config is checked
     /// before anything is looked at.
     fn knows_stacks(&self) -> bool {

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::config::package_sources::{ArchiveKind, GitReference};
 use crate::ident::StackName;
 
 /// Loads a text with the parameters `region` and `size`.
@@ -134,4 +135,40 @@ proptest! {
         if drop { bytes.remove(at); } else { bytes[at] = byte; }
         let _ = read(&String::from_utf8_lossy(&bytes));
     }
+}
+
+#[test]
+fn lookups_mappings_sources_and_the_raw_config_are_kept() {
+    let config = read(
+        "namespace: n\nlookups: {mine: lib.Mine}\ntemplate_indent: 2\ncfngin_cache_dir: .cache\nmappings: {Ami: {eu: {\"01\": 017, x: yes}}}\npackage_sources:\n  local: [{source: ../a, configs: [c.yml]}]\n  s3: [{bucket: b, key: x.tar.gz, use_latest: no}]\n  git: [{uri: u, tag: v1}, {uri: v, branch: null}]\nstacks:\n  - {name: a, template_path: t.yml, variables: {V: \"${mine x}\", N: ${size}}}\n",
+    )
+    .0
+    .unwrap();
+    assert_eq!(config.lookups["mine"].path, "lib.Mine");
+    assert_eq!((config.template_indent, config.cache_directory.as_deref()), (2, Some(".cache".into())));
+    assert_eq!(json!(config.mappings), json!({"Ami": {"eu": {"01": 15, "x": true}}}));
+    let sources = &config.package_sources;
+    assert_eq!(sources.local[0].contents.configs[0].0, "c.yml");
+    assert_eq!((sources.s3[0].archive, sources.s3[0].use_latest), (ArchiveKind::TarGzip, false));
+    let references: Vec<&GitReference> = sources.git.iter().map(|source| &source.reference).collect();
+    assert_eq!(references, [&GitReference::Tag("v1".to_owned()), &GitReference::Head]);
+    assert_eq!(config.raw["stacks"][0]["variables"], json!({"V": "${mine x}", "N": 3}));
+}
+
+#[test]
+fn mistakes_in_sources_and_lookups_are_told() {
+    assert_eq!(
+        codes(
+            "namespace: n\npackage_sources:\n  git: [{uri: u, tag: a, branch: b}, {url: u}]\n  s3: [{bucket: b, key: x.rar}]\n  ftp: []\n"
+        ),
+        [
+            "config::unknown_key",
+            "config::archive_kind",
+            "config::two_references",
+            "config::unknown_key",
+            "config::missing_field",
+            "config::not_supported_yet",
+        ]
+    );
+    assert_eq!(codes("namespace: n\nlookups: {a: 1, b: c}\nmappings: {a: {b: c}}\n").len(), 3);
 }

@@ -1,0 +1,220 @@
+//! Values of a project file: texts, maps and lists with lookups in them.
+
+use serde_json::Value;
+
+use super::{ProjectProblem, Setting};
+use crate::config::error::ConfigProblem;
+use crate::config::reader::{Fields, Reader, is_null, kind};
+use crate::error::{Finding, nearest};
+use crate::lookup::{Part, VariableValue, parse};
+use crate::text::Span;
+use crate::yaml::{Node, NodeValue, resolve};
+
+/// Lookups of a project file.
+pub(super) const LOOKUPS: [&str; 6] = ["cfn", "ecr", "env", "random.string", "ssm", "var"];
+
+impl Reader<'_> {
+    pub(super) fn project(&mut self, problem: ProjectProblem) {
+        self.findings.push(Finding::at(self.document, problem));
+    }
+
+    /// A map, or a lookup that gives one.
+    pub(super) fn map_setting(&mut self, field: &'static str, fields: &Fields<'_>) -> Option<Setting> {
+        let node = fields.get(field)?;
+        match &node.value {
+            NodeValue::Mapping(_) => {}
+            NodeValue::Scalar { text, .. } if kind(node) == "text" => {
+                self.only_lookup(field, text, node, "write a map, or `${var ...}`");
+            }
+            _ => self.wrong_type(field, "a map", node, "write `name: value` lines, or `${var ...}`"),
+        }
+        Some(self.setting(field, node))
+    }
+
+    fn only_lookup(&mut self, field: &'static str, text: &str, node: &Node, help: &'static str) {
+        if !(text.starts_with("${") && text.ends_with('}') && text.len() > 3) {
+            self.project(ProjectProblem::OnlyLookup { field, help, span: node.span.into() });
+        }
+    }
+
+    /// A text; of a number its spelling, because an account id is none.
+    pub(super) fn text_setting(&mut self, field: &'static str, fields: &Fields<'_>) -> Option<Setting> {
+        let node = fields.get(field)?;
+        let Some(text) = node.as_text().filter(|_| matches!(kind(node), "text" | "a number")) else {
+            self.wrong_type(field, "text", node, "write a single value");
+            return None;
+        };
+        Some(Setting { field, value: self.text_with_lookups(text, node.span), span: node.span })
+    }
+
+    /// A list of texts, or a lookup that gives one.
+    pub(super) fn list_setting(&mut self, field: &'static str, node: &Node) -> Option<Setting> {
+        match &node.value {
+            NodeValue::Sequence(_) => {
+                self.texts(field, node);
+            }
+            NodeValue::Scalar { text, .. } if kind(node) == "text" => {
+                self.only_lookup(
+                    field,
+                    text,
+                    node,
+                    "write a list, for example `[us-east-1]`, or `${var ...}`",
+                );
+            }
+            _ => {
+                self.wrong_type(field, "a list", node, "write for example `[us-east-1]`");
+                return None;
+            }
+        }
+        Some(self.setting(field, node))
+    }
+
+    /// Environment variables: texts, or lists of path components.
+    pub(super) fn environment_variables(&mut self, fields: &Fields<'_>) -> Option<Setting> {
+        let node = fields.get("env_vars")?;
+        for (key, value) in node.as_mapping().unwrap_or_default() {
+            let field = format!("env_vars.{}", key.as_text().unwrap_or_default());
+            match &value.value {
+                NodeValue::Scalar { .. } => drop(self.text(&field, value)),
+                NodeValue::Sequence(_) => drop(self.texts(&field, value)),
+                NodeValue::Mapping(_) => {
+                    self.wrong_type(&field, "text", value, "write a text, or a list of the parts of a path");
+                }
+            }
+        }
+        self.map_setting("env_vars", fields)
+    }
+
+    /// `environments`: a boolean, a lookup, or a map from environments to booleans, places and lists of places.
+    pub(super) fn environments(&mut self, fields: &Fields<'_>) -> Option<Setting> {
+        let node = fields.get("environments")?;
+        let help = "write true, false, an account id, a region, or a list of `<account>/<region>`";
+        for (key, value) in node.as_mapping().unwrap_or_default() {
+            let field = format!("environments.{}", key.as_text().unwrap_or_default());
+            let single = |node: &Node| matches!(kind(node), "text" | "a number");
+            match &value.value {
+                NodeValue::Scalar { .. } if single(value) || kind(value) == "a boolean" => {}
+                NodeValue::Sequence(items) if items.iter().all(single) => {}
+                _ => self.wrong_type(&field, "true, false or a place", value, help),
+            }
+        }
+        if kind(node) == "a boolean" {
+            return Some(self.setting("environments", node));
+        }
+        self.map_setting("environments", fields)
+    }
+
+    /// `assume_role`: an ARN, or a map with one.
+    pub(super) fn assume_role(&mut self, fields: &Fields<'_>) -> Option<Setting> {
+        let node = fields.get("assume_role")?;
+        if node.as_mapping().is_none() {
+            return self.text_setting("assume_role", fields);
+        }
+        let known = ["arn", "duration", "post_deploy_env_revert", "session_name"];
+        let inner = self.strict_fields("`assume_role`", node, &known, &[])?;
+        for field in ["arn", "session_name"] {
+            if let Some(node) = inner.get(field) {
+                self.text(field, node);
+            }
+        }
+        if let Some(node) = inner.get("duration") {
+            let help = "write seconds from 900 to 43200, or a lookup";
+            match &node.value {
+                NodeValue::Scalar { .. } if kind(node) == "a number" => {
+                    let seconds = node.as_text().and_then(|text| text.parse::<u32>().ok());
+                    if !seconds.is_some_and(|seconds| (900..=43_200).contains(&seconds)) {
+                        let (field, found) = ("duration".to_owned(), "this number".to_owned());
+                        let span = node.span.into();
+                        self.project(ProjectProblem::WrongValue { field, found, help, span });
+                    }
+                }
+                NodeValue::Scalar { text, .. } if kind(node) == "text" => {
+                    self.only_lookup("duration", text, node, help);
+                }
+                _ => self.wrong_type("duration", "a number of seconds", node, help),
+            }
+        }
+        if let Some(node) = inner.get("post_deploy_env_revert") {
+            self.boolean("post_deploy_env_revert", node);
+        }
+        Some(self.setting("assume_role", node))
+    }
+
+    pub(super) fn setting(&mut self, field: &'static str, node: &Node) -> Setting {
+        Setting { field, value: self.with_lookups(node), span: node.span }
+    }
+
+    /// A value with lookups. Its scalars keep the types that YAML gives them, but for what can only be account ids.
+    fn with_lookups(&mut self, node: &Node) -> VariableValue {
+        match &node.value {
+            NodeValue::Sequence(items) => {
+                VariableValue::List(items.iter().map(|item| self.with_lookups(item)).collect())
+            }
+            NodeValue::Mapping(entries) => VariableValue::Map(
+                entries
+                    .iter()
+                    .map(|(key, value)| {
+                        (key.as_text().unwrap_or_default().to_owned(), self.with_lookups(value))
+                    })
+                    .collect(),
+            ),
+            NodeValue::Scalar { .. } => match plain(node) {
+                Value::Null => VariableValue::Null,
+                Value::Bool(value) => VariableValue::Bool(value),
+                Value::Number(value) => VariableValue::Number(value),
+                _ => self.text_with_lookups(node.as_text().unwrap_or_default(), node.span),
+            },
+        }
+    }
+
+    fn text_with_lookups(&mut self, text: &str, span: Span) -> VariableValue {
+        let source =
+            self.document.text.get(span.start..span.start + span.length).unwrap_or_default().to_owned();
+        let place = |start: usize, length: usize| {
+            let piece = &text[start..start + length];
+            source.find(piece).map_or(span, |offset| Span::new(span.start + offset, length))
+        };
+        let expression = match parse::expression(text, &place) {
+            Ok(expression) => expression,
+            Err(parse::TooDeep { span }) => {
+                self.report(ConfigProblem::LookupTooDeep { limit: parse::DEPTH_LIMIT, span: span.into() });
+                return VariableValue::Text(text.to_owned());
+            }
+        };
+        if expression.parts.iter().all(|part| matches!(part, Part::Literal(_))) {
+            return VariableValue::Text(text.to_owned());
+        }
+        let mut unknown = Vec::new();
+        expression.visit_lookups(&mut |call| {
+            if !LOOKUPS.contains(&call.name.as_str()) {
+                let help = match nearest(&call.name, LOOKUPS) {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("a project file knows {}", LOOKUPS.join(", ")),
+                };
+                let (name, span) = (call.name.clone(), call.span.into());
+                unknown.push(ConfigProblem::UnknownLookup { name, help, span });
+            }
+        });
+        unknown.into_iter().for_each(|problem| self.report(problem));
+        VariableValue::Expression(expression)
+    }
+}
+
+/// A value without lookups.
+pub(super) fn plain(node: &Node) -> Value {
+    match &node.value {
+        NodeValue::Sequence(items) => items.iter().map(plain).collect(),
+        NodeValue::Mapping(entries) => entries
+            .iter()
+            .map(|(key, value)| (key.as_text().unwrap_or_default().to_owned(), plain(value)))
+            .collect(),
+        // Twelve digits with a zero in front are an account id, whatever YAML makes of them.
+        NodeValue::Scalar { text, .. } if is_account_id(text) => Value::String(text.clone()),
+        NodeValue::Scalar { .. } if is_null(node) => Value::Null,
+        NodeValue::Scalar { .. } => resolve::value(node),
+    }
+}
+
+fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
+}
