@@ -101,16 +101,26 @@ fn extend(environment: &mut BTreeMap<String, String>, more: &BTreeMap<String, Op
     }
 }
 
-/// Makes calls and keeps what they are to save.
+/// Makes calls, and keeps what they are to save for the later ones.
 fn call(bench: &mut Bench, calls: &[Call], environment: &mut BTreeMap<String, String>) -> Result<(), String> {
-    let answers = bench.calls(calls, false, environment)?;
-    for (call, answer) in calls.iter().zip(answers) {
-        if let Some(name) = &call.save {
+    for call in calls {
+        let mut call = call.clone();
+        call.arguments.values_mut().for_each(|argument| fill_in(argument, environment));
+        let answers = bench.calls(std::slice::from_ref(&call), false, environment)?;
+        if let (Some(name), Some(answer)) = (&call.save, answers.first()) {
             let text = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
             environment.insert(name.clone(), text);
         }
     }
     Ok(())
+}
+
+/// Puts a saved answer where `$NAME` stands.
+fn fill_in(argument: &mut Value, environment: &BTreeMap<String, String>) {
+    let saved = argument.as_str().and_then(|text| environment.get(text.strip_prefix('$')?));
+    if let Some(saved) = saved {
+        *argument = Value::from(saved.as_str());
+    }
 }
 
 struct Scene<'c> {
