@@ -21,10 +21,12 @@ pub struct Arguments {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// CFNgin config; without it every config of the current directory, in order
+    /// Project file, CFNgin config, or a directory with one; without it `runway.yml` of this directory or the one
+    /// above, or else every config of this directory
     #[arg(short, long, value_name = "FILE", global = true, env = "RUNWAY_RS_CONFIG")]
     pub config: Option<Utf8PathBuf>,
-    /// Deploy environment: chooses <NAME>.env and <NAME>-<region>.env beside the config
+    /// Deploy environment: chooses <NAME>.env and <NAME>-<region>.env beside a config; without it a project takes the
+    /// name of the git branch or of its directory
     #[arg(short = 'e', long, value_name = "NAME", global = true, env = "DEPLOY_ENVIRONMENT")]
     pub deploy_environment: Option<String>,
     /// Parameter for ${NAME} in the config; wins over environment files
@@ -78,7 +80,7 @@ pub enum Command {
     #[command(visible_alias = "dismantle")]
     Destroy(RunArguments),
     /// Create the config's bucket if it does not exist
-    Init,
+    Init(SelectionArguments),
     /// List configured, recorded and existing stacks
     Status(FormatArguments),
     /// Print outputs of the config's stacks
@@ -88,6 +90,15 @@ pub enum Command {
     Graph(GraphCommand),
     /// Check configs and everything they name, without looking at the cloud
     Validate(FormatArguments),
+    /// Write a project to begin with: runway.yml, a module and a template
+    New {
+        /// Directory to write it to; this one if left out
+        directory: Option<Utf8PathBuf>,
+    },
+    /// Print the name of the deploy environment
+    Whichenv,
+    /// Print the environment variables of the project's deployments, for a shell
+    Envvars,
     /// Print the JSON Schema of a document
     Schema {
         /// Which document
@@ -107,6 +118,8 @@ pub enum Command {
 pub enum SchemaDocument {
     /// The config file
     Cfngin,
+    /// The project file
+    Runway,
     /// `plan --format json`
     Plan,
     /// `status --format json`
@@ -147,9 +160,20 @@ pub struct PlanningArguments {
     /// Stacks under way at once, 100 unless given
     #[arg(long, value_name = "N", env = "RUNWAY_RS_CONCURRENCY", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub concurrency: Option<u16>,
-    /// Accepted for Runway's sake; modules have no tags here
-    #[arg(long, hide = true)]
+    /// Which modules of a project.
+    #[command(flatten)]
+    pub selection: SelectionArguments,
+}
+
+/// Which modules of a project.
+#[derive(Debug, Args)]
+pub struct SelectionArguments {
+    /// Only modules with this tag; given more than once, with all of them
+    #[arg(long, value_name = "TAG")]
     pub tag: Vec<String>,
+    /// Only the module of this name (`MODULE` or `DEPLOYMENT.MODULE`); may be given more than once
+    #[arg(long, value_name = "MODULE")]
+    pub module: Vec<String>,
 }
 
 /// Options of `deploy` and `destroy`.

@@ -1,14 +1,16 @@
 //! From a command line to a command: settings, configs, a provider, and then [`session`] does the work.
 
+mod project;
 mod session;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use clap::CommandFactory;
 use runway_core::clock::Clock;
-use runway_core::engine::EngineError;
+use runway_core::engine::{EngineError, Interrupt};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
@@ -17,21 +19,23 @@ use runway_core::render;
 use crate::Arguments;
 use crate::args::{
     Command, FormatArguments, GraphCommand, GraphFormat, OutputsFormat, PlanFormat, PlanningArguments,
-    SchemaDocument, TextOrJson,
+    SchemaDocument, SelectionArguments, TextOrJson,
 };
 use crate::clock::SystemClock;
 use crate::commands::session::Session;
-use crate::connect::{Connected, connect};
+use crate::connect::Connector;
 use crate::load::{self, Check, Loaded};
 use crate::output::Output;
-use crate::settings::{Environment, ProviderChoice, Settings, SettingsProblem, discover};
-use crate::verbosity;
+use crate::settings::{self, Environment, Found, ProviderChoice, Settings, SettingsProblem, discover};
+use crate::work::{Tree, Turns, Work, check_graphs};
+use crate::{signals, verbosity};
 
 /// Runs a command to its end.
-pub(crate) fn run(arguments: Arguments) -> ExitCode {
+pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
+    arguments.global.verbose = settings::verbosity(arguments.global.verbose, &environment);
     let mut output = Output::new(&arguments.global, &environment);
     match &arguments.command {
         Command::Completions { shell } => {
@@ -84,6 +88,7 @@ fn wants_json(command: &Command) -> bool {
 fn schema(document: SchemaDocument) -> &'static str {
     match document {
         SchemaDocument::Cfngin => include_str!("../../../config-schema/cfngin.schema.json"),
+        SchemaDocument::Runway => include_str!("../../../config-schema/runway.schema.json"),
         SchemaDocument::Plan => include_str!("../../../config-schema/plan.schema.json"),
         SchemaDocument::Status => include_str!("../../../config-schema/status.schema.json"),
         SchemaDocument::Outputs => include_str!("../../../config-schema/outputs.schema.json"),
@@ -105,6 +110,9 @@ impl Context {
     fn start(&self) -> Result<ExitCode, EngineError> {
         let global = &self.arguments.global;
         let planning = planning(&self.arguments.command);
+        if let Command::New { directory } = &self.arguments.command {
+            return self.new_project(directory.as_deref());
+        }
         let settings = Settings::resolve(
             global,
             planning.and_then(|planning| planning.concurrency),
@@ -113,56 +121,147 @@ impl Context {
             &self.current,
         )
         .map_err(EngineError::of)?;
-        let paths = discover(global, &self.current).map_err(EngineError::of)?;
+        let found = discover(global, &self.current).map_err(EngineError::of)?;
+        match (&self.arguments.command, found) {
+            (Command::Whichenv, found) => self.whichenv(&settings, &found),
+            (Command::Envvars, Found::Project(path)) => self.envvars(&settings, &path),
+            (Command::Envvars, Found::Configs(_)) => Err(EngineError::of(SettingsProblem::NoProject)),
+            (_, Found::Project(path)) => self.project(settings, &path),
+            (_, Found::Configs(paths)) => self.configs(&settings, &paths),
+        }
+    }
+
+    /// What the command is about: whether configs are looked at for a deploy or a destroy.
+    fn purpose(&self) -> Purpose {
+        match &self.arguments.command {
+            Command::Destroy(_) => Purpose::Destroy,
+            Command::Plan(arguments) if arguments.destroy => Purpose::Destroy,
+            // These look at stacks only; templates may be missing.
+            Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init(_) => {
+                Purpose::Destroy
+            }
+            _ => Purpose::Deploy,
+        }
+    }
+
+    /// Carries out a command on configs.
+    fn configs(&self, settings: &Settings, paths: &[Utf8PathBuf]) -> Result<ExitCode, EngineError> {
+        let global = &self.arguments.global;
+        if let Some(selection) = selection(&self.arguments.command)
+            .filter(|given| !(given.module.is_empty() && given.tag.is_empty()))
+        {
+            let option = if selection.tag.is_empty() { "--module" } else { "--tag" };
+            return Err(EngineError::of(SettingsProblem::NoModules { option }));
+        }
         if paths.is_empty() {
             self.output.message(
                 "warning: no CFNgin config in this directory, so there is nothing to do (-c FILE names one)",
             );
             return Ok(ExitCode::Ok);
         }
-        let purpose = match &self.arguments.command {
-            Command::Destroy(_) => Purpose::Destroy,
-            Command::Plan(arguments) if arguments.destroy => Purpose::Destroy,
-            // These look at stacks only; templates may be missing.
-            Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init => Purpose::Destroy,
-            _ => Purpose::Deploy,
-        };
         if let Command::Validate(format) = &self.arguments.command {
             let region = settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
-            let (_, findings) = load::configs(&paths, global, &settings, &region, &self.current, Check::All);
+            let (_, findings) = load::configs(paths, global, settings, &region, &self.current, Check::All);
             return Ok(self.validated(findings, paths.len(), format));
         }
         // A config error must not wait for credentials: with a known region everything is checked first.
         let early = settings.region.clone().or_else(|| {
             matches!(settings.provider, ProviderChoice::Local(_)).then(|| "us-east-1".to_owned())
         });
+        let purpose = self.purpose();
         let known = match &early {
-            Some(region) => Some(self.load(&paths, &settings, region, purpose)?),
+            Some(region) => Some(self.load(paths, settings, region, purpose)?),
             None => None,
         };
+        self.in_runtime(async {
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+            let directory = paths.first().and_then(|path| path.parent()).unwrap_or(&self.current);
+            let connector = Connector::new(directory.to_owned(), self.environment.clone(), clock);
+            let connected = connector.connect(settings, &self.environment).await?;
+            let configs = match known {
+                Some(configs) => configs,
+                None => self.load(paths, settings, connected.provider.region(), purpose)?,
+            };
+            let (settings, environment) = (settings.clone(), self.environment.clone());
+            let work = Work { label: None, settings, environment, connected, configs };
+            let exit = self.carry_out(&Tree::Work(Box::new(work)), &self.output).await;
+            self.stats(&connector).await;
+            exit
+        })
+    }
+
+    /// Runs to the end what has to wait for answers.
+    fn in_runtime<T>(&self, work: impl Future<Output = Result<T, EngineError>>) -> Result<T, EngineError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .map_err(|error| unexpected(&error))?;
-        let exit = runtime.block_on(async {
-            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let directory = paths.first().and_then(|path| path.parent()).unwrap_or(&self.current);
-            let connected = connect(&settings, &self.environment, directory, Arc::clone(&clock)).await?;
-            let configs = match known {
-                Some(configs) => configs,
-                None => self.load(&paths, &settings, connected.provider.region(), purpose)?,
-            };
-            let session = Session { context: self, settings: &settings, connected: &connected, clock };
-            let exit = session.command(&configs).await;
-            if global.stats {
-                self.stats(&connected);
-            }
-            exit
-        });
+        let done = runtime.block_on(work);
         // A question that nobody answers must not keep the process.
         runtime.shutdown_timeout(Duration::from_millis(100));
-        exit
+        done
+    }
+
+    /// Carries out the command on everything, in order.
+    async fn carry_out(&self, tree: &Tree, output: &Output) -> Result<ExitCode, EngineError> {
+        let works = tree.works();
+        let purpose = self.purpose();
+        let (interrupt, turns) = (Interrupt::default(), Turns::default());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let session = |work: &'_ Work, beside: bool| {
+            let output = output.of(work.label.as_deref(), beside);
+            (output, Arc::clone(&clock))
+        };
+        let plans =
+            matches!(self.arguments.command, Command::Plan(_) | Command::Deploy(_) | Command::Destroy(_));
+        if plans {
+            output.findings(&check_graphs(&works).await?, ExitCode::Ok);
+        }
+        let (interrupt, turns) = (&interrupt, &turns);
+        let runs = matches!(self.arguments.command, Command::Deploy(_) | Command::Destroy(_));
+        if runs && works.iter().map(|work| work.configs.len()).sum::<usize>() > 1 {
+            let mut findings = Findings::default();
+            for work in &works {
+                let (output, clock) = session(work, false);
+                findings
+                    .extend(Session { context: self, work, output, clock, interrupt, turns }.check(purpose));
+            }
+            if findings.has_errors() {
+                return Err(findings.into());
+            }
+        }
+        if runs {
+            signals::connect(interrupt);
+        }
+        // Pending changes are no reason to stop.
+        let pending = AtomicBool::new(false);
+        let only = self.with_the_stack(&works);
+        let run = async |work: &Work, beside: bool| {
+            if only.is_some_and(|only| !std::ptr::eq(only, work)) {
+                return Ok(ExitCode::Ok);
+            }
+            let (output, clock) = session(work, beside);
+            match (Session { context: self, work, output, clock, interrupt, turns }).command().await? {
+                ExitCode::ChangesPending => {
+                    pending.store(true, Ordering::Relaxed);
+                    Ok(ExitCode::Ok)
+                }
+                exit => Ok(exit),
+            }
+        };
+        let exit = tree.run(false, &run).await?;
+        let pending = pending.load(Ordering::Relaxed) && exit == ExitCode::Ok;
+        Ok(if pending { ExitCode::ChangesPending } else { exit })
+    }
+
+    /// The work that has the stack whose outputs are wanted, if it is the only one.
+    fn with_the_stack<'w>(&self, works: &[&'w Work]) -> Option<&'w Work> {
+        let Command::Outputs(arguments) = &self.arguments.command else { return None };
+        let stack = arguments.stack.as_deref()?;
+        let has = |work: &&&Work| work.configs.iter().any(|loaded| loaded.config.stacks.contains_key(stack));
+        let mut having = works.iter().filter(has);
+        having.next().filter(|_| having.next().is_none()).copied()
     }
 
     fn load(
@@ -196,13 +295,25 @@ impl Context {
         exit
     }
 
-    fn stats(&self, connected: &Connected) {
-        let requests = connected.requests();
+    /// What was asked of the cloud, with `--stats`.
+    async fn stats(&self, connector: &Connector) {
+        if !self.arguments.global.stats {
+            return;
+        }
+        let requests = connector.requests().await;
         let total: u64 = requests.values().sum();
         for (operation, count) in &requests {
             self.output.essential(&format!("{count:>6} {operation}"));
         }
         self.output.essential(&format!("{total:>6} requests"));
+    }
+}
+
+/// Which modules the command is meant for.
+fn selection(command: &Command) -> Option<&SelectionArguments> {
+    match command {
+        Command::Init(selection) => Some(selection),
+        command => planning(command).map(|planning| &planning.selection),
     }
 }
 
@@ -223,7 +334,10 @@ fn name(command: &Command) -> &'static str {
         Command::Plan(_) => "plan",
         Command::Deploy(_) => "deploy",
         Command::Destroy(_) => "destroy",
-        Command::Init => "init",
+        Command::Init(_) => "init",
+        Command::New { .. } => "new",
+        Command::Whichenv => "whichenv",
+        Command::Envvars => "envvars",
         Command::Status(_) => "status",
         Command::Outputs(_) => "outputs",
         Command::Graph(GraphCommand::Show { .. }) => "graph show",

@@ -1,12 +1,14 @@
 //! From settings to a provider.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use camino::Utf8Path;
+use camino::Utf8PathBuf;
 use runway_core::clock::Clock;
 use runway_core::engine::EngineError;
 use runway_core::provider::Provider;
 use runway_local::Local;
+use tokio::sync::Mutex;
 
 use crate::settings::{Environment, ProviderChoice, Settings};
 
@@ -17,42 +19,106 @@ const LOCAL_REGION: &str = "us-east-1";
 pub(crate) struct Connected {
     pub(crate) provider: Arc<dyn Provider>,
     #[cfg(feature = "aws")]
-    aws: Option<runway_aws::AwsProvider>,
+    pub(crate) aws: Option<runway_aws::AwsProvider>,
 }
 
 impl Connected {
     /// Requests by API so far, if the provider counts them.
-    pub(crate) fn requests(&self) -> std::collections::BTreeMap<String, u64> {
+    pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
         #[cfg(feature = "aws")]
         if let Some(aws) = &self.aws {
             return aws.requests();
         }
-        std::collections::BTreeMap::new()
+        BTreeMap::new()
+    }
+
+    /// Aliases of the account; `None` if the provider has none.
+    #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "the form of the other build"))]
+    pub(crate) async fn account_aliases(&self) -> Result<Option<Vec<String>>, EngineError> {
+        #[cfg(feature = "aws")]
+        if let Some(aws) = &self.aws {
+            return Ok(Some(aws.account_aliases().await?));
+        }
+        Ok(None)
     }
 }
 
-/// Connects to the provider that was chosen. `config_directory` is where the embedded provider keeps its state by
-/// default.
-pub(crate) async fn connect(
-    settings: &Settings,
-    environment: &Environment,
-    config_directory: &Utf8Path,
+/// What tells connections apart: region, account, role and profile.
+type Identity = (Option<String>, Option<String>, Option<String>, Option<String>);
+
+/// Connects, once for all targets in the same region with the same credentials.
+pub(crate) struct Connector {
+    /// Where the embedded provider keeps its state by default.
+    directory: Utf8PathBuf,
     clock: Arc<dyn Clock>,
-) -> Result<Connected, EngineError> {
-    match &settings.provider {
-        ProviderChoice::Local(directory) => {
-            let directory = directory.clone().unwrap_or_else(|| config_directory.join(".runway/local"));
-            let region = settings.region.clone().unwrap_or_else(|| LOCAL_REGION.to_owned());
-            let options = runway_local::Options { region, ..runway_local::Options::default() };
-            let local = Local::directory(directory.as_std_path(), clock, options)
-                .map_err(|error| EngineError::from(runway_core::provider::ProviderError::from(error)))?;
-            Ok(Connected {
-                provider: Arc::new(local),
-                #[cfg(feature = "aws")]
-                aws: None,
-            })
+    /// Variables of this process: credentials are looked for there.
+    environment: Environment,
+    connections: Mutex<BTreeMap<Identity, Arc<Connected>>>,
+}
+
+impl Connector {
+    /// A connector that has no connection yet. `directory` is where the embedded provider keeps its state by default.
+    pub(crate) fn new(directory: Utf8PathBuf, environment: Environment, clock: Arc<dyn Clock>) -> Self {
+        Self { directory, clock, environment, connections: Mutex::default() }
+    }
+
+    /// The connection that settings and variables of a target ask for.
+    pub(crate) async fn connect(
+        &self,
+        settings: &Settings,
+        environment: &Environment,
+    ) -> Result<Arc<Connected>, EngineError> {
+        let mut settings = settings.clone();
+        // A project may choose the profile; what the process itself says is found by the SDK.
+        let chosen = environment.get("AWS_PROFILE").filter(|value| !value.is_empty());
+        if settings.profile.is_none() && chosen != self.environment.get("AWS_PROFILE") {
+            settings.profile = chosen.cloned();
         }
-        ProviderChoice::Aws => aws(settings, environment).await,
+        let role = settings.assume_role.as_ref().map(|role| format!("{role:?}"));
+        let identity = (settings.region.clone(), settings.account.clone(), role, settings.profile.clone());
+        let mut connections = self.connections.lock().await;
+        if let Some(known) = connections.get(&identity) {
+            return Ok(Arc::clone(known));
+        }
+        let connected = Arc::new(self.new_connection(&settings).await?);
+        connections.insert(identity, Arc::clone(&connected));
+        Ok(connected)
+    }
+
+    /// Requests by API so far, of all connections.
+    pub(crate) async fn requests(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for connected in self.connections.lock().await.values() {
+            for (operation, count) in connected.requests() {
+                *all.entry(operation).or_default() += count;
+            }
+        }
+        all
+    }
+
+    async fn new_connection(&self, settings: &Settings) -> Result<Connected, EngineError> {
+        match &settings.provider {
+            ProviderChoice::Local(directory) => {
+                let directory = directory.clone().unwrap_or_else(|| self.directory.join(".runway/local"));
+                let mut options = runway_local::Options {
+                    region: settings.region.clone().unwrap_or_else(|| LOCAL_REGION.to_owned()),
+                    ..runway_local::Options::default()
+                };
+                // It plays the account that is asked for, or that of the role.
+                let of_role = settings.assume_role.as_ref().and_then(|role| role.arn.split(':').nth(4));
+                if let Some(account) = settings.account.as_deref().or(of_role) {
+                    account.clone_into(&mut options.account);
+                }
+                let local = Local::directory(directory.as_std_path(), Arc::clone(&self.clock), options)
+                    .map_err(|error| EngineError::from(runway_core::provider::ProviderError::from(error)))?;
+                Ok(Connected {
+                    provider: Arc::new(local),
+                    #[cfg(feature = "aws")]
+                    aws: None,
+                })
+            }
+            ProviderChoice::Aws => aws(settings, &self.environment).await,
+        }
     }
 }
 
@@ -65,6 +131,12 @@ async fn aws(settings: &Settings, environment: &Environment) -> Result<Connected
         ca_bundle: variable("AWS_CA_BUNDLE").map(Into::into),
         read_attempts: variable("AWS_MAX_ATTEMPTS").and_then(|text| text.trim().parse().ok()),
         application: variable("AWS_SDK_UA_APP_ID"),
+        assume_role: settings.assume_role.as_ref().map(|role| runway_aws::AssumeRole {
+            arn: role.arn.clone(),
+            session_name: role.session_name.clone(),
+            duration: Some(std::time::Duration::from_secs(role.duration_seconds.into())),
+            external_id: None,
+        }),
         ..runway_aws::ConnectOptions::default()
     };
     let provider = runway_aws::connect(options).await?;

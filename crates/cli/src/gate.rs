@@ -33,10 +33,11 @@ impl Ask {
         self.shown.store(true, Ordering::Relaxed);
         self.output.findings(&planned.warnings, ExitCode::Ok);
         if self.json {
-            self.output.data(&output::one_line(&render::json::plan(&planned.plan)));
+            let document = self.output.targeted(&render::json::plan(&planned.plan));
+            self.output.data(&output::one_line(&document));
         } else {
             let options = TextOptions { width: self.output.width, style: self.output.style };
-            self.output.data(&render::text::plan(&planned.plan, &options));
+            self.output.data(&self.output.headed(&render::text::plan(&planned.plan, &options)));
         }
     }
 }

@@ -9,9 +9,11 @@ mod gate;
 mod load;
 mod output;
 mod progress;
+mod project;
 mod settings;
 mod signals;
 mod verbosity;
+mod work;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -46,11 +46,13 @@ pub(crate) fn configs(
     let mut loaded = Vec::new();
     for path in paths {
         let directory = path.parent().unwrap_or(current).to_owned();
-        let files = environment_files(&directory, global, settings, region, current);
-        let parameters = parameters(&files, global, settings, region, current, &mut findings);
+        let by_name = environment_files(&directory, settings, region);
+        let named = global.env_file.as_ref().map(|path| current.join(path));
+        let given = Given { by_name: &by_name, named: named.as_deref(), global, settings, region };
+        let parameters = given.parameters(current, &mut findings);
         let Some(document) = document(path, current, &mut findings) else { continue };
         // Where a missing parameter could be defined: the last file wins.
-        let file = match files.last() {
+        let file = match named.as_ref().or(by_name.last()) {
             Some(path) => shown(path, current),
             None => format!("{}.env", settings.deploy_environment).into(),
         };
@@ -72,50 +74,84 @@ pub(crate) fn configs(
     (loaded, findings)
 }
 
-/// The environment files of a config that there are, then the one that was named; later ones win.
-fn environment_files(
+/// The environment files of a config that there are; later ones win.
+fn environment_files(directory: &Utf8Path, settings: &Settings, region: &str) -> Vec<Utf8PathBuf> {
+    let by_name =
+        environment::file_names(&settings.deploy_environment, region).map(|name| directory.join(name));
+    by_name.into_iter().filter(|path| path.is_file()).collect()
+}
+
+/// Whether a module of a project is meant for the environment: it has parameters, from wherever (Runway).
+pub(crate) fn has_parameters(
     directory: &Utf8Path,
     global: &Global,
     settings: &Settings,
     region: &str,
     current: &Utf8Path,
-) -> Vec<Utf8PathBuf> {
-    let by_name =
-        environment::file_names(&settings.deploy_environment, region).map(|name| directory.join(name));
-    let named = global.env_file.iter().map(|path| current.join(path));
-    by_name.into_iter().filter(|path| path.is_file()).chain(named).collect()
+) -> bool {
+    let has_lines = |path: &Utf8PathBuf| {
+        // What is wrong with a file is told when the configs are read.
+        let document = document(path, current, &mut Findings::default());
+        document.is_none_or(|document| !environment::parse(&document).0.is_empty())
+    };
+    !settings.project_parameters.is_empty()
+        || !global.parameters.is_empty()
+        || global.env_file.is_some()
+        || environment_files(directory, settings, region).iter().any(has_lines)
 }
 
-/// Parameters of a config: its environment files, the one that was named, then the command line. Environment and region
-/// are there if nothing else gives them (Runway).
-fn parameters(
-    files: &[Utf8PathBuf],
-    global: &Global,
-    settings: &Settings,
-    region: &str,
-    current: &Utf8Path,
-    findings: &mut Findings,
-) -> Parameters {
-    let mut parameters = Parameters::new();
-    for path in files {
-        if let Some(document) = document(path, current, findings) {
+/// Where parameters of a config come from, each winning over those before it: environment files by name, the project,
+/// the environment file that was named, the command line. Environment and region are there if nothing else gives them
+/// (Runway).
+struct Given<'g> {
+    by_name: &'g [Utf8PathBuf],
+    named: Option<&'g Utf8Path>,
+    global: &'g Global,
+    settings: &'g Settings,
+    region: &'g str,
+}
+
+impl Given<'_> {
+    fn parameters(&self, current: &Utf8Path, findings: &mut Findings) -> Parameters {
+        let mut read = |path: &Utf8Path| {
+            let Some(document) = document(path, current, findings) else { return Parameters::new() };
             let (values, found) = environment::parse(&document);
             findings.extend(found);
-            parameters.extend(values.into_iter().map(|(name, value)| (name, Value::String(value))));
+            values.into_iter().map(|(name, value)| (name, Value::String(value))).collect()
+        };
+        let mut parameters = Parameters::new();
+        for path in self.by_name {
+            parameters.extend(read(path));
         }
-    }
-    parameters
-        .extend(global.parameters.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))));
-    for (name, value) in [("environment", settings.deploy_environment.as_str()), ("region", region)] {
-        let given = parameters.get(name).and_then(Value::as_str).is_some_and(|value| !value.is_empty());
-        if !given {
-            parameters.insert(name.to_owned(), Value::String(value.to_owned()));
+        let project = self.settings.project_parameters.iter();
+        parameters.extend(project.map(|(name, value)| (name.clone(), value.clone())));
+        if let Some(path) = self.named {
+            parameters.extend(read(path));
         }
+        let line = self.global.parameters.iter();
+        parameters.extend(line.map(|(name, value)| (name.clone(), Value::String(value.clone()))));
+        for (name, value) in
+            [("environment", self.settings.deploy_environment.as_str()), ("region", self.region)]
+        {
+            let given = match parameters.get(name) {
+                None | Some(Value::Null | Value::Bool(false)) => false,
+                Some(Value::String(text)) => !text.is_empty(),
+                Some(_) => true,
+            };
+            if !given {
+                parameters.insert(name.to_owned(), Value::String(value.to_owned()));
+            }
+        }
+        parameters
     }
-    parameters
 }
 
-fn document(path: &Utf8Path, current: &Utf8Path, findings: &mut Findings) -> Option<Arc<Document>> {
+/// Reads a text file; why it cannot be read becomes a finding.
+pub(crate) fn document(
+    path: &Utf8Path,
+    current: &Utf8Path,
+    findings: &mut Findings,
+) -> Option<Arc<Document>> {
     let name = shown(path, current);
     match fs_err::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {

@@ -1,12 +1,15 @@
 //! The only module that prints: data on standard output, everything else on standard error.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
+use std::sync::Arc;
 
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
 use runway_core::render::problems;
 use runway_core::render::style::Style;
+use serde_json::{Map, Value};
 
 use crate::args::{Colour, Global};
 
@@ -30,6 +33,12 @@ pub(crate) struct Output {
     pub(crate) json_errors: bool,
     /// JSON documents are lines among others.
     pub(crate) json_lines: bool,
+    /// The module and region that is spoken of, in a project.
+    pub(crate) label: Option<String>,
+    /// Other targets speak at the same time, so every line says of which it is.
+    pub(crate) is_one_of_many: bool,
+    /// Texts that are never shown.
+    pub(crate) secrets: Arc<Vec<String>>,
 }
 
 impl Output {
@@ -37,11 +46,15 @@ impl Output {
     pub(crate) fn new(global: &Global, environment: &std::collections::BTreeMap<String, String>) -> Self {
         let set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
         let off = global.no_color || set("NO_COLOR") || set("RUNWAY_NO_COLOR");
+        let colorize = environment.get("RUNWAY_COLORIZE").map(|value| value.to_lowercase());
+        let is = |words: &[&str]| colorize.as_deref().is_some_and(|value| words.contains(&value));
+        let forced = is(&["1", "true", "yes", "on"]);
+        let off = off || is(&["0", "false", "no", "off"]);
         let colour = |terminal: bool| match global.color {
             Colour::Always => !global.no_color,
             Colour::Never => false,
             Colour::Auto => {
-                !off && (terminal || set("CLICOLOR_FORCE"))
+                !off && (terminal || set("CLICOLOR_FORCE") || forced)
                     && environment.get("TERM").is_none_or(|term| term != "dumb")
             }
         };
@@ -55,15 +68,70 @@ impl Output {
             quiet: global.quiet,
             json_errors: false,
             json_lines: false,
+            label: None,
+            is_one_of_many: false,
+            secrets: Arc::default(),
+        }
+    }
+
+    /// The same output, speaking of a target.
+    pub(crate) fn of(&self, label: Option<&str>, is_one_of_many: bool) -> Self {
+        Self { label: label.map(str::to_owned), is_one_of_many, ..self.clone() }
+    }
+
+    /// A text for people, below the name of the target.
+    pub(crate) fn headed(&self, text: &str) -> String {
+        self.label.as_ref().map_or_else(|| text.to_owned(), |label| format!("{label}\n\n{text}"))
+    }
+
+    /// A JSON object with the name of the target behind its version.
+    pub(crate) fn targeted(&self, document: &str) -> String {
+        let Some(label) = &self.label else { return document.to_owned() };
+        let Ok(Value::Object(fields)) = serde_json::from_str(document) else { return document.to_owned() };
+        let mut all = Map::new();
+        for (at, (name, value)) in fields.into_iter().enumerate() {
+            all.insert(name, value);
+            if at == 0 {
+                all.insert("target".to_owned(), Value::String(label.clone()));
+            }
+        }
+        if document.trim_end().contains('\n') {
+            serde_json::to_string_pretty(&all)
+                .map_or_else(|_| document.to_owned(), |text| format!("{text}\n"))
+        } else {
+            format!("{}\n", Value::Object(all))
+        }
+    }
+
+    /// A text without the secrets in it, also where they stand as JSON writes them.
+    fn without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut text = Cow::Borrowed(text);
+        for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
+            let quoted = Value::String(secret.clone()).to_string();
+            for form in [secret.as_str(), quoted.trim_matches('"')] {
+                if text.contains(form) {
+                    text = Cow::Owned(text.replace(form, "***"));
+                }
+            }
+        }
+        text
+    }
+
+    /// Prints lines on standard error.
+    fn lines(&self, text: &str) {
+        let text = self.without_secrets(text);
+        match self.label.as_ref().filter(|_| self.is_one_of_many) {
+            None => eprint_line(&text),
+            Some(label) => {
+                let lines: Vec<String> = text.lines().map(|line| format!("[{label}] {line}")).collect();
+                eprint_line(&lines.join("\n"));
+            }
         }
     }
 
     /// Prints data. A reader that has gone away ends the printing silently.
-    #[expect(
-        clippy::unused_self,
-        reason = "all printing goes through a value, so that tests of callers can see it"
-    )]
     pub(crate) fn data(&self, text: &str) {
+        let text = self.without_secrets(text);
         let mut stdout = std::io::stdout().lock();
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
@@ -71,21 +139,20 @@ impl Output {
     /// Prints a line of progress.
     pub(crate) fn progress(&self, line: &str) {
         if self.quiet == 0 {
-            eprint_line(line);
+            self.lines(line);
         }
     }
 
     /// Prints something a person should read even when progress is off.
     pub(crate) fn message(&self, text: &str) {
         if self.quiet < 2 {
-            eprint_line(text.trim_end_matches('\n'));
+            self.lines(text.trim_end_matches('\n'));
         }
     }
 
     /// Prints what is never left out: failures, and what was asked for.
-    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
     pub(crate) fn essential(&self, text: &str) {
-        eprint_line(text.trim_end_matches('\n'));
+        self.lines(text.trim_end_matches('\n'));
     }
 
     /// Prints errors and warnings with their places, then how many there are. Of very many the first ones do for people;
@@ -106,10 +173,10 @@ impl Output {
             let _ = writeln!(text, "error: {errors} problems");
         }
         if !text.is_empty() {
-            eprint_line(text.trim_end_matches('\n'));
+            self.lines(text.trim_end_matches('\n'));
         }
         if errors > 0 && self.json_errors {
-            let document = problems::json(findings, exit);
+            let document = self.targeted(&problems::json(findings, exit));
             self.data(&if self.json_lines { one_line(&document) } else { document });
         }
     }
@@ -130,6 +197,20 @@ impl Output {
             Ok(()) => text,
             Err(_) => finding.to_string(),
         }
+    }
+
+    /// Asks for a text; an empty answer, and none at all, mean the default.
+    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
+    pub(crate) fn ask_for(&self, question: &str, default: &str) -> String {
+        let mut stderr = std::io::stderr().lock();
+        let _ = write!(stderr, "{question} [{default}]: ").and_then(|()| stderr.flush());
+        drop(stderr);
+        let mut answer = String::new();
+        if std::io::stdin().read_line(&mut answer).unwrap_or_default() == 0 {
+            eprint_line("");
+        }
+        let answer = answer.trim();
+        if answer.is_empty() { default.to_owned() } else { answer.to_owned() }
     }
 
     /// Asks a yes-or-no question; anything but a yes is a no.

@@ -17,7 +17,7 @@ pub(crate) fn reporter(output: &Output, json: bool, ci: bool) -> Box<dyn Reporte
         return Box::new(JsonLines(output.clone()));
     }
     // Requests that are told one by one would tear the live lines apart.
-    if output.quiet == 0 && is_live() && !ci && !output.verbose {
+    if output.quiet == 0 && is_live() && !ci && !output.verbose && !output.is_one_of_many {
         return Box::new(Live::new(output.clone()));
     }
     Box::new(Lines(output.clone()))
@@ -28,7 +28,7 @@ struct JsonLines(Output);
 
 impl Reporter for JsonLines {
     fn event(&mut self, event: &Event) {
-        self.0.data(&format!("{}\n", events::json_line(event)));
+        self.0.data(&self.0.targeted(&format!("{}\n", events::json_line(event))));
     }
 }
 

@@ -8,6 +8,8 @@ use miette::Diagnostic;
 use runway_core::engine::Holder;
 use runway_core::error::Problem;
 use runway_core::exit::ExitCode;
+use runway_core::project::resolve::AssumeRole;
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::args::Global;
@@ -17,6 +19,9 @@ pub(crate) type Environment = BTreeMap<String, String>;
 
 /// Stacks under way at once, unless told otherwise.
 const CONCURRENCY: usize = 100;
+/// Regions or modules under way at once, unless told otherwise (Runway: the number of processors, at most 61; here they
+/// mostly wait).
+const CONCURRENT_TARGETS: usize = 61;
 /// Longest pause between two looks at running stacks, unless told otherwise.
 const POLL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -44,14 +49,54 @@ pub(crate) enum SettingsProblem {
     #[diagnostic(code(settings::no_config), help("name a CFNgin config, or a directory with one, with -c"))]
     NoConfigIn { path: Utf8PathBuf },
 
-    #[error("{path} is a Runway project file, which this version does not read")]
+    #[error("there are two project files: {first} and {second}")]
+    #[diagnostic(code(settings::two_projects), help("remove one of them, or name one with -c"))]
+    TwoProjects { first: Utf8PathBuf, second: Utf8PathBuf },
+
+    #[error("there is no project file here")]
     #[diagnostic(
-        code(settings::runway_yml),
+        code(settings::no_project),
         help(
-            "name the CFNgin config of a module with -c FILE; parameters of the module go into an environment file or --param"
+            "this command reads `runway.yml` in this directory or the one above; `runway-rs new` writes one"
         )
     )]
-    RunwayYml { path: Utf8PathBuf },
+    NoProject,
+
+    #[error("the deploy environment is not known: no branch is checked out (detached HEAD)")]
+    #[diagnostic(
+        code(settings::detached_head),
+        help("name it with -e NAME or the variable DEPLOY_ENVIRONMENT, or set `ignore_git_branch: true`")
+    )]
+    DetachedHead,
+
+    #[error("the deploy environment is not known: {message}")]
+    #[diagnostic(
+        code(settings::no_environment),
+        help("name it with -e NAME or the variable DEPLOY_ENVIRONMENT")
+    )]
+    NoEnvironment { message: String },
+
+    #[error("no deployment of {path} has `env_vars`")]
+    #[diagnostic(code(settings::no_variables), help("variables of modules are not printed"))]
+    NoEnvironmentVariables { path: Utf8PathBuf },
+
+    #[error("{path} exists already")]
+    #[diagnostic(
+        code(settings::exists),
+        help("nothing was written; name another directory: `runway-rs new DIRECTORY`")
+    )]
+    Exists { path: Utf8PathBuf },
+
+    #[error("cannot write {path}: {message}")]
+    #[diagnostic(code(settings::unwritable), help("it must be a place where you may write"))]
+    Unwritable { path: Utf8PathBuf, message: String },
+
+    #[error("{option} selects modules of a project, and there is no project file")]
+    #[diagnostic(
+        code(settings::no_modules),
+        help("without `runway.yml` every config of the directory is worked on; -c FILE names one")
+    )]
+    NoModules { option: &'static str },
 
     #[error("`{value}` is no provider")]
     #[diagnostic(code(settings::provider), help("use `aws`, `local` or `local:DIR`"))]
@@ -65,7 +110,9 @@ pub(crate) enum SettingsProblem {
 impl Problem for SettingsProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Provider { .. } | Self::Variable { .. } => ExitCode::Usage,
+            // Runway's exit code, for scripts.
+            Self::NoEnvironmentVariables { .. } => ExitCode::Unexpected,
+            Self::Provider { .. } | Self::Variable { .. } | Self::NoModules { .. } => ExitCode::Usage,
             _ => ExitCode::Config,
         }
     }
@@ -87,7 +134,20 @@ pub(crate) struct Settings {
     pub(crate) region: Option<String>,
     #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only AWS has profiles"))]
     pub(crate) profile: Option<String>,
+    /// The role that requests are made as.
+    pub(crate) assume_role: Option<AssumeRole>,
+    /// The account that the embedded provider plays; its own if left out.
+    pub(crate) account: Option<String>,
+    /// Name of the deploy environment.
     pub(crate) deploy_environment: String,
+    /// Whether it was given, and not derived from the directory.
+    pub(crate) is_environment_given: bool,
+    /// Parameters that a project gives to a module: they win over environment files.
+    pub(crate) project_parameters: Map<String, Value>,
+    /// Regions worked on at the same time.
+    pub(crate) concurrent_regions: usize,
+    /// Modules worked on at the same time.
+    pub(crate) concurrent_modules: usize,
     pub(crate) ci: bool,
     pub(crate) concurrency: usize,
     pub(crate) poll_limit: Duration,
@@ -125,7 +185,19 @@ impl Settings {
             Some(seconds) => Duration::from_secs(seconds),
             None => POLL_LIMIT,
         };
+        let given = global.deploy_environment.clone().filter(|name| !name.is_empty());
+        let workers = |name| {
+            let given =
+                number(name)?.filter(|count| *count > 0).and_then(|count| usize::try_from(count).ok());
+            Ok(given.unwrap_or(CONCURRENT_TARGETS))
+        };
         Ok(Self {
+            assume_role: None,
+            account: None,
+            is_environment_given: given.is_some(),
+            project_parameters: Map::new(),
+            concurrent_regions: workers("RUNWAY_MAX_CONCURRENT_REGIONS")?,
+            concurrent_modules: workers("RUNWAY_MAX_CONCURRENT_MODULES")?,
             provider,
             region: global
                 .region
@@ -133,10 +205,7 @@ impl Settings {
                 .or_else(|| variable("AWS_REGION"))
                 .or_else(|| variable("AWS_DEFAULT_REGION")),
             profile: global.profile.clone(),
-            deploy_environment: global
-                .deploy_environment
-                .clone()
-                .filter(|name| !name.is_empty())
+            deploy_environment: given
                 .unwrap_or_else(|| directory.file_name().unwrap_or("default").to_owned()),
             // Runway: the variable counts by its existence, whatever its value.
             ci: !global.no_ci && (global.ci || environment.contains_key("CI")),
@@ -182,31 +251,64 @@ fn host_name(environment: &Environment) -> String {
     environment.get("COMPUTERNAME").cloned().unwrap_or_default()
 }
 
-/// The configs to work on, in order: the one that was named, or CFNgin's choice in the current directory.
-pub(crate) fn discover(global: &Global, directory: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SettingsProblem> {
-    let named = global.config.as_ref().map(|path| directory.join(path));
-    if let Some(path) = &named {
-        if path.is_file() {
-            return match path.file_name() {
-                Some("runway.yml" | "runway.yaml") => {
-                    Err(SettingsProblem::RunwayYml { path: shown(path, directory) })
-                }
-                _ => Ok(vec![path.clone()]),
-            };
-        }
-        if !path.is_dir() {
-            return Err(SettingsProblem::NoConfig { path: shown(path, directory) });
-        }
+/// What a command works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// The modules of this project file.
+    Project(Utf8PathBuf),
+    /// These configs, in order.
+    Configs(Vec<Utf8PathBuf>),
+}
+
+/// What to work on: what was named; or else the project file of the current directory or of the one above (Runway); or
+/// else the configs of the current directory.
+pub(crate) fn discover(global: &Global, directory: &Utf8Path) -> Result<Found, SettingsProblem> {
+    let Some(named) = global.config.as_ref().map(|path| directory.join(path)) else {
+        let above = directory.parent().map(|above| project_in(above, directory)).transpose()?.flatten();
+        return match project_in(directory, directory)?.or(above) {
+            Some(project) => Ok(Found::Project(project)),
+            None => configs_in(directory).map(Found::Configs),
+        };
+    };
+    if named.is_file() {
+        return match named.file_name() {
+            Some(name) if PROJECT_FILES.contains(&name) => Ok(Found::Project(named)),
+            _ => Ok(Found::Configs(vec![named])),
+        };
     }
-    let is_named = named.is_some();
-    let searched = named.unwrap_or_else(|| directory.to_owned());
-    for name in ["runway.yml", "runway.yaml"] {
-        if searched.join(name).is_file() {
-            return Err(SettingsProblem::RunwayYml { path: shown(&searched.join(name), directory) });
-        }
+    if !named.is_dir() {
+        return Err(SettingsProblem::NoConfig { path: shown(&named, directory) });
     }
+    if let Some(project) = project_in(&named, directory)? {
+        return Ok(Found::Project(project));
+    }
+    match configs_in(&named)? {
+        found if found.is_empty() => Err(SettingsProblem::NoConfigIn { path: shown(&named, directory) }),
+        found => Ok(Found::Configs(found)),
+    }
+}
+
+/// Names of project files.
+const PROJECT_FILES: [&str; 2] = ["runway.yml", "runway.yaml"];
+
+/// The project file in a directory.
+fn project_in(searched: &Utf8Path, current: &Utf8Path) -> Result<Option<Utf8PathBuf>, SettingsProblem> {
+    let [first, second] = PROJECT_FILES.map(|name| searched.join(name));
+    match (first.is_file(), second.is_file()) {
+        (true, true) => {
+            let (first, second) = (shown(&first, current), shown(&second, current));
+            Err(SettingsProblem::TwoProjects { first, second })
+        }
+        (true, false) => Ok(Some(first)),
+        (false, true) => Ok(Some(second)),
+        (false, false) => Ok(None),
+    }
+}
+
+/// CFNgin's choice of configs in a directory, in order.
+pub(crate) fn configs_in(searched: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SettingsProblem> {
     let unreadable = |error: std::io::Error| SettingsProblem::Unreadable {
-        path: searched.clone(),
+        path: searched.to_owned(),
         message: error.to_string(),
     };
     let mut found = Vec::new();
@@ -215,9 +317,6 @@ pub(crate) fn discover(global: &Global, directory: &Utf8Path) -> Result<Vec<Utf8
         if is_config(entry.file_name()) && entry.path().is_file() {
             found.push(entry.into_path());
         }
-    }
-    if is_named && found.is_empty() {
-        return Err(SettingsProblem::NoConfigIn { path: shown(&searched, directory) });
     }
     found.sort();
     Ok(found)
@@ -230,6 +329,18 @@ fn is_config(name: &str) -> bool {
     let is_other =
         |other: &&str| stem.strip_prefix(*other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     !name.starts_with('.') && !others.iter().any(is_other)
+}
+
+/// How much is told: the options, or else Runway's variables. DEBUG is a number or a boolean, VERBOSE counts by its
+/// existence. A DEBUG of another kind is meant for another program.
+pub(crate) fn verbosity(options: u8, environment: &Environment) -> u8 {
+    let debug = environment.get("DEBUG").map(|value| value.trim().to_lowercase());
+    let debug = match debug.as_deref() {
+        Some("true" | "yes" | "on" | "y" | "t") => 1,
+        Some(number) => number.parse::<u8>().unwrap_or(0).min(2),
+        None => 0,
+    };
+    options.max(debug).max(u8::from(environment.contains_key("VERBOSE")))
 }
 
 /// A path as people want to see it: relative to where they are, if it is below.
@@ -268,6 +379,20 @@ mod tests {
         assert!(resolve("x plan", &[("CI", "false")]).unwrap().ci);
         assert!(!resolve("x plan --no-ci", &[("CI", "1")]).unwrap().ci);
         assert!(resolve("x plan --ci", &[]).unwrap().ci);
+    }
+
+    #[test]
+    fn debug_is_a_number_or_a_boolean() {
+        let told = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            verbosity(0, &pairs.collect())
+        };
+        for (value, expected) in
+            [("1", 1), ("2", 2), ("9", 2), ("true", 1), ("false", 0), ("0", 0), ("app:*", 0)]
+        {
+            assert_eq!(told(&[("DEBUG", value)]), expected, "{value}");
+        }
+        assert_eq!((told(&[]), told(&[("VERBOSE", "")]), verbosity(2, &Environment::new())), (0, 1, 2));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub fn documents() -> Vec<(&'static str, String)> {
         ("graph", pretty(&schema_for!(GraphDocument<'_>))),
         ("outputs", pretty(&schema_for!(OutputsDocument<'_>))),
         ("plan", pretty(&schema_for!(PlanDocument))),
+        ("runway", pretty(&crate::project::schema::schema())),
         ("status", pretty(&schema_for!(StatusDocument<'_>))),
     ]
 }

@@ -2,4 +2,6 @@
 //! the archives of package sources.
 
 pub mod branch;
+pub mod python;
+mod secrets;
 pub mod sources;

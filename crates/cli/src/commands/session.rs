@@ -19,42 +19,50 @@ use crate::args::{
     Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanArguments,
     PlanFormat, RunArguments, TextOrJson,
 };
-use crate::connect::Connected;
 use crate::files::Beside;
 use crate::gate::Ask;
 use crate::load::Loaded;
-use crate::settings::Settings;
-use crate::{output, progress, signals};
+use crate::output::{self, Output};
+use crate::progress;
+use crate::work::{Turns, Work};
 
-/// A connected command.
+/// A command on the configs of one directory in one region.
 pub(super) struct Session<'c> {
     pub(super) context: &'c Context,
-    pub(super) settings: &'c Settings,
-    pub(super) connected: &'c Connected,
+    pub(super) work: &'c Work,
+    /// Says of which target it speaks, where there are several.
+    pub(super) output: Output,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) interrupt: &'c Interrupt,
+    /// Of targets that go on at the same time.
+    pub(super) turns: &'c Turns,
 }
 
 impl Session<'_> {
-    pub(super) async fn command(&self, configs: &[Loaded]) -> Result<ExitCode, EngineError> {
+    pub(super) async fn command(&self) -> Result<ExitCode, EngineError> {
         match &self.context.arguments.command {
-            Command::Plan(arguments) => self.plan(configs, arguments).await,
-            Command::Deploy(arguments) => self.run(configs, arguments, Purpose::Deploy).await,
-            Command::Destroy(arguments) => self.run(configs, arguments, Purpose::Destroy).await,
-            Command::Init => self.init(configs).await,
-            Command::Status(arguments) => self.status(configs, arguments).await,
-            Command::Outputs(arguments) => self.outputs(configs, arguments).await,
-            Command::Graph(command) => self.graph(configs, command).await,
-            Command::Validate(_) | Command::Schema { .. } | Command::Completions { .. } | Command::Man => {
-                Ok(ExitCode::Ok)
-            }
+            Command::Plan(arguments) => self.plan(arguments).await,
+            Command::Deploy(arguments) => self.run(arguments, Purpose::Deploy).await,
+            Command::Destroy(arguments) => self.run(arguments, Purpose::Destroy).await,
+            Command::Init(_) => self.init().await,
+            Command::Status(arguments) => self.status(arguments).await,
+            Command::Outputs(arguments) => self.outputs(arguments).await,
+            Command::Graph(command) => self.graph(command).await,
+            Command::Validate(_)
+            | Command::Schema { .. }
+            | Command::Completions { .. }
+            | Command::New { .. }
+            | Command::Whichenv
+            | Command::Envvars
+            | Command::Man => Ok(ExitCode::Ok),
         }
     }
 
     fn engine(&self, loaded: &Loaded, change: impl FnOnce(&mut Options)) -> Engine {
-        let settings = self.settings;
-        let mut environment = self.context.environment.clone();
+        let settings = &self.work.settings;
+        let mut environment = self.work.environment.clone();
         // Runway: lookups see the region and the environment's name of the run.
-        environment.insert("AWS_REGION".to_owned(), self.connected.provider.region().to_owned());
+        environment.insert("AWS_REGION".to_owned(), self.work.connected.provider.region().to_owned());
         environment.insert("DEPLOY_ENVIRONMENT".to_owned(), settings.deploy_environment.clone());
         let planning = planning(&self.context.arguments.command);
         let mut options = Options {
@@ -72,7 +80,7 @@ impl Session<'_> {
         };
         change(&mut options);
         Engine {
-            provider: Arc::clone(&self.connected.provider),
+            provider: Arc::clone(&self.work.connected.provider),
             files: Arc::new(Beside {
                 directory: loaded.directory.clone(),
                 current: self.context.current.clone(),
@@ -92,65 +100,61 @@ impl Session<'_> {
                 done = &mut work => return done,
                 () = tokio::time::sleep(Duration::from_secs(10)) => {
                     if silent() {
-                        let requests: u64 = self.connected.requests().values().sum();
-                        self.context.output.progress(&format!("waiting for answers ({requests} requests so far)"));
+                        let requests: u64 = self.work.connected.requests().values().sum();
+                        self.output.progress(&format!("waiting for answers ({requests} requests so far)"));
                     }
                 }
             }
         }
     }
 
-    async fn plan(&self, configs: &[Loaded], arguments: &PlanArguments) -> Result<ExitCode, EngineError> {
-        let output = &self.context.output;
+    async fn plan(&self, arguments: &PlanArguments) -> Result<ExitCode, EngineError> {
+        let output = &self.output;
         let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Deploy };
         let mut pending = false;
-        for loaded in configs {
+        for loaded in &self.work.configs {
             let engine = self.engine(loaded, |_| ());
             let planned = self.patiently(engine.plan(&loaded.config, purpose), || true).await?;
             output.findings(&planned.warnings, ExitCode::Ok);
             let options = render::text::TextOptions { width: output.width, style: output.style };
             output.data(&match arguments.format {
-                PlanFormat::Text => render::text::plan(&planned.plan, &options),
-                PlanFormat::Json => render::json::plan(&planned.plan),
-                PlanFormat::Markdown => render::markdown::plan(&planned.plan),
+                PlanFormat::Text => output.headed(&render::text::plan(&planned.plan, &options)),
+                PlanFormat::Json => output.targeted(&render::json::plan(&planned.plan)),
+                PlanFormat::Markdown => output.headed(&render::markdown::plan(&planned.plan)),
             });
             pending |= planned.plan.has_changes();
         }
         Ok(if pending && arguments.detailed_exitcode { ExitCode::ChangesPending } else { ExitCode::Ok })
     }
 
-    async fn run(
-        &self,
-        configs: &[Loaded],
-        arguments: &RunArguments,
-        purpose: Purpose,
-    ) -> Result<ExitCode, EngineError> {
-        let output = &self.context.output;
+    async fn run(&self, arguments: &RunArguments, purpose: Purpose) -> Result<ExitCode, EngineError> {
+        let output = &self.output;
         let json = arguments.format == TextOrJson::Json;
-        let interrupt = Interrupt::default();
-        signals::connect(&interrupt);
         let gate = Ask {
             output: output.clone(),
-            standing: arguments.yes || self.settings.ci,
+            standing: arguments.yes || self.work.settings.ci,
             approve_protected: arguments.approve_protected.clone(),
             shown: AtomicBool::new(false),
             json,
         };
-        let mut ordered: Vec<&Loaded> = configs.iter().collect();
+        let mut ordered: Vec<&Loaded> = self.work.configs.iter().collect();
         if purpose == Purpose::Destroy {
             ordered.reverse();
         }
-        if ordered.len() > 1 {
-            self.check(&ordered, purpose)?;
-        }
         for loaded in ordered {
+            let region = self.work.connected.provider.region();
+            let _turn = self.turns.take(&loaded.config, region).await;
+            if self.interrupt.stop.is_cancelled() {
+                return Ok(ExitCode::Interrupted);
+            }
             let engine = self.engine(loaded, |options| {
                 options.lock_ttl = arguments.lock_ttl;
                 options.lock_wait = arguments.lock_wait;
-                options.follow_events = json || (output.quiet == 0 && output::is_live() && !self.settings.ci);
+                options.follow_events =
+                    json || (output.quiet == 0 && output::is_live() && !self.work.settings.ci);
             });
-            let mut reporter = progress::reporter(output, json, self.settings.ci);
-            let running = engine.run(&loaded.config, purpose, &gate, reporter.as_mut(), &interrupt);
+            let mut reporter = progress::reporter(output, json, self.work.settings.ci);
+            let running = engine.run(&loaded.config, purpose, &gate, reporter.as_mut(), self.interrupt);
             let outcome = self.patiently(running, || !gate.shown.load(Ordering::Relaxed)).await?;
             if !outcome.planned.plan.has_changes() {
                 gate.show(&outcome.planned);
@@ -163,70 +167,66 @@ impl Session<'_> {
         Ok(ExitCode::Ok)
     }
 
-    /// Refuses the whole run if any of its configs cannot be carried out, before the first one is.
-    fn check(&self, configs: &[&Loaded], purpose: Purpose) -> Result<(), EngineError> {
+    /// What keeps the configs from being carried out, as far as can be said without looking at the cloud.
+    pub(super) fn check(&self, purpose: Purpose) -> Findings {
         let mut findings = Findings::default();
-        for loaded in configs {
+        for loaded in &self.work.configs {
             if let Err(error) = self.engine(loaded, |_| ()).check(&loaded.config, purpose) {
                 error.findings.into_iter().for_each(|finding| findings.push(finding));
             }
         }
-        if findings.has_errors() { Err(findings.into()) } else { Ok(()) }
+        findings
     }
 
-    async fn init(&self, configs: &[Loaded]) -> Result<ExitCode, EngineError> {
-        for loaded in configs {
+    async fn init(&self) -> Result<ExitCode, EngineError> {
+        for loaded in &self.work.configs {
             let line = self.engine(loaded, |_| ()).init(&loaded.config).await?;
-            self.context.output.message(&line);
+            self.output.message(&line);
         }
         Ok(ExitCode::Ok)
     }
 
-    async fn status(&self, configs: &[Loaded], arguments: &FormatArguments) -> Result<ExitCode, EngineError> {
-        for loaded in configs {
+    async fn status(&self, arguments: &FormatArguments) -> Result<ExitCode, EngineError> {
+        for loaded in &self.work.configs {
             let engine = self.engine(loaded, |_| ());
             let rows = self.patiently(engine.status(&loaded.config), || true).await?;
-            self.context.output.data(&match arguments.format {
-                TextOrJson::Text => render::tables::status_text(&rows),
-                TextOrJson::Json => render::tables::status_json(&rows),
+            self.output.data(&match arguments.format {
+                TextOrJson::Text => self.output.headed(&render::tables::status_text(&rows)),
+                TextOrJson::Json => self.output.targeted(&render::tables::status_json(&rows)),
             });
         }
         Ok(ExitCode::Ok)
     }
 
-    async fn outputs(
-        &self,
-        configs: &[Loaded],
-        arguments: &OutputsArguments,
-    ) -> Result<ExitCode, EngineError> {
+    async fn outputs(&self, arguments: &OutputsArguments) -> Result<ExitCode, EngineError> {
         let stack = arguments.stack.as_deref().map(StackName::from);
         // A stack is looked for in the config that has it; with several configs the others are passed over.
         let has_stack =
             |loaded: &Loaded| stack.as_ref().is_none_or(|stack| loaded.config.stacks.contains_key(stack));
-        let nowhere = !configs.iter().any(has_stack);
+        let nowhere = !self.work.configs.iter().any(has_stack);
         let with_stack = |loaded: &&Loaded| nowhere || has_stack(loaded);
         let mut all = BTreeMap::new();
-        for loaded in configs.iter().filter(with_stack) {
+        for loaded in self.work.configs.iter().filter(with_stack) {
             all.extend(self.engine(loaded, |_| ()).outputs(&loaded.config, stack.as_ref()).await?);
         }
-        self.context.output.data(&match arguments.format {
+        self.output.data(&match arguments.format {
             OutputsFormat::Text => render::tables::outputs_text(&all),
-            OutputsFormat::Json => render::tables::outputs_json(&all),
+            OutputsFormat::Json => self.output.targeted(&render::tables::outputs_json(&all)),
             OutputsFormat::Env => render::tables::outputs_env(&all),
         });
         Ok(ExitCode::Ok)
     }
 
-    async fn graph(&self, configs: &[Loaded], command: &GraphCommand) -> Result<ExitCode, EngineError> {
-        let output = &self.context.output;
-        for loaded in configs {
+    async fn graph(&self, command: &GraphCommand) -> Result<ExitCode, EngineError> {
+        let output = &self.output;
+        for loaded in &self.work.configs {
             match command {
                 GraphCommand::Show { format } => {
                     let view = self.engine(loaded, |_| ()).graph(&loaded.config).await?;
                     let nodes = view.graph.as_ref().map(|graph| graph.nodes.clone()).unwrap_or_default();
                     output.data(&match format {
-                        GraphFormat::Text => render::graph::text(&view),
-                        GraphFormat::Json => render::graph::json(&view),
+                        GraphFormat::Text => output.headed(&render::graph::text(&view)),
+                        GraphFormat::Json => output.targeted(&render::graph::json(&view)),
                         GraphFormat::Mermaid => render::graph::mermaid(&nodes),
                         GraphFormat::Dot => render::graph::dot(&nodes),
                     });
@@ -239,7 +239,7 @@ impl Session<'_> {
                 }
                 GraphCommand::Forget { stack, lock_ttl } => {
                     let engine = self.engine(loaded, |options| options.lock_ttl = *lock_ttl);
-                    let mut reporter = progress::reporter(output, false, self.settings.ci);
+                    let mut reporter = progress::reporter(output, false, self.work.settings.ci);
                     engine
                         .forget(&loaded.config, &StackName::from(stack.as_str()), reporter.as_mut())
                         .await?;
@@ -257,7 +257,7 @@ impl Session<'_> {
     }
 
     async fn unlock(&self, loaded: &Loaded, force: bool) -> Result<ExitCode, EngineError> {
-        let output = &self.context.output;
+        let output = &self.output;
         let engine = self.engine(loaded, |_| ());
         let view = engine.graph(&loaded.config).await?;
         let Some(lock) = &view.holder else {

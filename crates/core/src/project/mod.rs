@@ -15,6 +15,8 @@ mod load;
 pub mod merge;
 pub mod module_type;
 pub mod resolve;
+#[cfg(feature = "schema")]
+pub(crate) mod schema;
 pub mod select;
 pub mod source;
 mod values;

@@ -1,0 +1,182 @@
+//! Commands on a project.
+
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use runway_core::clock::Clock;
+use runway_core::engine::EngineError;
+use runway_core::error::Findings;
+use runway_core::exit::ExitCode;
+use runway_core::plan::Purpose;
+use runway_core::project::resolve::{Resolver, environment_variables};
+
+use super::{Context, selection};
+use crate::args::Command;
+use crate::clock::SystemClock;
+use crate::connect::Connector;
+use crate::load::Check;
+use crate::output;
+use crate::project::{Depth, OpenProject, Targets, choose, deploy_environment, write_starter};
+use crate::settings::{Found, Settings, SettingsProblem, shown};
+
+impl Context {
+    /// Carries out a command on the modules of a project.
+    pub(super) fn project(&self, mut settings: Settings, path: &Utf8Path) -> Result<ExitCode, EngineError> {
+        let command = &self.arguments.command;
+        let mut open = OpenProject::read(path, &self.current)?;
+        self.output.findings(&open.warnings, ExitCode::Ok);
+        let has_standing_approval = match command {
+            Command::Deploy(arguments) | Command::Destroy(arguments) => arguments.yes || settings.ci,
+            _ => settings.ci,
+        };
+        let acts =
+            matches!(command, Command::Plan(_) | Command::Deploy(_) | Command::Destroy(_) | Command::Init(_));
+        let asking = acts && !has_standing_approval && output::can_ask();
+        settings.deploy_environment =
+            deploy_environment(&settings, &open.root, open.project.ignore_git_branch, asking, &self.output)
+                .map_err(EngineError::of)?;
+        let destroys = matches!(self.purpose(), Purpose::Destroy) && !matches!(command, Command::Init(_));
+        let changes_order = destroys && matches!(command, Command::Plan(_) | Command::Destroy(_));
+        if let Some(selection) = selection(command) {
+            if !selection.tag.is_empty() {
+                open.project.select_by_tags(&selection.tag).map_err(EngineError::of)?;
+            }
+            if !selection.module.is_empty() {
+                open.project.select_by_names(&selection.module).map_err(EngineError::of)?;
+            }
+            if asking && selection.tag.is_empty() && selection.module.is_empty() {
+                choose(&mut open.project, changes_order, &self.output);
+            }
+        }
+        if changes_order {
+            open.project.reverse();
+        }
+        self.in_runtime(self.targets(&open, &settings, has_standing_approval, changes_order))
+    }
+
+    async fn targets(
+        &self,
+        open: &OpenProject,
+        settings: &Settings,
+        concurrent: bool,
+        reversed: bool,
+    ) -> Result<ExitCode, EngineError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let connector = Connector::new(open.root.clone(), self.environment.clone(), clock);
+        let validates =
+            if let Command::Validate(format) = &self.arguments.command { Some(format) } else { None };
+        let mut targets = Targets {
+            open,
+            settings,
+            global: &self.arguments.global,
+            environment: &self.environment,
+            output: &self.output,
+            current: &self.current,
+            depth: if validates.is_some() { Depth::Files } else { Depth::Connected(&connector) },
+            check: if validates.is_some() { Check::All } else { Check::For(self.purpose()) },
+            reversed,
+            concurrent,
+            findings: Findings::default(),
+            secrets: Vec::new(),
+            files: 1,
+        };
+        let tree = targets.tree().await?;
+        let mut output = self.output.clone();
+        output.secrets = Arc::new(targets.secrets);
+        if let Some(format) = validates {
+            return Ok(self.validated(targets.findings, targets.files, format));
+        }
+        if targets.findings.has_errors() {
+            return Err(targets.findings.into());
+        }
+        output.findings(&targets.findings.split().1, ExitCode::Ok);
+        let exit = self.carry_out(&tree, &output).await;
+        self.stats(&connector).await;
+        exit
+    }
+
+    /// Prints the name of the deploy environment; asks nothing (Runway).
+    pub(super) fn whichenv(&self, settings: &Settings, found: &Found) -> Result<ExitCode, EngineError> {
+        let quiet = output::Output { quiet: 2, ..self.output.clone() };
+        let (root, ignore) = match found {
+            Found::Project(path) => {
+                let open = OpenProject::read(path, &self.current)?;
+                (open.root, open.project.ignore_git_branch)
+            }
+            Found::Configs(_) => (self.current.clone(), false),
+        };
+        let name = deploy_environment(settings, &root, ignore, false, &quiet).map_err(EngineError::of)?;
+        self.output.data(&format!("{name}\n"));
+        Ok(ExitCode::Ok)
+    }
+
+    /// Prints the environment variables of the deployments for a shell (Runway).
+    pub(super) fn envvars(&self, settings: &Settings, path: &Utf8Path) -> Result<ExitCode, EngineError> {
+        let open = OpenProject::read(path, &self.current)?;
+        let quiet = output::Output { quiet: 2, ..self.output.clone() };
+        let name = deploy_environment(settings, &open.root, open.project.ignore_git_branch, false, &quiet)
+            .map_err(EngineError::of)?;
+        let mut environment = self.environment.clone();
+        environment.insert("DEPLOY_ENVIRONMENT".to_owned(), name);
+        let mut resolver = Resolver::new(&open.project.document, &open.variables, &environment);
+        let mut all: Vec<(String, String)> = Vec::new();
+        for deployment in &open.project.deployments {
+            let values = resolver.optional_map(deployment.env_vars.as_ref());
+            for (name, value) in environment_variables(values.as_ref(), &open.root) {
+                // Of deployments with the same variable, the last one wins (Runway).
+                match all.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, known)) => *known = value,
+                    None => all.push((name, value)),
+                }
+            }
+        }
+        if resolver.findings.has_errors() {
+            return Err(resolver.findings.into());
+        }
+        if all.is_empty() {
+            let path = shown(&open.path, &self.current);
+            return Err(EngineError::of(SettingsProblem::NoEnvironmentVariables { path }));
+        }
+        let lines: String =
+            all.iter().map(|(name, value)| format!("export {name}=\"{}\"\n", for_shell(value))).collect();
+        self.output.data(&lines);
+        Ok(ExitCode::Ok)
+    }
+
+    /// Writes a project to begin with.
+    pub(super) fn new_project(&self, directory: Option<&Utf8Path>) -> Result<ExitCode, EngineError> {
+        let root = directory.map_or_else(|| self.current.clone(), |directory| self.current.join(directory));
+        let written = write_starter(&root, &self.current).map_err(EngineError::of)?;
+        for path in written {
+            self.output.message(&format!("wrote {path}"));
+        }
+        let inside = directory.map(|directory| format!("cd {directory} && ")).unwrap_or_default();
+        self.output.message(&format!("try it without AWS: {inside}runway-rs deploy -e dev --provider local"));
+        Ok(ExitCode::Ok)
+    }
+}
+
+/// A value between double quotes, as a POSIX shell reads it.
+fn for_shell(value: &str) -> String {
+    let mut text = String::new();
+    for c in value.chars() {
+        if matches!(c, '"' | '\\' | '$' | '`') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_shell;
+
+    #[test]
+    fn values_survive_a_shell() {
+        let value = "a \"b\" $c `d` \\e";
+        let line = format!("printf %s \"{}\"", for_shell(value));
+        let ran = std::process::Command::new("sh").args(["-c", &line]).output().unwrap();
+        assert_eq!(String::from_utf8(ran.stdout).unwrap(), value);
+    }
+}

@@ -1,0 +1,8 @@
+//! The bridge to Python, with the real Runway and troposphere, and the hooks that run local programs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
+mod blueprints;
+mod hooks;
+mod processes;
+mod support;
