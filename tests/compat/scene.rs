@@ -199,8 +199,7 @@ impl Scene<'_> {
         extend(&mut environment, &step.environment);
         let directory = self.project().join(&step.directory);
         Some(if is_ours {
-            let direct = if std::env::var_os("COMPAT_DIRECT").is_some() { "-c infra.cfn/cfngin.yml --param namespace=example" } else { "" };
-            ours(&format!("{line} {} {direct}", step.ours), &directory, &environment)
+            ours(&format!("{line} {}", step.ours), &directory, &environment)
         } else {
             bench.runway(line, &directory, &environment)
         })
