@@ -126,3 +126,23 @@ fn help_for_shells_and_readers() {
     assert!(project.run("man").ended(0).stdout.contains(".TH"));
     assert!(project.run("--version").stdout.starts_with("runway-rs "));
 }
+
+#[test]
+fn a_part_of_the_stacks_is_chosen_by_name() {
+    let project = Project::with_stacks(TWO);
+    let ran = project.run("deploy --yes --stack b").ended(10);
+    assert!(ran.stderr.contains("--with-dependencies"), "{}", ran.stderr);
+    let ran = project.run("plan --stack bb").ended(10);
+    assert!(ran.stderr.contains("plan::unknown_selection"), "{}", ran.stderr);
+    project.run("plan --with-dependents").ended(64);
+    project.run("deploy --yes --stack a").ended(0);
+    let status = project.run("status").ended(0);
+    assert_eq!(status.stdout.matches("ABSENT").count(), 1, "{}", status.stdout);
+    let plan = project.run("plan --stack a --format json --detailed-exitcode").ended(0);
+    let plan: Value = serde_json::from_str(&plan.stdout).unwrap();
+    check("plan", &plan);
+    assert_eq!(plan["steps"][1]["reasons"], serde_json::json!(["not_selected"]));
+    project.run("deploy --yes --stack b --with-dependencies").ended(0);
+    project.run("destroy --yes --stack a").ended(31);
+    project.run("destroy --yes --stack a --with-dependents").ended(0);
+}

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod blueprints;
+mod commands;
+mod docker;
 mod hooks;
 mod processes;
 mod support;

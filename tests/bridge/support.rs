@@ -5,12 +5,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use runway_core::config::load::load;
 use runway_core::ident::StackName;
+use runway_core::provider::{CloudFormation, Place, Provider, ProviderError};
 use runway_core::registry::{BlueprintRequest, HookCall, HookOutput, HookStage};
 use runway_core::text::Document;
 use runway_host::python::{PythonBridge, PythonSettings};
+use runway_store::{BucketName, ObjectStore};
 use serde_json::{Map, Value, json};
 
 /// The root of the repository.
@@ -157,5 +160,41 @@ impl HookOutput for Output {
 
     fn keep(&self, key: &str, value: Value) {
         self.kept.lock().unwrap().insert(key.to_owned(), value);
+    }
+}
+
+/// An account that docker hooks may ask for, and nothing else.
+pub(crate) struct Here;
+
+impl Here {
+    pub(crate) fn provider() -> Arc<dyn Provider> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait]
+impl Provider for Here {
+    fn region(&self) -> &str {
+        "eu-west-1"
+    }
+
+    async fn place(&self) -> Result<Place, ProviderError> {
+        Ok(Place { account: "000011112222".to_owned(), region: "eu-west-1".to_owned() })
+    }
+
+    fn cloudformation(&self) -> Arc<dyn CloudFormation> {
+        panic!("hooks that run programs have no business with stacks")
+    }
+
+    fn object_store(&self, _: &BucketName, _: Option<&str>) -> Arc<dyn ObjectStore> {
+        panic!("hooks that run programs have no business with buckets")
+    }
+
+    fn keeps_conditions(&self) -> bool {
+        true
+    }
+
+    async fn create_bucket(&self, _: &BucketName, _: Option<&str>) -> Result<(), ProviderError> {
+        panic!("hooks that run programs have no business with buckets")
     }
 }

@@ -158,6 +158,11 @@ fn a_change_with_removals(slow: bool) -> Journey {
     Journey { first: Some(before()), then: after(), purpose: Purpose::Deploy, slow, stacks, nodes }
 }
 
+/// As [`before`] and [`after`], with a transform: everything goes by change sets.
+fn transformed(project: Project) -> Project {
+    project.file("t.yml", &format!("Transform: AWS::Serverless-2016-10-31\n{}", template(&[])))
+}
+
 fn a_destroy(slow: bool) -> Journey {
     let first = Some(before());
     Journey { first, then: after(), purpose: Purpose::Destroy, slow, stacks: &[], nodes: &[] }
@@ -171,6 +176,15 @@ fn a_first_deploy_survives_every_kill() {
 #[test]
 fn a_change_with_removals_survives_every_kill() {
     a_change_with_removals(false).survives_every_kill();
+}
+
+#[test]
+fn change_sets_survive_every_kill() {
+    for mut journey in [a_first_deploy(false), a_change_with_removals(false)] {
+        journey.first = journey.first.map(transformed);
+        journey.then = transformed(journey.then);
+        journey.survives_every_kill();
+    }
 }
 
 #[test]

@@ -97,6 +97,7 @@ impl World {
             parameters: BTreeMap::new(),
             concurrency: 16,
             allow_empty: false,
+            selection: None,
             lock_ttl: Duration::from_secs(60),
             lock_wait: None,
             holder: Holder { user: "tester".into(), host: "here".into(), ..Holder::default() },

@@ -42,6 +42,9 @@ struct Options {
     allow_empty: bool,
     parameters: BTreeMap<String, serde_json::Value>,
     environment: BTreeMap<String, String>,
+    stacks: Option<std::collections::BTreeSet<String>>,
+    with_dependencies: bool,
+    with_dependents: bool,
 }
 
 /// Where the recorded graph would be, for messages.
@@ -97,6 +100,11 @@ impl Case {
             allow_empty: options.allow_empty,
             environment: options.environment,
             parameters: options.parameters,
+            selection: options.stacks.map(|stacks| plan::Selection {
+                stacks,
+                with_dependencies: options.with_dependencies,
+                with_dependents: options.with_dependents,
+            }),
         };
 
         let Some(config) = config else { return Err(findings) };

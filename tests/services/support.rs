@@ -16,6 +16,9 @@ const ALONE: &str = "RUNWAY_RS_SERVICES_TEST";
 /// Where moto listens.
 const MOTO: &str = "RUNWAY_RS_SERVICES_MOTO";
 
+/// Port for a server of the test's own.
+const SERVER: &str = "RUNWAY_RS_SERVICES_PORT";
+
 /// moto, served by a child process that ends with this one.
 struct Emulator {
     port: u16,
@@ -53,6 +56,26 @@ impl Emulator {
 /// A port that nobody listens on.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// As [`alone`], with the endpoint at a server that the test starts on [`server_port`].
+#[track_caller]
+pub(crate) fn alone_with_server<F: Future<Output = ()>>(
+    test: &str,
+    more: &[(&str, &str)],
+    body: impl FnOnce() -> F,
+) {
+    let port = free_port().to_string();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let mut settings =
+        vec![("AWS_ENDPOINT_URL", endpoint.as_str()), ("AWS_ENDPOINT_URL_SSM", &endpoint), (SERVER, &port)];
+    settings.extend(more);
+    alone(test, &settings, body);
+}
+
+/// Where the test's own server has to listen.
+pub(crate) fn server_port() -> u16 {
+    variable(SERVER).unwrap().parse().unwrap()
 }
 
 /// Runs the body of a test in a process of its own, whose environment holds nothing but moto's address, fake

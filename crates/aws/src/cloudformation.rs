@@ -8,11 +8,13 @@ use aws_sdk_cloudformation::types as sdk;
 use jiff::Timestamp;
 use runway_core::ident::{StackFqn, StackId};
 use runway_core::provider::{
-    CloudFormation, ErrorKind, EventPage, ParameterValue, ProviderError, StackEvent, StackPage, StackRef,
-    StackRequest, StackState, StackStatus, TemplateLocation, UpdateOutcome,
+    ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus, CloudFormation,
+    ErrorKind, EventPage, ParameterValue, ProviderError, StackEvent, StackPage, StackRef, StackRequest,
+    StackState, StackStatus, TemplateLocation, UpdateOutcome,
 };
 
 use crate::error::provider;
+use crate::service::{Connection, configured_endpoint};
 
 /// CloudFormation of one region.
 pub(crate) struct AwsCloudFormation {
@@ -30,6 +32,16 @@ fn once() -> Builder {
 impl AwsCloudFormation {
     pub(crate) fn new(client: Client, region: String, s3_endpoint: Option<String>) -> Self {
         Self { client, region, s3_endpoint }
+    }
+
+    /// CloudFormation in a region.
+    pub(crate) fn connect(connection: &Connection, region: &str) -> Self {
+        let config = Builder::from(&connection.config)
+            .region(aws_sdk_cloudformation::config::Region::new(region.to_owned()))
+            .interceptor(connection.counter.clone())
+            .build();
+        let s3_endpoint = configured_endpoint(&connection.config, "S3");
+        Self::new(Client::from_conf(config), region.to_owned(), s3_endpoint)
     }
 
     pub(crate) fn s3_endpoint(&self) -> Option<&str> {
@@ -171,6 +183,72 @@ impl CloudFormation for AwsCloudFormation {
                 Ok(UpdateOutcome::NothingToUpdate)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    async fn create_change_set(&self, request: &ChangeSetRequest) -> Result<ChangeSetIds, ProviderError> {
+        let ChangeSetRequest { kind, name, stack } = request;
+        let (body, url) = self.template(&stack.template);
+        let answer = self
+            .client
+            .create_change_set()
+            .stack_name(stack.stack.as_str())
+            .change_set_name(name)
+            .change_set_type(match kind {
+                ChangeSetKind::Create => sdk::ChangeSetType::Create,
+                ChangeSetKind::Update => sdk::ChangeSetType::Update,
+            })
+            .set_template_body(body)
+            .set_template_url(url)
+            .set_parameters(Some(parameters(stack)))
+            .set_tags(Some(tags(stack)))
+            .set_role_arn(stack.role_arn.clone())
+            .set_capabilities(Some(capabilities(stack)))
+            .client_token(&stack.token)
+            .customize()
+            .config_override(once())
+            .send()
+            .await
+            .map_err(|error| provider(error, "CreateChangeSet", stack.stack.as_str()))?;
+        match (answer.id(), answer.stack_id()) {
+            (Some(id), Some(stack)) => Ok(ChangeSetIds { id: id.to_owned(), stack: StackId::new(stack) }),
+            _ => Err(nonsense("CreateChangeSet", stack.stack.as_str(), "an answer without ids")),
+        }
+    }
+
+    async fn describe_change_set(&self, set: &ChangeSetRef) -> Result<Option<ChangeSet>, ProviderError> {
+        let request = self.client.describe_change_set().change_set_name(set.as_str());
+        let answer = match request.set_stack_name(set.stack().map(str::to_owned)).send().await {
+            Ok(answer) => answer,
+            Err(error) => return absent(provider(error, "DescribeChangeSet", set.as_str())),
+        };
+        let executable = answer.execution_status() == Some(&sdk::ExecutionStatus::Available);
+        let status = match answer.status() {
+            Some(sdk::ChangeSetStatus::CreateComplete) if executable => ChangeSetStatus::Ready,
+            // Complete and not yet available: it is about to be.
+            Some(
+                sdk::ChangeSetStatus::CreateComplete
+                | sdk::ChangeSetStatus::CreatePending
+                | sdk::ChangeSetStatus::CreateInProgress,
+            ) => ChangeSetStatus::InProgress,
+            _ => ChangeSetStatus::Failed,
+        };
+        Ok(Some(ChangeSet { status, reason: answer.status_reason().map(str::to_owned) }))
+    }
+
+    async fn execute_change_set(&self, set: &ChangeSetRef, token: &str) -> Result<(), ProviderError> {
+        let request = self.client.execute_change_set().change_set_name(set.as_str());
+        let request = request.set_stack_name(set.stack().map(str::to_owned)).client_request_token(token);
+        let sent = request.customize().config_override(once()).send().await;
+        sent.map(drop).map_err(|error| provider(error, "ExecuteChangeSet", set.as_str()))
+    }
+
+    async fn delete_change_set(&self, set: &ChangeSetRef) -> Result<(), ProviderError> {
+        let request = self.client.delete_change_set().change_set_name(set.as_str());
+        let request = request.set_stack_name(set.stack().map(str::to_owned));
+        match request.customize().config_override(once()).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => absent::<()>(provider(error, "DeleteChangeSet", set.as_str())).map(drop),
         }
     }
 

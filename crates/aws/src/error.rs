@@ -108,8 +108,14 @@ fn service_kind(code: &str, message: &str, status: Option<u16>) -> ErrorKind {
         | "InvalidKeyPair.Duplicate" => ErrorKind::AlreadyExists,
         "ValidationError" if message.contains("TerminationProtection") => ErrorKind::Protected,
         "ValidationError" if message.contains("does not exist") => ErrorKind::NotFound,
-        "NoSuchBucket" | "NoSuchKey" | "NotFound" | "NoSuchEntity" | "NoSuchHostedZone"
-        | "ParameterNotFound" => ErrorKind::NotFound,
+        "NoSuchBucket"
+        | "NoSuchKey"
+        | "NotFound"
+        | "NoSuchEntity"
+        | "NoSuchHostedZone"
+        | "ParameterNotFound"
+        | "ChangeSetNotFound"
+        | "ChangeSetNotFoundException" => ErrorKind::NotFound,
         "ResourceNotFoundException" | "RepositoryNotFoundException" | "NotFoundException" => {
             ErrorKind::NotFound
         }

@@ -6,6 +6,8 @@
 mod cloudformation;
 mod count;
 mod error;
+mod hooks;
+mod lookups;
 mod s3;
 mod sdk_config;
 mod service;
@@ -14,7 +16,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sdk_s3::types as s3_types;
 use runway_core::provider::{CloudFormation, ErrorKind, Place, Provider, ProviderError};
@@ -24,6 +25,8 @@ use tokio::sync::OnceCell;
 
 use crate::cloudformation::AwsCloudFormation;
 use crate::count::Counter;
+pub use crate::hooks::hooks;
+pub use crate::lookups::lookups;
 use crate::s3::S3;
 pub use crate::sdk_config::{AssumeRole, ConnectOptions};
 use crate::service::{Call, Connection, IAM};
@@ -53,12 +56,8 @@ pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderErr
         return Err(ProviderError::new(ErrorKind::NoRegion, "connection", "AWS", message));
     };
     let counter = Counter::default();
-    let client = aws_sdk_cloudformation::Client::from_conf(
-        aws_sdk_cloudformation::config::Builder::from(&config).interceptor(counter.clone()).build(),
-    );
-    let s3_endpoint = service::configured_endpoint(&config, "S3");
-    let cloudformation = Arc::new(AwsCloudFormation::new(client, region.clone(), s3_endpoint));
     let connection = Connection { config, region, counter };
+    let cloudformation = Arc::new(AwsCloudFormation::connect(&connection, &connection.region));
     let inner = Inner { connection, cloudformation, place: OnceCell::new(), s3: Mutex::default() };
     Ok(AwsProvider { inner: Arc::new(inner) })
 }

@@ -157,6 +157,15 @@ pub struct PlanningArguments {
     /// An empty stack list may delete every recorded stack
     #[arg(long, env = "RUNWAY_RS_ALLOW_EMPTY", value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_empty: bool,
+    /// Work on this stack alone, and leave the others as they are; may be given several times
+    #[arg(long = "stack", value_name = "NAME")]
+    pub stacks: Vec<String>,
+    /// With --stack: also on everything it needs
+    #[arg(long, requires = "stacks")]
+    pub with_dependencies: bool,
+    /// With --stack: also on everything that needs it
+    #[arg(long, visible_alias = "with-dependants", requires = "stacks")]
+    pub with_dependents: bool,
     /// Stacks under way at once, 100 unless given
     #[arg(long, value_name = "N", env = "RUNWAY_RS_CONCURRENCY", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub concurrency: Option<u16>,

@@ -206,6 +206,7 @@ impl Context {
     /// Carries out the command on everything, in order.
     async fn carry_out(&self, tree: &Tree, output: &Output) -> Result<ExitCode, EngineError> {
         let works = tree.works();
+        let all = works.as_slice();
         let purpose = self.purpose();
         let (interrupt, turns) = (Interrupt::default(), Turns::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -224,8 +225,10 @@ impl Context {
             let mut findings = Findings::default();
             for work in &works {
                 let (output, clock) = session(work, false);
-                findings
-                    .extend(Session { context: self, work, output, clock, interrupt, turns }.check(purpose));
+                findings.extend(
+                    Session { context: self, work, works: all, output, clock, interrupt, turns }
+                        .check(purpose),
+                );
             }
             if findings.has_errors() {
                 return Err(findings.into());
@@ -242,7 +245,10 @@ impl Context {
                 return Ok(ExitCode::Ok);
             }
             let (output, clock) = session(work, beside);
-            match (Session { context: self, work, output, clock, interrupt, turns }).command().await? {
+            match (Session { context: self, work, works: all, output, clock, interrupt, turns })
+                .command()
+                .await?
+            {
                 ExitCode::ChangesPending => {
                     pending.store(true, Ordering::Relaxed);
                     Ok(ExitCode::Ok)

@@ -10,6 +10,7 @@ mod load;
 mod output;
 mod progress;
 mod project;
+mod selection;
 mod settings;
 mod signals;
 mod verbosity;

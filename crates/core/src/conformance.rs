@@ -3,6 +3,7 @@
 //! Each check is named after what it proves, so that a failure says which promise is broken. `strict` adds the checks
 //! an emulator of AWS's protocol cannot pass although AWS would.
 
+mod change_sets;
 mod strict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +61,7 @@ pub async fn cloudformation(
     suite("tags_are_replaced").tags_are_replaced().await?;
     suite("paging").paging().await?;
     suite("template_by_object").template_by_object().await?;
+    suite("change_sets").change_sets().await?;
     if options.strict {
         suite("statuses_take_time").statuses_take_time().await?;
         suite("protection").protection().await?;
@@ -67,6 +69,7 @@ pub async fn cloudformation(
         suite("exports").exports().await?;
         suite("rollback").rollback().await?;
         suite("tokens").tokens().await?;
+        suite("change_sets_in_detail").change_sets_in_detail().await?;
     }
     Ok(())
 }
@@ -103,6 +106,10 @@ fn handle() -> Value {
 }
 
 impl Suite<'_> {
+    fn broken(&self, message: String) -> Broken {
+        Broken { check: self.check, message }
+    }
+
     fn ensure(&self, holds: bool, message: impl FnOnce() -> String) -> Checked {
         if holds { Ok(()) } else { Err(Broken { check: self.check, message: message() }) }
     }

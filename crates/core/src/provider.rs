@@ -1,5 +1,8 @@
 //! What the engine asks of a cloud: one method is one API call. Waiting, ordering and repeating are the engine's.
 
+mod change_set;
+mod status;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -8,6 +11,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runway_store::{BucketName, ObjectKey, ObjectStore, StoreError, StoreErrorKind};
 use serde::{Deserialize, Serialize};
+
+pub use change_set::{
+    ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus,
+};
+pub use status::StackStatus;
 
 use crate::exit::ExitCode;
 use crate::ident::{StackFqn, StackId};
@@ -140,123 +148,6 @@ impl From<StoreError> for ProviderError {
             message: error.message,
             request_id: error.request_id,
         }
-    }
-}
-
-/// Status of a stack, as CloudFormation names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-#[allow(missing_docs, reason = "the names are CloudFormation's own")]
-pub enum StackStatus {
-    CreateInProgress,
-    CreateFailed,
-    CreateComplete,
-    RollbackInProgress,
-    RollbackFailed,
-    RollbackComplete,
-    DeleteInProgress,
-    DeleteFailed,
-    DeleteComplete,
-    UpdateInProgress,
-    UpdateCompleteCleanupInProgress,
-    UpdateComplete,
-    UpdateFailed,
-    UpdateRollbackInProgress,
-    UpdateRollbackFailed,
-    UpdateRollbackCompleteCleanupInProgress,
-    UpdateRollbackComplete,
-    ReviewInProgress,
-    ImportInProgress,
-    ImportComplete,
-    ImportRollbackInProgress,
-    ImportRollbackFailed,
-    ImportRollbackComplete,
-}
-
-impl StackStatus {
-    /// Every status.
-    pub const ALL: [Self; 23] = [
-        Self::CreateInProgress,
-        Self::CreateFailed,
-        Self::CreateComplete,
-        Self::RollbackInProgress,
-        Self::RollbackFailed,
-        Self::RollbackComplete,
-        Self::DeleteInProgress,
-        Self::DeleteFailed,
-        Self::DeleteComplete,
-        Self::UpdateInProgress,
-        Self::UpdateCompleteCleanupInProgress,
-        Self::UpdateComplete,
-        Self::UpdateFailed,
-        Self::UpdateRollbackInProgress,
-        Self::UpdateRollbackFailed,
-        Self::UpdateRollbackCompleteCleanupInProgress,
-        Self::UpdateRollbackComplete,
-        Self::ReviewInProgress,
-        Self::ImportInProgress,
-        Self::ImportComplete,
-        Self::ImportRollbackInProgress,
-        Self::ImportRollbackFailed,
-        Self::ImportRollbackComplete,
-    ];
-
-    /// CloudFormation's spelling, for example `CREATE_COMPLETE`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CreateInProgress => "CREATE_IN_PROGRESS",
-            Self::CreateFailed => "CREATE_FAILED",
-            Self::CreateComplete => "CREATE_COMPLETE",
-            Self::RollbackInProgress => "ROLLBACK_IN_PROGRESS",
-            Self::RollbackFailed => "ROLLBACK_FAILED",
-            Self::RollbackComplete => "ROLLBACK_COMPLETE",
-            Self::DeleteInProgress => "DELETE_IN_PROGRESS",
-            Self::DeleteFailed => "DELETE_FAILED",
-            Self::DeleteComplete => "DELETE_COMPLETE",
-            Self::UpdateInProgress => "UPDATE_IN_PROGRESS",
-            Self::UpdateCompleteCleanupInProgress => "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
-            Self::UpdateComplete => "UPDATE_COMPLETE",
-            Self::UpdateFailed => "UPDATE_FAILED",
-            Self::UpdateRollbackInProgress => "UPDATE_ROLLBACK_IN_PROGRESS",
-            Self::UpdateRollbackFailed => "UPDATE_ROLLBACK_FAILED",
-            Self::UpdateRollbackCompleteCleanupInProgress => "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
-            Self::UpdateRollbackComplete => "UPDATE_ROLLBACK_COMPLETE",
-            Self::ReviewInProgress => "REVIEW_IN_PROGRESS",
-            Self::ImportInProgress => "IMPORT_IN_PROGRESS",
-            Self::ImportComplete => "IMPORT_COMPLETE",
-            Self::ImportRollbackInProgress => "IMPORT_ROLLBACK_IN_PROGRESS",
-            Self::ImportRollbackFailed => "IMPORT_ROLLBACK_FAILED",
-            Self::ImportRollbackComplete => "IMPORT_ROLLBACK_COMPLETE",
-        }
-    }
-
-    /// The status with this spelling.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text)
-    }
-
-    /// Whether an operation is under way (`REVIEW_IN_PROGRESS` is not one: nothing happens there by itself).
-    pub fn is_in_progress(self) -> bool {
-        self != Self::ReviewInProgress && self.as_str().ends_with("_IN_PROGRESS")
-    }
-
-    /// Whether the last creation failed: CloudFormation then allows nothing but deletion.
-    pub fn is_failed_creation(self) -> bool {
-        matches!(self, Self::CreateFailed | Self::RollbackComplete | Self::RollbackFailed)
-    }
-
-    /// Whether CloudFormation refuses to update a stack in this status until somebody has mended it.
-    pub fn is_stuck(self) -> bool {
-        matches!(
-            self,
-            Self::DeleteFailed | Self::UpdateFailed | Self::UpdateRollbackFailed | Self::ImportRollbackFailed
-        )
-    }
-}
-
-impl fmt::Display for StackStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -444,6 +335,14 @@ pub trait CloudFormation: Send + Sync {
     async fn create_stack(&self, request: &StackRequest) -> Result<StackId, ProviderError>;
     /// UpdateStack.
     async fn update_stack(&self, request: &StackRequest) -> Result<UpdateOutcome, ProviderError>;
+    /// CreateChangeSet. A set of kind [`ChangeSetKind::Create`] also makes the stack, empty and in review.
+    async fn create_change_set(&self, request: &ChangeSetRequest) -> Result<ChangeSetIds, ProviderError>;
+    /// DescribeChangeSet, without the changes; `None` if there is no such set.
+    async fn describe_change_set(&self, set: &ChangeSetRef) -> Result<Option<ChangeSet>, ProviderError>;
+    /// ExecuteChangeSet.
+    async fn execute_change_set(&self, set: &ChangeSetRef, token: &str) -> Result<(), ProviderError>;
+    /// DeleteChangeSet. Deleting what does not exist succeeds; the stack of a set that was to create it stays.
+    async fn delete_change_set(&self, set: &ChangeSetRef) -> Result<(), ProviderError>;
     /// DeleteStack. Deleting what does not exist succeeds.
     async fn delete_stack(
         &self,

@@ -2,6 +2,9 @@
 //! the archives of package sources.
 
 pub mod branch;
+pub mod hooks;
+mod prints;
+mod program;
 pub mod python;
 mod secrets;
 pub mod sources;

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runway_core::ident::StackId;
 use runway_core::provider::{
-    CloudFormation, ErrorKind, EventPage, ParameterValue, Provider, ProviderError, StackPage, StackRef,
-    StackRequest, StackState, StackStatus, TemplateLocation, UpdateOutcome,
+    ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetRef, ChangeSetRequest, CloudFormation, ErrorKind,
+    EventPage, ParameterValue, Provider, ProviderError, StackPage, StackRef, StackRequest, StackState,
+    StackStatus, TemplateLocation, UpdateOutcome,
 };
 use runway_store::StoreErrorKind;
 
@@ -15,7 +16,7 @@ use crate::state::{Stack, State};
 use crate::storage::Storage;
 use crate::template::Checked;
 use crate::verbs::Verb;
-use crate::{Local, policy, request};
+use crate::{Local, change_sets, policy, request};
 
 /// Stacks on one page of DescribeStacks.
 const STACKS_PER_PAGE: usize = 50;
@@ -110,6 +111,15 @@ impl Local {
 
     /// Checks a create or update as far as that goes without the stack.
     async fn check(&self, call: &Call, request: &StackRequest) -> Result<Checked, ProviderError> {
+        let template = self.check_outline(call, request).await?;
+        match template.not_simulated() {
+            Some(what) => Err(call.validation(format!("Template error: {what}"))),
+            None => Ok(template),
+        }
+    }
+
+    /// The same, but for what no simulation knows.
+    async fn check_outline(&self, call: &Call, request: &StackRequest) -> Result<Checked, ProviderError> {
         request::check(request).map_err(|message| call.validation(message))?;
         let body = self.body(call, &request.template).await?;
         let template = Checked::parse(&body).map_err(|message| call.validation(message))?;
@@ -127,9 +137,6 @@ impl Local {
                 missing.join(", ")
             );
             return Err(call.error(ErrorKind::Validation, message));
-        }
-        if let Some(what) = template.not_simulated() {
-            return Err(call.validation(format!("Template error: {what}")));
         }
         Ok(template)
     }
@@ -244,6 +251,54 @@ impl CloudFormation for Local {
         let request = request.clone();
         self.change(&call, move |local, call, state, now| {
             Verb::new(local, call)?.update(state, now, &request, &template)
+        })
+        .await
+    }
+
+    async fn create_change_set(&self, request: &ChangeSetRequest) -> Result<ChangeSetIds, ProviderError> {
+        let call = Call::new("CreateChangeSet", &request.stack.stack);
+        let stack = &request.stack;
+        request::change_set_name(&request.name).map_err(|message| call.validation(message))?;
+        let template = self.check_outline(&call, stack).await?;
+        if let Some(what) = template.not_simulated().filter(|_| template.failure_of_transform().is_none()) {
+            return Err(call.validation(format!("Template error: {what}")));
+        }
+        let keeps = stack.parameters.iter().any(|(_, value)| *value == ParameterValue::Previous);
+        if request.kind == ChangeSetKind::Create && keeps {
+            return Err(call.validation("Invalid input: usePreviousValue has no meaning for a new stack"));
+        }
+        let request = request.clone();
+        self.change(&call, move |local, call, state, now| {
+            change_sets::create(local, call, state, now, &request, &template)
+        })
+        .await
+    }
+
+    async fn describe_change_set(&self, set: &ChangeSetRef) -> Result<Option<ChangeSet>, ProviderError> {
+        let call = Call { operation: "DescribeChangeSet", target: set.as_str().to_owned() };
+        let set = set.clone();
+        self.look(&call, move |local, state| {
+            change_sets::describe(local, state, &set, local.inner.clock.now())
+        })
+        .await
+    }
+
+    async fn execute_change_set(&self, set: &ChangeSetRef, token: &str) -> Result<(), ProviderError> {
+        let call = Call { operation: "ExecuteChangeSet", target: set.as_str().to_owned() };
+        request::token(token).map_err(|message| call.validation(message))?;
+        let (set, token) = (set.clone(), token.to_owned());
+        self.change(&call, move |local, call, state, now| {
+            change_sets::execute(local, call, state, now, &set, &token)
+        })
+        .await
+    }
+
+    async fn delete_change_set(&self, set: &ChangeSetRef) -> Result<(), ProviderError> {
+        let call = Call { operation: "DeleteChangeSet", target: set.as_str().to_owned() };
+        let set = set.clone();
+        self.change(&call, move |local, _, state, _| {
+            change_sets::delete(local, state, &set);
+            Ok(())
         })
         .await
     }

@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use runway_core::ident::StackId;
 use runway_core::provider::{
-    CloudFormation, ErrorKind, EventPage, Place, Provider, ProviderError, StackPage, StackRef, StackRequest,
-    StackState, UpdateOutcome,
+    ChangeSet, ChangeSetIds, ChangeSetRef, ChangeSetRequest, CloudFormation, ErrorKind, EventPage, Place,
+    Provider, ProviderError, StackPage, StackRef, StackRequest, StackState, UpdateOutcome,
 };
 use runway_store::{
     BucketName, Condition, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, StoreError,
@@ -271,6 +271,23 @@ impl CloudFormation for FaultyCloudFormation {
 
     async fn update_stack(&self, request: &StackRequest) -> Result<UpdateOutcome, ProviderError> {
         self.run("UpdateStack", request.stack.as_str(), self.inner.update_stack(request)).await
+    }
+
+    async fn create_change_set(&self, request: &ChangeSetRequest) -> Result<ChangeSetIds, ProviderError> {
+        let target = request.stack.stack.as_str();
+        self.run("CreateChangeSet", target, self.inner.create_change_set(request)).await
+    }
+
+    async fn describe_change_set(&self, set: &ChangeSetRef) -> Result<Option<ChangeSet>, ProviderError> {
+        self.run("DescribeChangeSet", set.as_str(), self.inner.describe_change_set(set)).await
+    }
+
+    async fn execute_change_set(&self, set: &ChangeSetRef, token: &str) -> Result<(), ProviderError> {
+        self.run("ExecuteChangeSet", set.as_str(), self.inner.execute_change_set(set, token)).await
+    }
+
+    async fn delete_change_set(&self, set: &ChangeSetRef) -> Result<(), ProviderError> {
+        self.run("DeleteChangeSet", set.as_str(), self.inner.delete_change_set(set)).await
     }
 
     async fn delete_stack(

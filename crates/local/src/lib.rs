@@ -9,6 +9,7 @@ mod behaviour;
 mod buckets;
 mod call;
 mod catalogue;
+mod change_sets;
 mod cloudformation;
 mod error;
 mod evaluate;

@@ -56,6 +56,16 @@ pub(crate) fn stack_name(stack: &StackRef) -> Result<(), String> {
     Ok(())
 }
 
+/// `[a-zA-Z][-a-zA-Z0-9]*`, at most 128 letters.
+pub(crate) fn change_set_name(name: &str) -> Result<(), String> {
+    let mut letters = name.chars();
+    let is_name = letters.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+        && name.len() <= 128;
+    let rule = "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*";
+    if is_name { Ok(()) } else { Err(constraint(name, "changeSetName", rule)) }
+}
+
 /// `[a-zA-Z0-9][-a-zA-Z0-9]*`, at most 128 letters.
 pub(crate) fn token(token: &str) -> Result<(), String> {
     let mut letters = token.chars();

@@ -83,6 +83,28 @@ pub(crate) struct Stack {
     pub forgotten_events: usize,
     /// What is under way.
     pub operation: Option<Operation>,
+    /// Change sets that were not executed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub change_sets: Vec<ChangeSet>,
+}
+
+/// A change set that was not executed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ChangeSet {
+    pub name: String,
+    pub id: String,
+    /// Whether it creates the stack.
+    pub creates: bool,
+    /// When it is worked out.
+    pub ready: Timestamp,
+    /// Why it cannot be executed.
+    pub failure: Option<String>,
+    pub token: String,
+    pub template: String,
+    /// Parameters as they were given; `None` keeps the value.
+    pub parameters: Vec<(String, Option<String>)>,
+    pub tags: BTreeMap<String, String>,
+    pub role_arn: Option<String>,
 }
 
 /// What a stack was last told to be.
@@ -347,6 +369,7 @@ impl Stack {
             self.content = Content { template, tags, ..Content::default() };
             self.resources.clear();
             self.tokens.clear();
+            self.change_sets.clear();
             self.policy = None;
         }
         self.events.drain(..begin);

@@ -11,6 +11,8 @@ mod functions;
 
 /// The only transform that is simulated, without its loops.
 const EXTENSIONS: &str = "AWS::LanguageExtensions";
+/// A transform that is taken as it is: its resources are left as the template has them.
+const SAM: &str = "AWS::Serverless-2016-10-31";
 
 const PSEUDO_PARAMETERS: [&str; 8] = [
     "AWS::AccountId",
@@ -84,6 +86,22 @@ impl Checked {
         }
     }
 
+    /// Whether the template may have what only SAM knows.
+    fn is_serverless(&self) -> bool {
+        self.transforms().contains(&SAM)
+    }
+
+    /// The first transform that nobody knows.
+    fn unknown_transform(&self) -> Option<&str> {
+        self.transforms().into_iter().find(|name| ![EXTENSIONS, SAM].contains(name))
+    }
+
+    /// Why a change set with this template fails, or `None` if it does not: a macro has to be deployed before it is
+    /// used, and here none ever is.
+    pub(crate) fn failure_of_transform(&self) -> Option<String> {
+        self.unknown_transform().map(|name| format!("No transform named {name} found."))
+    }
+
     /// Whether the functions of `AWS::LanguageExtensions` may be called.
     fn has_extensions(&self) -> bool {
         self.transforms().contains(&EXTENSIONS)
@@ -92,7 +110,7 @@ impl Checked {
     /// Why the template is beyond a simulation, or `None` if it is not.
     pub(crate) fn not_simulated(&self) -> Option<String> {
         let refuse = |what: &str| Some(format!("{what} is not simulated by the local provider"));
-        if let Some(other) = self.transforms().into_iter().find(|name| *name != EXTENSIONS) {
+        if let Some(other) = self.unknown_transform() {
             return refuse(&format!("the transform {other}"));
         }
         for section in ["Rules", "Hooks"] {

@@ -54,7 +54,6 @@ impl<'a> Verb<'a> {
         let call = self.call;
         let name = request.stack.as_str();
         let digest_of_request = request_digest(call.operation, request);
-        let place = self.local.here();
         if let Some(stack) = self.local.find(state, &request.stack) {
             if call.is_repeated(stack, &request.token, &digest_of_request)? {
                 return Ok(StackId::new(&stack.id));
@@ -62,52 +61,88 @@ impl<'a> Verb<'a> {
             let message = format!("AlreadyExistsException: Stack [{name}] already exists");
             return Err(call.error(ErrorKind::AlreadyExists, message));
         }
+        let id = self.new_id(state, now, name);
+        let subject = Subject { request, template, name, id: &id, existing: None };
+        let (content, prepared) = self.prepare(state, &subject)?;
+        let index = push(state, now, name, &id);
+        state.stacks[index].protected = request.termination_protection;
+        state.stacks[index].policy.clone_from(&request.stack_policy);
+        state.stacks[index].remember(&request.token, digest_of_request);
+        self.begin_creation(state, index, now, &subject, content, prepared);
+        Ok(StackId::new(id))
+    }
+
+    /// The id of a stack that is about to exist.
+    pub(crate) fn new_id(&self, state: &State, now: Timestamp, name: &str) -> String {
+        let place = self.local.here();
         let unique = uuid(&digest(&[name, &state.serial.to_string(), &now.to_string()]));
-        let id = format!(
+        format!(
             "arn:{}:cloudformation:{}:{}:stack/{name}/{unique}",
             partition(&place.region),
             place.region,
             place.account
-        );
-        let subject = Subject { request, template, name, id: &id, existing: None };
-        let (content, prepared) = self.prepare(state, &subject)?;
+        )
+    }
+
+    /// Lets a stack that was empty so far become what it is to be.
+    fn begin_creation(
+        &self,
+        state: &mut State,
+        index: usize,
+        now: Timestamp,
+        subject: &Subject<'_>,
+        content: Content,
+        prepared: Prepared,
+    ) {
+        let request = subject.request;
         let deadline = request
             .timeout_minutes
             .map(|minutes| timeline::after(now, std::time::Duration::from_secs(u64::from(minutes) * 60)));
         let steps = timeline::forward(&prepared.target, now, deadline, self.local.timing().idle);
-        let mut stack = Stack {
-            number: state.serial,
-            name: name.to_owned(),
-            id: id.clone(),
-            status: StackStatus::CreateInProgress,
-            status_reason: None,
-            created: now,
-            updated: None,
-            protected: request.termination_protection,
-            role_arn: request.role_arn.clone(),
-            policy: request.stack_policy.clone(),
-            content,
-            resources: std::collections::BTreeMap::new(),
-            tokens: std::collections::VecDeque::new(),
-            generation: 0,
-            events: Vec::new(),
-            forgotten_events: 0,
-            operation: Some(Operation {
-                token: request.token.clone(),
-                steps: steps.into(),
-                target: prepared.target,
-                previous: None,
-                touched: std::collections::BTreeSet::new(),
-            }),
-        };
-        stack.remember(&request.token, digest_of_request);
-        stack.enter(now, StackStatus::CreateInProgress, Some(beginning(template)));
-        state.serial += 1;
-        state.stacks.push(stack);
+        let stack = &mut state.stacks[index];
+        stack.role_arn.clone_from(&request.role_arn);
+        stack.content = content;
+        stack.operation = Some(Operation {
+            token: request.token.clone(),
+            steps: steps.into(),
+            target: prepared.target,
+            previous: None,
+            touched: std::collections::BTreeSet::new(),
+        });
+        stack.enter(now, StackStatus::CreateInProgress, Some(beginning(subject.template)));
         if let Some(reason) = prepared.failure {
-            fail(state, state.stacks.len() - 1, now, &reason);
+            fail(state, index, now, &reason);
         }
-        Ok(StackId::new(id))
+    }
+
+    /// Whether a stack in review could be created from a request.
+    pub(crate) fn check_creation(
+        &self,
+        state: &State,
+        request: &StackRequest,
+        template: &Checked,
+        (name, id): (&str, &str),
+    ) -> Result<(), ProviderError> {
+        let subject = Subject { request, template, name, id, existing: None };
+        self.prepare(state, &subject).map(drop)
+    }
+
+    /// ExecuteChangeSet of a set that creates the stack.
+    pub(crate) fn create_reviewed(
+        &self,
+        state: &mut State,
+        now: Timestamp,
+        index: usize,
+        request: &StackRequest,
+        template: &Checked,
+    ) -> Result<(), ProviderError> {
+        let (name, id) = (state.stacks[index].name.clone(), state.stacks[index].id.clone());
+        let subject = Subject { request, template, name: &name, id: &id, existing: None };
+        let (content, prepared) = self.prepare(state, &subject)?;
+        let digest_of_request = request_digest(self.call.operation, request);
+        state.stacks[index].remember(&request.token, digest_of_request);
+        self.begin_creation(state, index, now, &subject, content, prepared);
+        Ok(())
     }
 
     /// UpdateStack.
@@ -272,6 +307,32 @@ impl<'a> Verb<'a> {
         };
         Ok((content, prepared))
     }
+}
+
+/// Adds an empty stack, which nobody has told to be anything yet; returns its index.
+pub(crate) fn push(state: &mut State, now: Timestamp, name: &str, id: &str) -> usize {
+    state.stacks.push(Stack {
+        number: state.serial,
+        name: name.to_owned(),
+        id: id.to_owned(),
+        status: StackStatus::ReviewInProgress,
+        status_reason: None,
+        created: now,
+        updated: None,
+        protected: false,
+        role_arn: None,
+        policy: None,
+        content: Content::default(),
+        resources: std::collections::BTreeMap::new(),
+        tokens: std::collections::VecDeque::new(),
+        generation: 0,
+        events: Vec::new(),
+        forgotten_events: 0,
+        operation: None,
+        change_sets: Vec::new(),
+    });
+    state.serial += 1;
+    state.stacks.len() - 1
 }
 
 /// Why an operation begins; the place to say what is not checked here.

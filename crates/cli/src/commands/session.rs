@@ -24,12 +24,15 @@ use crate::gate::Ask;
 use crate::load::Loaded;
 use crate::output::{self, Output};
 use crate::progress;
+use crate::selection::selected;
 use crate::work::{Turns, Work};
 
 /// A command on the configs of one directory in one region.
 pub(super) struct Session<'c> {
     pub(super) context: &'c Context,
     pub(super) work: &'c Work,
+    /// All work of the command, this one among it.
+    pub(super) works: &'c [&'c Work],
     /// Says of which target it speaks, where there are several.
     pub(super) output: Output,
     pub(super) clock: Arc<dyn Clock>,
@@ -70,6 +73,7 @@ impl Session<'_> {
             parameters: loaded.parameters.clone(),
             concurrency: settings.concurrency,
             allow_empty: planning.is_some_and(|planning| planning.allow_empty),
+            selection: None,
             lock_ttl: Duration::from_secs(60),
             lock_wait: None,
             holder: settings.holder.clone(),
@@ -112,8 +116,8 @@ impl Session<'_> {
         let output = &self.output;
         let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Deploy };
         let mut pending = false;
-        for loaded in &self.work.configs {
-            let engine = self.engine(loaded, |_| ());
+        for (loaded, selection) in selected(self.work, self.works, &arguments.common) {
+            let engine = self.engine(loaded, |options| options.selection = selection);
             let planned = self.patiently(engine.plan(&loaded.config, purpose), || true).await?;
             output.findings(&planned.warnings, ExitCode::Ok);
             let options = render::text::TextOptions { width: output.width, style: output.style };
@@ -137,17 +141,18 @@ impl Session<'_> {
             shown: AtomicBool::new(false),
             json,
         };
-        let mut ordered: Vec<&Loaded> = self.work.configs.iter().collect();
+        let mut ordered = selected(self.work, self.works, &arguments.common);
         if purpose == Purpose::Destroy {
             ordered.reverse();
         }
-        for loaded in ordered {
+        for (loaded, selection) in ordered {
             let region = self.work.connected.provider.region();
             let _turn = self.turns.take(&loaded.config, region).await;
             if self.interrupt.stop.is_cancelled() {
                 return Ok(ExitCode::Interrupted);
             }
             let engine = self.engine(loaded, |options| {
+                options.selection = selection;
                 options.lock_ttl = arguments.lock_ttl;
                 options.lock_wait = arguments.lock_wait;
                 options.follow_events =

@@ -194,7 +194,7 @@ impl Run<'_, '_> {
         let Some(step) = self.execution.plan.step(name) else { return };
         let event = Event::StepStarted { name: name.clone(), fqn: step.fqn.clone(), action: step.action };
         self.reporter.event(&event);
-        let operations = step::operations(step, &self.world);
+        let operations = step::operations(step, &self.world, self.execution.desired);
         let started = self.execution.engine.clock.monotonic();
         self.flights.insert(name.clone(), Flight { operations, started, watching: None, worked: false });
         self.advance(name);

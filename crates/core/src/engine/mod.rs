@@ -35,7 +35,7 @@ use crate::exit::ExitCode;
 use crate::files::Files;
 use crate::graph::{GraphState, PersistentGraph};
 use crate::ident::{StackFqn, StackName};
-use crate::plan::{Plan, Purpose, Summary};
+use crate::plan::{Plan, Purpose, Selection, Summary};
 use crate::provider::Provider;
 
 /// Requests on their way at once. Stacks under way may be many more.
@@ -64,6 +64,8 @@ pub struct Options {
     pub concurrency: usize,
     /// An empty stack list may delete every recorded stack.
     pub allow_empty: bool,
+    /// The stacks to work on; `None` means all.
+    pub selection: Option<Selection>,
     /// Time to live of the lock's lease.
     pub lock_ttl: Duration,
     /// How long to wait for a lock that somebody else holds; `None` refuses at once.

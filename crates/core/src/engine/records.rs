@@ -115,7 +115,12 @@ pub(crate) fn last(
     }
     let intended = premises.state.intents.values().flat_map(|session| session.steps.keys());
     let named = plan.steps.iter().map(|step| &step.name).chain(intended);
-    let decided = named.filter(|name| !executed.abandoned.contains(*name)).cloned().collect();
+    // What is not worked on may still be waited for by the run that is.
+    let left = |name: &StackName| {
+        plan.step(name).is_some_and(|step| step.reasons.contains(&Reason::NotSelected))
+            || executed.abandoned.contains(name)
+    };
+    let decided = named.filter(|name| !left(name)).cloned().collect();
     Last { gone, facts, decided }
 }
 

@@ -27,6 +27,7 @@ impl Options {
             allow_empty: self.allow_empty,
             environment: self.environment.clone(),
             parameters: self.parameters.clone(),
+            selection: self.selection.clone(),
         }
     }
 

@@ -1,24 +1,27 @@
 //! One step as a list of operations, each a call to CloudFormation and often a stack to watch afterwards.
 
+mod change_set;
+mod upload;
+
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
-use runway_store::{Condition, ObjectKey, ObjectStore, Put, StoreErrorKind};
+use runway_store::ObjectKey;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
 use crate::engine::execute::Execution;
 use crate::engine::judge::Goal;
+use crate::engine::step::upload::Upload;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
-use crate::plan::{Action, Reason, Step, World};
+use crate::plan::{Action, Desired, Reason, Step, World};
 use crate::provider::{
-    CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
+    ChangeSetKind, CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
     TemplateLocation, UpdateOutcome,
 };
 use crate::template::Template;
@@ -37,13 +40,13 @@ pub(crate) enum Operation {
     AwaitDeletion,
     /// UpdateTerminationProtection.
     SetTerminationProtection(bool),
-    /// SetStackPolicy, where nothing else changes.
+    /// SetStackPolicy, where the request does not carry the policy.
     SetStackPolicy,
     /// DeleteStack.
     Delete,
-    /// CreateStack.
+    /// CreateStack, or a change set.
     Create,
-    /// UpdateStack.
+    /// UpdateStack, or a change set.
     Update,
 }
 
@@ -85,7 +88,8 @@ pub(crate) enum SubmitError {
 pub(crate) type Submitting<'a> = BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>;
 
 /// The operations of a step, in order.
-pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
+pub(crate) fn operations(step: &Step, world: &World, desired: &Desired) -> VecDeque<Operation> {
+    let by_change_set = goes_by_change_set(desired, &step.name);
     let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
     let busy = status.is_some_and(StackStatus::is_in_progress);
     let mut operations = VecDeque::new();
@@ -95,8 +99,14 @@ pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
                 operations.push_back(Operation::AwaitDeletion);
             }
             operations.push_back(Operation::Create);
+            operations
+                .extend(by_change_set.then(|| after_creation(desired, &step.name)).into_iter().flatten());
         }
-        Action::Recreate => operations.extend([Operation::Delete, Operation::Create]),
+        Action::Recreate => {
+            operations.extend([Operation::Delete, Operation::Create]);
+            operations
+                .extend(by_change_set.then(|| after_creation(desired, &step.name)).into_iter().flatten());
+        }
         Action::Delete => {
             if status == Some(StackStatus::DeleteInProgress) {
                 operations.push_back(Operation::AwaitDeletion);
@@ -120,15 +130,30 @@ pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
             let updates_stack = step.reasons.iter().any(|reason| {
                 !matches!(reason, Reason::TerminationProtectionChanged { .. } | Reason::StackPolicyChanged)
             });
+            if step.changes.stack_policy && (by_change_set || !updates_stack) {
+                operations.push_back(Operation::SetStackPolicy);
+            }
             if updates_stack {
                 operations.push_back(Operation::Update);
-            } else if step.changes.stack_policy {
-                operations.push_back(Operation::SetStackPolicy);
             }
         }
         Action::None | Action::Skip => {}
     }
     operations
+}
+
+/// Whether CloudFormation works a stack's template out before it is carried out: macros may do anything to it.
+fn goes_by_change_set(desired: &Desired, name: &StackName) -> bool {
+    desired.templates.get(name).is_some_and(|template| template.has_macros())
+}
+
+/// What a change set that creates a stack cannot say of it.
+fn after_creation(desired: &Desired, name: &StackName) -> Vec<Operation> {
+    let protected =
+        desired.config.stacks.get(name).is_some_and(|definition| definition.termination_protection);
+    let protection = protected.then_some(Operation::SetTerminationProtection(true));
+    let policy = desired.policies.contains_key(name).then_some(Operation::SetStackPolicy);
+    protection.into_iter().chain(policy).collect()
 }
 
 /// The request token of a stack's create, update or delete: equal for every attempt of one session, so that a
@@ -208,7 +233,10 @@ pub(crate) fn prepare<'a>(
             }
             let request = request(execution, world, name, &call, token_of(if creates { 'c' } else { 'u' }))?;
             let upload = Upload::of(execution, name);
-            if creates {
+            if goes_by_change_set(execution.desired, name) {
+                let kind = if creates { ChangeSetKind::Create } else { ChangeSetKind::Update };
+                call.by_change_set(session, upload, request, kind, token_of('d')).boxed()
+            } else if creates {
                 call.create(session, upload, request).boxed()
             } else {
                 call.update(session, upload, request).boxed()
@@ -278,54 +306,6 @@ fn request(
 fn template_key(execution: &Execution<'_>, name: &StackName, template: &Template) -> ObjectKey {
     let fqn = execution.desired.config.fqn(name.as_str());
     ObjectKey::new(format!("stack_templates/{fqn}/{name}-{}.json", template.md5_prefix()))
-}
-
-/// A template on its way to the bucket.
-struct Upload {
-    store: Arc<dyn ObjectStore>,
-    key: ObjectKey,
-    body: Bytes,
-}
-
-impl Upload {
-    fn of(execution: &Execution<'_>, name: &StackName) -> Option<Self> {
-        let (_, store) = execution.backing.bucket.as_ref()?;
-        let template = execution.desired.templates.get(name)?;
-        Some(Self {
-            store: Arc::clone(store),
-            key: template_key(execution, name, template),
-            body: Bytes::from(template.body.clone()),
-        })
-    }
-
-    /// Uploads unless it is there: the key names the content, so there is no need to look first.
-    async fn send(self, clock: &dyn Clock) -> Result<(), StepFailure> {
-        let how = Put { condition: Condition::IfAbsent, ..Put::default() };
-        for attempt in 1.. {
-            match self.store.put(&self.key, self.body.clone(), &how).await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind == StoreErrorKind::Precondition => return Ok(()),
-                Err(error)
-                    if attempt < ATTEMPTS
-                        && matches!(
-                            error.kind,
-                            StoreErrorKind::Throttled
-                                | StoreErrorKind::Unavailable
-                                | StoreErrorKind::Conflict
-                        ) =>
-                {
-                    clock.sleep(backoff(attempt)).await;
-                }
-                Err(error) => {
-                    return Err(StepFailure {
-                        message: format!("the template could not be uploaded: {error}"),
-                        ..StepFailure::default()
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Call {

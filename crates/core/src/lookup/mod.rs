@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use crate::ident::StackName;
 use crate::text::Span;
 
+pub mod file;
 pub mod handlers;
 pub mod parse;
 pub mod resolve;

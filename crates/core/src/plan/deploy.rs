@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::compare::compare;
 use super::scope::PlanScope;
+use super::select::Selected;
 use super::world::renames;
 use super::{
     Action, Certainty, Changes, Desired, Note, Plan, PlanProblem, PlannedHook, Purpose, Reason, Settings,
@@ -32,7 +33,9 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     if findings.has_errors() {
         return Err(findings);
     }
-    if desired.config.stacks.is_empty() && world.nodes().next().is_some() && !settings.allow_empty {
+    let selected = Selected::find(settings.selection.as_ref(), desired, world)?;
+    let deletes_all = desired.config.stacks.is_empty() && !selected.is_part();
+    if deletes_all && world.nodes().next().is_some() && !settings.allow_empty {
         let names: Vec<&str> = world.nodes().map(StackName::as_str).collect();
         let recorded =
             if names.len() > 10 { format!("{}, ...", names[..10].join(", ")) } else { names.join(", ") };
@@ -42,7 +45,8 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
         return Err(findings);
     }
     let renamed_to = renames(desired, world).into_values().collect();
-    let mut planner = Planner { desired, world, settings, renamed_to, pending: BTreeSet::new(), findings };
+    let mut planner =
+        Planner { desired, world, settings, selected, renamed_to, pending: BTreeSet::new(), findings };
     let mut steps: BTreeMap<StackName, Step> = BTreeMap::new();
     for name in desired.graph.order() {
         let Some(definition) = desired.config.stacks.get(&name) else { continue };
@@ -56,6 +60,8 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     for step in removal::removed(desired, world) {
         steps.insert(step.name.clone(), step);
     }
+    planner.selected.leave_others(desired, Purpose::Deploy, &mut steps);
+    planner.selected.refuse_orphans(desired, world, &steps, &mut planner.findings);
     if planner.findings.has_errors() {
         return Err(planner.findings);
     }
@@ -164,6 +170,7 @@ struct Planner<'a> {
     desired: &'a Desired,
     world: &'a World,
     settings: &'a Settings,
+    selected: Selected,
     /// Stacks of the config that are recorded under another name.
     renamed_to: BTreeSet<StackName>,
     /// Stacks whose outputs are known only after their step.
@@ -179,16 +186,21 @@ impl Planner<'_> {
             .stacks
             .get(&definition.fqn)
             .filter(|stack| stack.status != StackStatus::DeleteComplete);
-        if let Some(problem) = renamed(self.desired, self.world, definition) {
-            self.report(problem);
-        }
-        let mut step = self.decide(definition, live)?;
+        let mut step = if self.selected.has(&definition.name) {
+            if let Some(problem) = renamed(self.desired, self.world, definition) {
+                self.report(problem);
+            }
+            self.decide(definition, live)?
+        } else {
+            step(&definition.name, &definition.fqn, Action::Skip, Reason::NotSelected)
+        };
         step.needs = self.desired.graph.needs_of(&definition.name);
         step.stack_id = live.map(|stack| stack.id.clone());
         // Without a persistent graph nothing is ever known, so nothing is adopted either.
         step.adopted = live.is_some()
             && self.world.recorded.is_some()
             && definition.enabled
+            && self.selected.has(&definition.name)
             && !self.world.is_recorded(&definition.name)
             && !self.renamed_to.contains(&definition.name)
             && !self.world.state.nodes.contains_key(&definition.name);
@@ -199,6 +211,16 @@ impl Planner<'_> {
         let plain = |action, reason| step(&definition.name, &definition.fqn, action, reason);
         if !definition.enabled {
             return Some(plain(Action::Skip, Reason::Disabled));
+        }
+        let absent = self.selected.absent_needs(self.desired, self.world, &definition.name);
+        if !absent.is_empty() {
+            let names: Vec<String> = absent.iter().map(|name| format!("`{name}`")).collect();
+            self.report(PlanProblem::NeedsUnselected {
+                stack: definition.name.as_str().to_owned(),
+                missing: names.join(", "),
+                span: definition.span.into(),
+            });
+            return None;
         }
         let Some(live) = live else {
             return self.creation(definition, plain(Action::Create, Reason::Absent));
@@ -245,6 +267,10 @@ impl Planner<'_> {
         match compare(&scope, definition, &template, None, &mut self.findings) {
             Ok(comparison) => {
                 step.changes = comparison.changes;
+                if template.has_macros() && definition.timeout_minutes.is_some() {
+                    let text = "`timeout` does not apply: a template with macros is created through a change set, which knows no timeout";
+                    step.notes.push(note("plan::timeout_not_applied", text));
+                }
                 Some(step)
             }
             Err(found) => {

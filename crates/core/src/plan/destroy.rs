@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::deploy::{assemble, ignored_flags, note, protection_note, refuse_other_place, renamed, step};
 use super::removal::gone;
+use super::select::Selected;
 use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Plan, Purpose, Reason, Settings, Step, World, fqn_of_recorded};
+use crate::config::StackDefinition;
 use crate::error::{Finding, Findings};
 use crate::graph::dependency;
 use crate::ident::StackName;
@@ -14,13 +16,15 @@ use crate::ident::StackName;
 ///
 /// # Errors
 /// [`Findings`] with what is refused.
-pub fn destroy(desired: &Desired, world: &World, _settings: &Settings) -> Result<(Plan, Findings), Findings> {
+pub fn destroy(desired: &Desired, world: &World, settings: &Settings) -> Result<(Plan, Findings), Findings> {
     let mut findings = Findings::default();
     refuse_other_place(world, &mut findings);
     if findings.has_errors() {
         return Err(findings);
     }
-    for definition in desired.config.stacks.values() {
+    let selected = Selected::find(settings.selection.as_ref(), desired, world)?;
+    let chosen = |definition: &&StackDefinition| selected.has(&definition.name);
+    for definition in desired.config.stacks.values().filter(chosen) {
         if let Some(problem) = renamed(desired, world, definition) {
             findings.push(Finding::at(&desired.config.document, problem));
         }
@@ -31,6 +35,11 @@ pub fn destroy(desired: &Desired, world: &World, _settings: &Settings) -> Result
     let names: BTreeSet<&StackName> = desired.config.stacks.keys().chain(world.nodes()).collect();
     let mut steps: BTreeMap<StackName, Step> =
         names.into_iter().map(|name| (name.clone(), one(desired, world, name))).collect();
+    selected.leave_others(desired, Purpose::Destroy, &mut steps);
+    selected.refuse_orphans(desired, world, &steps, &mut findings);
+    if findings.has_errors() {
+        return Err(findings);
+    }
     let deleted: BTreeSet<StackName> = steps
         .iter()
         .filter(|(_, step)| step.action == Action::Delete)

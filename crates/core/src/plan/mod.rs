@@ -14,12 +14,14 @@ pub mod parameters;
 mod problem;
 mod removal;
 mod scope;
+mod select;
 mod world;
 
 pub use compare::{is_settled, request_parameters};
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
 pub use problem::PlanProblem;
+pub use select::Selection;
 pub use world::{Desired, Settings, World, fqn_of_recorded};
 
 /// What a run is for.
@@ -175,6 +177,8 @@ pub enum Reason {
     Disabled,
     /// `locked: true`, and it exists.
     Locked,
+    /// The run works on other stacks only.
+    NotSelected,
     /// It is recorded but does not exist; the record will be dropped.
     Gone,
     /// It does not exist and nothing is recorded.

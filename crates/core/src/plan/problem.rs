@@ -188,6 +188,31 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
+    #[error("no stack is called `{name}`: neither in the config nor in the persistent graph")]
+    #[diagnostic(code(plan::unknown_selection), help("{help}"))]
+    UnknownSelection { name: String, help: String },
+
+    #[error("stack `{stack}` needs {missing}, which neither exists nor is selected")]
+    #[diagnostic(
+        code(plan::needs_unselected),
+        help("add --with-dependencies, or select it with --stack too")
+    )]
+    NeedsUnselected {
+        stack: String,
+        missing: String,
+        #[label("selected")]
+        span: SourceSpan,
+    },
+
+    #[error(
+        "stack `{stack}` ({fqn}) would be deleted, although stacks that are not selected may still need it: {users}"
+    )]
+    #[diagnostic(
+        code(plan::still_needed),
+        help("add --with-dependents, select them with --stack too, or run without a selection")
+    )]
+    StillNeeded { stack: String, fqn: String, users: String },
+
     #[error("the deployed template of stack `{stack}` cannot be read: {reason}")]
     #[diagnostic(severity(Warning), code(plan::deployed_template), help("it counts as changed"))]
     DeployedTemplate { stack: String, reason: String },
@@ -206,10 +231,13 @@ impl Problem for PlanProblem {
             | Self::NoTemplate { .. }
             | Self::NeedsBucket { .. }
             | Self::TemplateTooLong { .. }
+            | Self::UnknownSelection { .. }
+            | Self::NeedsUnselected { .. }
             | Self::DeployedTemplate { .. } => ExitCode::Config,
             Self::EmptyConfig { .. }
             | Self::OtherPlace { .. }
             | Self::Renamed { .. }
+            | Self::StillNeeded { .. }
             | Self::NotOurs { .. } => ExitCode::Refused,
         }
     }

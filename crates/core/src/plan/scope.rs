@@ -30,13 +30,21 @@ impl Scope for PlanScope<'_> {
         if self.pending.contains(&definition.name) {
             return match template.and_then(|template| template.output(output)) {
                 Some(_) => OutputValue::Unknown(BTreeSet::from([definition.name.clone()])),
+                // Macros add outputs.
+                None if template.is_some_and(|template| template.has_macros()) => {
+                    OutputValue::Unknown(BTreeSet::from([definition.name.clone()]))
+                }
                 None => undeclared(),
             };
         }
         match self.world.stacks.get(&definition.fqn) {
             Some(live) => match live.outputs.get(output) {
                 Some(value) => OutputValue::Known(value.clone()),
-                None if template.is_some_and(|template| template.output(output).is_none()) => undeclared(),
+                None if template
+                    .is_some_and(|template| template.output(output).is_none() && !template.has_macros()) =>
+                {
+                    undeclared()
+                }
                 None => OutputValue::Missing(format!("stack `{}` has no such output", definition.fqn)),
             },
             None => OutputValue::Missing(format!("stack `{}` does not exist", definition.fqn)),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::select::Selection;
 use crate::config::{Config, StackDefinition};
 use crate::graph::{DependencyGraph, GraphState, PersistentGraph};
 use crate::ident::{StackFqn, StackName};
@@ -68,6 +69,8 @@ pub struct Settings {
     pub environment: BTreeMap<String, String>,
     /// Parameters of the run.
     pub parameters: BTreeMap<String, serde_json::Value>,
+    /// The stacks to work on; `None` means all.
+    pub selection: Option<Selection>,
 }
 
 /// Stacks that are recorded under one name and configured under another: the recorded name and the config's.

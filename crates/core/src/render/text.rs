@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::style::{Mark, Style, harmless, wrapped};
 use super::words;
-use crate::plan::{Action, Changes, Note, Plan, Purpose, Step};
+use crate::plan::{Action, Changes, Note, Plan, Purpose, Reason, Step};
 
 /// How a plan is written.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +33,12 @@ pub fn plan(plan: &Plan, options: &TextOptions) -> String {
         changing(&mut out, step, options);
     }
     for (action, title) in [(Action::Skip, "Left alone"), (Action::None, "Unchanged")] {
-        let steps: Vec<&Step> = plan.steps.iter().filter(|step| step.action == action).collect();
+        let steps: Vec<&Step> =
+            plan.steps.iter().filter(|step| step.action == action && !is_unselected(step)).collect();
         quiet(&mut out, &steps, title, options);
     }
+    let unselected: Vec<&Step> = plan.steps.iter().filter(|step| is_unselected(step)).collect();
+    quiet(&mut out, &unselected, "Not selected", options);
     for hook in &plan.hooks {
         let required = if hook.required { "" } else { " (may fail)" };
         let _ = writeln!(out, "  hook {}: {}{required}", hook.stage, harmless(&hook.path));
@@ -53,11 +56,18 @@ pub fn plan(plan: &Plan, options: &TextOptions) -> String {
     let counts = words::counts(&plan.summary());
     let closing = match (plan.purpose, counts.is_empty()) {
         (_, false) => format!("Plan: {counts}."),
+        (Purpose::Deploy, true) if !unselected.is_empty() => {
+            "No changes: the selected stacks are as the config says.".to_owned()
+        }
         (Purpose::Deploy, true) => "No changes: the stacks are as the config says.".to_owned(),
         (Purpose::Destroy, true) => "No changes: there is nothing to destroy.".to_owned(),
     };
     let _ = writeln!(out, "{}", style.paint(Mark::Strong, &closing));
     out
+}
+
+fn is_unselected(step: &Step) -> bool {
+    step.reasons.contains(&Reason::NotSelected)
 }
 
 fn changing(out: &mut String, step: &Step, options: &TextOptions) {
@@ -118,13 +128,14 @@ fn details(out: &mut String, changes: &Changes, is_new: bool, options: &TextOpti
     }
 }
 
-/// Steps that do nothing: unchanged ones by name only, skipped ones with their reason.
+/// Steps that do nothing: unchanged and unselected ones by name only, other skipped ones with their reason.
 fn quiet(out: &mut String, steps: &[&Step], title: &str, options: &TextOptions) {
     if steps.is_empty() {
         return;
     }
     let _ = writeln!(out, "  {}", options.style.paint(Mark::Faint, &format!("{title}:")));
-    if steps.iter().all(|step| step.action == Action::None && step.notes.is_empty() && !step.adopted) {
+    let by_name = |step: &&Step| step.action == Action::None || is_unselected(step);
+    if steps.iter().all(|step| by_name(step) && step.notes.is_empty() && !step.adopted) {
         let names: Vec<String> = steps.iter().map(|step| harmless(step.name.as_str())).collect();
         paragraph(out, &names.join(", "), "      ", options);
     } else {

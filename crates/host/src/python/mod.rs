@@ -22,7 +22,6 @@ use self::process::{Answer, Process, Raised, StartProblem};
 use crate::secrets::Secrets;
 
 mod interpreter;
-mod prints;
 mod problem;
 mod process;
 

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 
 use super::PythonSettings;
 use super::interpreter;
-use super::prints::Prints;
 use super::problem::{PythonProblem, status_words};
+use crate::prints::Prints;
 use crate::secrets::Secrets;
 
 const START: &str = include_str!("start.py");

@@ -78,7 +78,8 @@ pub(super) fn sections(template: &Checked) -> Result<(), String> {
     let Some(content) = template.template.content.as_object() else {
         return malformed("unsupported structure.");
     };
-    let unknown: Vec<_> = content.keys().map(String::as_str).filter(|key| !SECTIONS.contains(key)).collect();
+    let is_known = |key: &&str| SECTIONS.contains(key) || *key == "Globals" && template.is_serverless();
+    let unknown: Vec<_> = content.keys().map(String::as_str).filter(|key| !is_known(key)).collect();
     if !unknown.is_empty() {
         return Err(format!("Invalid template property or properties [{}]", unknown.join(", ")));
     }
@@ -281,7 +282,8 @@ fn mapping(entry: &Map<String, Value>) -> Result<(), String> {
 /// Refuses types that do not exist.
 fn types(template: &Checked) -> Result<(), String> {
     let kinds = template.section("Resources").filter_map(|(_, entry)| entry.get("Type")?.as_str());
-    let wrong: Vec<_> = kinds.filter(|kind| standing(kind) == Standing::Wrong).collect();
+    let is_sam = |kind: &str| template.is_serverless() && kind.starts_with("AWS::Serverless::");
+    let wrong: Vec<_> = kinds.filter(|kind| !is_sam(kind) && standing(kind) == Standing::Wrong).collect();
     if wrong.is_empty() {
         return Ok(());
     }

@@ -179,10 +179,10 @@ async fn what_is_not_simulated_is_refused_as_such() {
     let cases = [
         (
             changed(|template| {
-                template["Transform"] = json!("AWS::Serverless-2016-10-31");
+                template["Transform"] = json!("MyMacro");
                 template["Resources"]["A"]["Type"] = json!("AWS::Serverless::Function");
             }),
-            "the transform AWS::Serverless-2016-10-31 is not simulated by the local provider",
+            "the transform MyMacro is not simulated by the local provider",
         ),
         (
             changed(|template| {

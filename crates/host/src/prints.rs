@@ -1,4 +1,4 @@
-//! What user code prints, cut into lines, until the mark that ends a request.
+//! What user code and programs print, cut into lines, where wanted until a mark.
 
 use std::collections::VecDeque;
 
@@ -9,25 +9,25 @@ const LAST_LINES: usize = 20;
 
 /// Takes bytes as they come and gives out lines.
 #[derive(Debug)]
-pub(super) struct Prints {
+pub(crate) struct Prints {
     mark: Vec<u8>,
     held: Vec<u8>,
     last: VecDeque<String>,
 }
 
 impl Prints {
-    /// Prints whose requests end with `mark`.
-    pub(super) fn new(mark: Vec<u8>) -> Self {
+    /// Prints that go on until `mark`; without end if it is empty.
+    pub(crate) fn new(mark: Vec<u8>) -> Self {
         Self { mark, held: Vec::new(), last: VecDeque::new() }
     }
 
     /// What ends a request, without the zero bytes around it.
-    pub(super) fn mark(&self) -> String {
+    pub(crate) fn mark(&self) -> String {
         String::from_utf8_lossy(&self.mark).trim_matches('\0').to_owned()
     }
 
     /// Takes `bytes` and hands complete lines to `line`. Returns whether the mark came.
-    pub(super) fn take(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) -> bool {
+    pub(crate) fn take(&mut self, bytes: &[u8], line: &mut dyn FnMut(&str)) -> bool {
         let searched = self.held.len().saturating_sub(self.mark.len());
         self.held.extend_from_slice(bytes);
         let mark = find(&self.held[searched..], &self.mark).map(|place| place + searched);
@@ -44,7 +44,7 @@ impl Prints {
     }
 
     /// Hands out what is held back as a line.
-    pub(super) fn flush(&mut self, line: &mut dyn FnMut(&str)) {
+    pub(crate) fn flush(&mut self, line: &mut dyn FnMut(&str)) {
         if !self.held.is_empty() {
             let rest = std::mem::take(&mut self.held);
             self.give(&rest, line);
@@ -52,13 +52,13 @@ impl Prints {
     }
 
     /// The last lines, oldest first.
-    pub(super) fn last(&self) -> String {
+    pub(crate) fn last(&self) -> String {
         let lines: Vec<&str> = self.last.iter().map(String::as_str).collect();
         lines.join("\n")
     }
 
     /// Forgets the last lines: they belong to a request that is over.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.last.clear();
     }
 
@@ -89,7 +89,15 @@ impl Prints {
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    let first = wanted.first()?;
+    let mut start = 0;
+    while let Some(place) = bytes[start..].iter().position(|byte| byte == first) {
+        if bytes[start + place..].starts_with(wanted) {
+            return Some(start + place);
+        }
+        start += place + 1;
+    }
+    None
 }
 
 #[cfg(test)]
