@@ -273,11 +273,20 @@ fn graph(object: &Value) -> Value {
     json!({"nodes": nodes, "tags": object["tags"], "text": text})
 }
 
-/// Whether every node but the first needs exactly the one before: only then Runway always writes the same bytes.
+/// Whether every node but the first needs exactly the one before, by name: only then Runway, which writes what was
+/// recorded first first, always writes the bytes that we write.
 fn is_chain(nodes: &Map<String, Value>) -> bool {
-    let needed: Vec<&Value> = nodes.values().filter_map(Value::as_array).flatten().collect();
-    let distinct: BTreeSet<String> = needed.iter().map(ToString::to_string).collect();
-    needed.len() + 1 == nodes.len() && distinct.len() == needed.len()
+    let names: BTreeSet<&str> = nodes.keys().map(String::as_str).collect();
+    let mut before = None;
+    names.into_iter().all(|name| {
+        let needed = nodes[name].as_array().map(Vec::as_slice).unwrap_or_default();
+        let follows = match (before.replace(name), needed) {
+            (None, []) => true,
+            (Some(before), [needed]) => *needed == before,
+            _ => false,
+        };
+        follows
+    })
 }
 
 /// Replaces what is random by its nature: identifiers and times.

@@ -43,6 +43,17 @@ enum Command {
         #[arg(long)]
         full: bool,
     },
+    /// Run Runway and runway-rs side by side on the cases of `fixtures/compat` and report every difference
+    Compat {
+        /// Parts of the names of cases; all of them without any
+        cases: Vec<String>,
+        /// Keep the report as docs/compat.md
+        #[arg(long)]
+        write: bool,
+        /// Show what the programs print
+        #[arg(long)]
+        verbose: bool,
+    },
     /// Measure runway-rs beside Runway on the emulator
     Bench {
         /// Shapes such as `flat:10`, `chain:20`, `layered:50`, `diamond:10`; all of the report without any
@@ -63,6 +74,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Test { arguments } => ci::test(&arguments),
         Command::Ci { full } => ci::run_all(full),
+        Command::Compat { cases, write, verbose } => ci::compat(&cases, write, verbose),
         Command::Bench { shapes, write } => bench::run_bench(&shapes, write),
         Command::Dist => dist::build().map(|path| chore::say(&format!("built {}", path.display()))),
         Command::Demo => demo::run_demo(),
