@@ -1,9 +1,12 @@
 //! Blueprints: the bytes that Runway itself renders, and errors that say what to do.
 
+use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Arc;
 
+use runway_core::lookup::file::FileLookup;
 use runway_core::registry::{Blueprint, BlueprintRenderer as _, BlueprintRequest};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::support::{Project, python, request};
 
@@ -25,7 +28,10 @@ context = CfnginContext(
     parameters={"team": "blue"}, work_dir=Path(job["directory"]) / ".runway")
 blueprint = load_object_from_string(job["class_path"])(
     name=job["stack"], context=context, mappings=context.mappings, description=job["description"])
-blueprint.resolve_variables([Variable(name, value) for name, value in job["variables"].items()])
+variables = [Variable(name, value) for name, value in job["variables"].items()]
+for variable in variables:
+    variable.resolve(context)
+blueprint.resolve_variables(variables)
 body = blueprint.rendered
 sys.stderr.write(json.dumps({"body": body, "parameters": list(blueprint.parameter_values.items())}))
 "#;
@@ -73,6 +79,36 @@ async fn a_blueprint_has_the_bytes_that_runway_uploads() {
     assert_eq!(blueprint.parameters[0].1, json!("120"));
     assert_eq!(blueprint.parameters[3].1, json!(["x", "y"]));
     assert_eq!(blueprint.parameters[4].1, json!("true"));
+}
+
+#[tokio::test]
+async fn what_the_lookup_file_gives_has_the_class_that_blueprints_ask_for() {
+    let project = Project::new();
+    let texts = [
+        ("script.sh", "echo {{Name}} in {{AWS::Region}}\n"),
+        ("names.json", r#"{"names": ["{{One}}", 2, "x"]}"#),
+    ];
+    for (name, text) in texts {
+        fs_err::write(project.path().join(name), text).unwrap();
+    }
+    let files = texts.map(|(name, text)| (name.into(), text.to_owned()));
+    let lookup = FileLookup::new(Arc::new(BTreeMap::from(files)));
+    let queries = [
+        ("Script", "parameterized:file://script.sh"),
+        ("UserData", "parameterized-b64:file://script.sh"),
+        ("Document", "json-parameterized:file://names.json"),
+        ("Text", "base64:file://script.sh"),
+    ];
+    let resolved: Map<String, Value> =
+        queries.iter().map(|(name, query)| ((*name).to_owned(), lookup.value(query).unwrap())).collect();
+    let blueprint =
+        project.bridge().render(&request("blueprints.files.Files", resolved.into())).await.unwrap();
+    let written: Map<String, Value> = queries
+        .iter()
+        .map(|(name, query)| ((*name).to_owned(), json!(format!("${{file {query}}}"))))
+        .collect();
+    let own = runways_own(&project, &request("blueprints.files.Files", written.into()));
+    assert_eq!(Value::from(blueprint.body), own["body"]);
 }
 
 #[tokio::test]

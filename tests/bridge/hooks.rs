@@ -221,3 +221,22 @@ async fn a_custom_lookup_takes_its_query_apart_itself() {
     let own = bridge.runway_lookup("default");
     assert_eq!(own.fetch(&lookup("team::nobody")).await.unwrap().value, "blue");
 }
+
+#[tokio::test]
+async fn runways_own_lookups_see_what_its_hooks_have_left() {
+    let project = Project::new();
+    let bridge = project.bridge();
+    let mut hook = call("hooks.plain.packages", json!({}));
+    hook.data_key = Some("function".to_owned());
+    let left = bridge.run(&hook, &Output::default()).await.unwrap();
+    assert_eq!(left["bucket_name"], "packages");
+    let key = bridge.runway_lookup("awslambda.S3Key").fetch(&lookup("function")).await.unwrap();
+    assert_eq!(key.value, "functions/f.zip");
+    let code = bridge.runway_lookup("awslambda.Code").fetch(&lookup("function")).await.unwrap();
+    let blueprint = request("blueprints.network.WithCode", json!({"Code": code.value}));
+    let template: Value = serde_json::from_str(&bridge.render(&blueprint).await.unwrap().body).unwrap();
+    assert_eq!(
+        template["Outputs"]["Value"]["Value"],
+        json!({"S3Bucket": "packages", "S3Key": "functions/f.zip"})
+    );
+}

@@ -102,6 +102,37 @@ async fn dropping_the_bridge_ends_python_working_or_not() {
 }
 
 #[tokio::test]
+#[ignore = "the other half of a test, which kills it"]
+async fn sleeps_until_it_is_killed() {
+    let project = Project::new();
+    let marker = std::env::vars().find(|(name, _)| name == "MARKER").unwrap().1;
+    project
+        .bridge()
+        .run(&call("hooks.plain.sleeps", json!({"marker": marker})), &Output::default())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn python_ends_with_a_killed_parent() {
+    let directory = tempfile::tempdir().unwrap();
+    let marker = directory.path().join("marker");
+    let mut half = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "processes::sleeps_until_it_is_killed"])
+        .env("MARKER", &marker)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_until(|| fs_err::read_to_string(&marker).is_ok_and(|text| text.contains(' '))).await;
+    let processes = fs_err::read_to_string(&marker).unwrap();
+    assert!(processes.split(' ').all(runs));
+    half.kill().unwrap();
+    half.wait().unwrap();
+    wait_until(|| processes.split(' ').all(|process| !runs(process))).await;
+}
+
+#[tokio::test]
 async fn a_python_that_cannot_serve_is_named_with_what_to_do() {
     let mut project = Project::new();
     let blueprint = request("blueprints.network.Queues", json!({"Names": []}));

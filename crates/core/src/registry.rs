@@ -89,9 +89,18 @@ impl From<ProviderError> for LookupFailure {
     }
 }
 
-/// Key of the object `{"$python": reference}` that stands for a value which only the Python process has, for example a
-/// troposphere object in the result of a hook. It can be handed back to Python, and is no value for anything else.
+/// Key of the object that stands for a value which is of use to Python only. It can be handed to Python, in which it is
+/// the value that it stands for, and is no value for anything else. There are two forms:
+///
+/// * `{"$python": "7"}`: an object that the Python process has, for example one of troposphere in the result of a hook.
+/// * `{"$python": {"cloudformation": <json>}}`: an object of troposphere by what a template says for it, for example
+///   `{"Ref": "Name"}`. The lookup `file` gives those, because blueprints ask for the class of a variable's value.
 pub const PYTHON_VALUE: &str = "$python";
+
+/// The second form of [`PYTHON_VALUE`].
+pub fn helper_function(cloudformation: Value) -> Value {
+    serde_json::json!({PYTHON_VALUE: {"cloudformation": cloudformation}})
+}
 
 /// Renders Python blueprints.
 #[async_trait]

@@ -6,5 +6,6 @@ pub mod hooks;
 mod prints;
 mod program;
 pub mod python;
+pub mod random;
 mod secrets;
 pub mod sources;

@@ -8,7 +8,7 @@ use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use crate::files::{FileError, Files};
-use crate::registry::{Fetched, LookupFailure, LookupHandler, LookupRequest};
+use crate::registry::{Fetched, LookupFailure, LookupHandler, LookupRequest, helper_function};
 use crate::yaml::{Node, resolve};
 
 /// The codecs, in CFNgin's order.
@@ -28,8 +28,8 @@ static PARAMETER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\{\{([
 
 /// `${file <codec>:<text or file://path>}`.
 ///
-/// Where CFNgin gives objects of troposphere (`Join`, `Base64`), this gives their JSON, for example
-/// `{"Fn::Join": ["", [...]]}`: it is what a template holds in the end, and troposphere takes it as it is.
+/// Where CFNgin gives objects of troposphere, this gives [`PYTHON_VALUE`](crate::registry::PYTHON_VALUE) with what a
+/// template says for them, for example `{"Fn::Join": ["", [...]]}`.
 pub struct FileLookup {
     files: Arc<dyn Files>,
 }
@@ -60,8 +60,8 @@ impl FileLookup {
         match codec {
             "plain" => Ok(Value::String(text)),
             "base64" => Ok(Value::String(base64(text.as_bytes()))),
-            "parameterized" => Ok(parameterized_text(&text)),
-            "parameterized-b64" => Ok(json!({"Fn::Base64": parameterized_text(&text)})),
+            "parameterized" => Ok(helper_function(joined(&text))),
+            "parameterized-b64" => Ok(helper_function(json!({"Fn::Base64": joined(&text)}))),
             "json" => from_json(&text, source),
             "json-parameterized" => Ok(parameterized(from_json(&text, source)?)),
             "yaml" => from_yaml(&text, source),
@@ -127,7 +127,7 @@ fn from_yaml(text: &str, source: &str) -> Result<Value, LookupFailure> {
 /// Every text in a value with its `{{Name}}` replaced; keys stay.
 fn parameterized(value: Value) -> Value {
     match value {
-        Value::String(text) => parameterized_text(&text),
+        Value::String(text) => helper_function(joined(&text)),
         Value::Array(items) => items.into_iter().map(parameterized).collect(),
         Value::Object(entries) => Value::Object(
             entries.into_iter().map(|(key, value)| (key, parameterized(value))).collect::<Map<_, _>>(),
@@ -137,7 +137,7 @@ fn parameterized(value: Value) -> Value {
 }
 
 /// The text itself, or a join of its pieces and references to parameters.
-fn parameterized_text(text: &str) -> Value {
+fn joined(text: &str) -> Value {
     let mut parts: Vec<Value> = Vec::new();
     let mut end = 0;
     for found in PARAMETER.iter().flat_map(|pattern| pattern.captures_iter(text)) {
@@ -202,11 +202,15 @@ mod tests {
     fn parameters_become_references() {
         let join =
             json!({"Fn::Join": ["", ["Hello ", {"Ref": "Name"}, ", ", {"Ref": "AWS::Region"}, "!\n"]]});
-        assert_eq!(value("parameterized:file://a.txt").unwrap(), join);
-        assert_eq!(value("parameterized-b64:file://a.txt").unwrap(), json!({"Fn::Base64": join}));
-        assert_eq!(value("parameterized:{{ spaced }}").unwrap(), json!("{{ spaced }}"));
+        assert_eq!(value("parameterized:file://a.txt").unwrap(), helper_function(join.clone()));
+        assert_eq!(
+            value("parameterized-b64:file://a.txt").unwrap(),
+            helper_function(json!({"Fn::Base64": join}))
+        );
+        assert_eq!(value("parameterized:{{ spaced }}").unwrap(), helper_function(json!("{{ spaced }}")));
         let nested = value("json-parameterized:{\"{{Key}}\": [\"{{A}}\", 1, null]}").unwrap();
-        assert_eq!(nested, json!({"{{Key}}": [{"Fn::Join": ["", ["", {"Ref": "A"}, ""]]}, 1, null]}));
+        let a = helper_function(json!({"Fn::Join": ["", ["", {"Ref": "A"}, ""]]}));
+        assert_eq!(nested, json!({"{{Key}}": [a, 1, null]}));
     }
 
     #[test]

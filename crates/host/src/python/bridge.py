@@ -71,12 +71,23 @@ class Values:
     def revive(self, value):
         """The value that a JSON form stands for."""
         if isinstance(value, dict):
+            if len(value) == 1 and isinstance(value.get(REFERENCE), dict):
+                return helper_function(value[REFERENCE]["cloudformation"])
             if len(value) == 1 and value.get(REFERENCE) in self.objects:
                 return self.objects[value[REFERENCE]]
             return {key: self.revive(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.revive(item) for item in value]
         return value
+
+
+def helper_function(value):
+    """What Runway's lookup `file` gives for a value with references to parameters."""
+    import troposphere
+
+    if isinstance(value, dict) and set(value) == {"Fn::Base64"}:
+        return troposphere.Base64(value["Fn::Base64"])
+    return troposphere.GenericHelperFn(value)
 
 
 class ResolvedVariable:

@@ -115,7 +115,6 @@ impl PythonBridge {
         output: &dyn HookOutput,
         secrets: &Secrets,
     ) -> Result<Answer, HandlerFailure> {
-        let Value::Object(request) = request else { return Err(HandlerFailure::default()) };
         let mut state = self.state.lock().await;
         // If this future is dropped, the process goes with it, and this stays.
         let interrupted = State::Over(PythonProblem::Interrupted { what: what.to_owned() }.into());

@@ -104,7 +104,6 @@ impl Process {
             "work_directory": settings.work_directory,
             "sys_path": settings.sys_path,
         });
-        let Value::Object(hello) = hello else { unreachable!("it is written as an object") };
         first.extend(process.line(hello));
         let answer = process.exchange(first, "the start of Python", output, &Secrets::default()).await;
         let answer = answer.map_err(|problem| match problem {
@@ -166,7 +165,7 @@ impl Process {
     /// Asks for something. `what` says it in errors; `output` gets what is printed meanwhile, without `secrets`.
     pub(super) async fn ask(
         &mut self,
-        request: Map<String, Value>,
+        request: Value,
         what: &str,
         output: &dyn HookOutput,
         secrets: &Secrets,
@@ -175,10 +174,11 @@ impl Process {
         self.exchange(line, what, output, secrets).await
     }
 
-    fn line(&mut self, mut request: Map<String, Value>) -> Vec<u8> {
+    /// A request, a map, with the number that its answer will have.
+    fn line(&mut self, mut request: Value) -> Vec<u8> {
         self.next += 1;
-        request.insert("id".to_owned(), self.next.into());
-        let mut line = Value::Object(request).to_string().into_bytes();
+        request["id"] = self.next.into();
+        let mut line = request.to_string().into_bytes();
         line.push(b'\n');
         line
     }

@@ -8,7 +8,7 @@ from runway.cfngin.blueprints.variables.types import (
     EC2VPCId,
     TroposphereType,
 )
-from troposphere import FindInMap, GetAtt, Join, Output, Ref, Region, Sub, sns, sqs, ssm
+from troposphere import FindInMap, GetAtt, Join, Output, Ref, Region, Sub, awslambda, sns, sqs, ssm
 
 print("imported")
 
@@ -73,6 +73,16 @@ class WithHookData(Blueprint):
             self.add_output(key.title(), f"{type(value).__name__} {value!r}")
         if self.variables["Value"] is not None:
             self.add_output("Value", self.variables["Value"])
+
+
+class WithCode(Blueprint):
+    """Takes an object of troposphere as a variable."""
+
+    VARIABLES = {"Code": {"type": awslambda.Code}}
+
+    def create_template(self):
+        code = self.variables["Code"]
+        self.template.add_resource(awslambda.Function("Function", Code=code, Role="role", Runtime="python3.12"))
 
 
 class Broken(Blueprint):
