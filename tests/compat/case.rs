@@ -146,11 +146,12 @@ impl Case {
     /// Reads the case of a directory.
     pub(crate) fn read(directory: &Path) -> Result<Self, String> {
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(directory.join("case.yml")).map_err(|error| format!("{name}: {error}"))?;
+        let text = std::fs::read_to_string(directory.join("case.yml"))
+            .map_err(|error| format!("{name}: {error}"))?;
         let (node, errors) = Node::parse(&text);
         let node = node.filter(|_| errors.is_empty()).ok_or_else(|| format!("{name}: {errors:?}"))?;
-        let mut case: Self =
-            serde_json::from_value(yaml::resolve::value(&node)).map_err(|error| format!("{name}: {error}"))?;
+        let mut case: Self = serde_json::from_value(yaml::resolve::value(&node))
+            .map_err(|error| format!("{name}: {error}"))?;
         case.name = name;
         directory.clone_into(&mut case.directory);
         if case.steps.is_empty() {
@@ -179,7 +180,10 @@ impl Case {
         for listed in &self.differences {
             for step in &listed.steps {
                 if !self.steps.iter().any(|known| known.name == *step) {
-                    return Err(format!("{}: difference {} names step {step:?}, which is none", self.name, listed.id));
+                    return Err(format!(
+                        "{}: difference {} names step {step:?}, which is none",
+                        self.name, listed.id
+                    ));
                 }
             }
         }

@@ -120,7 +120,11 @@ fn collect(step: &str, at: &str, theirs: Option<&Value>, other: Option<&Value>, 
 
 fn short(value: Option<&Value>) -> String {
     let text = value.map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    if text.chars().count() > 200 { format!("{}...", text.chars().take(200).collect::<String>()) } else { text }
+    if text.chars().count() > 200 {
+        format!("{}...", text.chars().take(200).collect::<String>())
+    } else {
+        text
+    }
 }
 
 /// Text, set in: its last lines.

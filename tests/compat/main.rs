@@ -24,6 +24,9 @@ use scene::{Run, play};
 /// Workers, each with an emulator and a warm Runway.
 const WORKERS: usize = 2;
 
+/// Where every difference is explained to users.
+const EXPLAINED: &str = "docs/coming-from-runway.md";
+
 fn main() -> ExitCode {
     let (flags, names): (Vec<String>, Vec<String>) =
         std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
@@ -55,7 +58,16 @@ fn main() -> ExitCode {
     if flag("--write") {
         std::fs::write(root().join("docs/compat.md"), report::markdown(&verdicts)).unwrap();
     }
-    if verdicts.iter().all(|verdict| verdict.wrong.is_empty()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let unexplained =
+        report::unexplained(&verdicts, &std::fs::read_to_string(root().join(EXPLAINED)).unwrap());
+    for id in &unexplained {
+        println!("{EXPLAINED} does not explain {id}");
+    }
+    if unexplained.is_empty() && verdicts.iter().all(|verdict| verdict.wrong.is_empty()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 fn read_all() -> Result<Vec<Case>, String> {

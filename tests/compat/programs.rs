@@ -32,6 +32,7 @@ pub(crate) struct Ran {
 pub(crate) struct Bench {
     endpoint: String,
     _emulator: Child,
+    _runway: Child,
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -59,9 +60,10 @@ impl Bench {
         let bench = Self {
             // The name, not the address: moto looks for it in template URLs.
             endpoint: format!("http://localhost:{port}"),
-            _emulator: emulator,
             requests: runway.stdin.take().unwrap(),
             answers: BufReader::new(runway.stdout.take().unwrap()),
+            _emulator: emulator,
+            _runway: runway,
         };
         let deadline = Instant::now() + LONGEST;
         while ureq::get(&bench.url("moto-api/")).call().is_err() {
@@ -140,7 +142,12 @@ impl Bench {
     }
 
     /// Runs Runway.
-    pub(crate) fn runway(&mut self, line: &str, directory: &Path, environment: &BTreeMap<String, String>) -> Ran {
+    pub(crate) fn runway(
+        &mut self,
+        line: &str,
+        directory: &Path,
+        environment: &BTreeMap<String, String>,
+    ) -> Ran {
         let arguments: Vec<&str> = line.split_whitespace().collect();
         let answer = self.ask(&json!({"run": arguments, "directory": directory, "environment": environment}));
         match answer["code"].as_i64() {
@@ -163,7 +170,10 @@ impl Bench {
             return Ok(Vec::new());
         }
         let answer = self.ask(&json!({"calls": calls, "lenient": lenient, "environment": environment}));
-        answer["answers"].as_array().cloned().ok_or_else(|| format!("calls: {}", answer["error"].as_str().unwrap_or_default()))
+        answer["answers"]
+            .as_array()
+            .cloned()
+            .ok_or_else(|| format!("calls: {}", answer["error"].as_str().unwrap_or_default()))
     }
 }
 

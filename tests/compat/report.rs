@@ -29,7 +29,8 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// Of a case that has not been run.
     pub(crate) fn of(case: &Case) -> Self {
-        let listed = case.differences.iter().map(|listed| (listed.id.clone(), listed.reason.clone())).collect();
+        let listed =
+            case.differences.iter().map(|listed| (listed.id.clone(), listed.reason.clone())).collect();
         Self {
             name: case.name.clone(),
             title: case.title.clone(),
@@ -51,7 +52,14 @@ impl Verdict {
 pub(crate) fn show(case: &Case, run: Run, seen: &[Seen]) {
     for seen in seen {
         if let Some(ran) = &seen.ran {
-            println!("{} [{}] {} ended with {}\n{}", case.name, run.name(), seen.step, ran.code, indented(&ran.output));
+            println!(
+                "{} [{}] {} ended with {}\n{}",
+                case.name,
+                run.name(),
+                seen.step,
+                ran.code,
+                indented(&ran.output)
+            );
         }
     }
 }
@@ -67,7 +75,12 @@ pub(crate) fn text(verdicts: &[Verdict], took: Duration) -> String {
             (count, _) => format!("FAILED ({count})"),
         };
         let covers = verdict.covers.join("; ");
-        let _ = writeln!(text, "{:width$}  {:5.1} s  {word}  [{covers}]", verdict.name, verdict.took.as_secs_f32());
+        let _ = writeln!(
+            text,
+            "{:width$}  {:5.1} s  {word}  [{covers}]",
+            verdict.name,
+            verdict.took.as_secs_f32()
+        );
     }
     for verdict in verdicts.iter().filter(|verdict| !verdict.wrong.is_empty()) {
         let _ = writeln!(text, "\n{} ({})", verdict.name, verdict.title);
@@ -114,4 +127,10 @@ pub(crate) fn markdown(verdicts: &[Verdict]) -> String {
         let _ = writeln!(text, "{row}");
     }
     text
+}
+
+/// Ids of listed differences that a text does not name in a table's first column.
+pub(crate) fn unexplained(verdicts: &[Verdict], text: &str) -> BTreeSet<String> {
+    let listed = verdicts.iter().flat_map(|verdict| &verdict.listed).map(|(id, _)| id.clone());
+    listed.filter(|id| !text.contains(&format!("\n| {id} |"))).collect()
 }

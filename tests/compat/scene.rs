@@ -141,7 +141,8 @@ impl Scene<'_> {
         let shared = root().join("fixtures/compat/shared");
         for source in [shared, self.case.directory.join("project")] {
             if source.exists() {
-                self.copy(&source, &self.project()).map_err(|error| format!("{}: {error}", source.display()))?;
+                self.copy(&source, &self.project())
+                    .map_err(|error| format!("{}: {error}", source.display()))?;
             }
         }
         self.write(&self.case.files)?;
@@ -217,7 +218,8 @@ impl Scene<'_> {
         }
         let (mut buckets, mut graphs, mut objects) = (Map::new(), Map::new(), Map::new());
         for (bucket, content) in world["buckets"].as_object().into_iter().flatten() {
-            buckets.insert(bucket.clone(), json!({"account": content["account"], "region": content["region"]}));
+            buckets
+                .insert(bucket.clone(), json!({"account": content["account"], "region": content["region"]}));
             for (key, object) in content["objects"].as_object().into_iter().flatten() {
                 let path = format!("{bucket}/{key}");
                 if key.starts_with("persistent_graphs/") && key.ends_with(".json") {
@@ -280,12 +282,11 @@ fn is_chain(nodes: &Map<String, Value>) -> bool {
     let mut before = None;
     names.into_iter().all(|name| {
         let needed = nodes[name].as_array().map(Vec::as_slice).unwrap_or_default();
-        let follows = match (before.replace(name), needed) {
+        match (before.replace(name), needed) {
             (None, []) => true,
             (Some(before), [needed]) => *needed == before,
             _ => false,
-        };
-        follows
+        }
     })
 }
 
@@ -298,7 +299,9 @@ fn steady(value: &mut Value) {
                 (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[0-9.:+Z-]*", "<time>"),
                 (r"-[A-Z0-9]{12,13}\b", "-<random>"),
             ] {
-                if let std::borrow::Cow::Owned(replaced) = Regex::new(pattern).unwrap().replace_all(text, name) {
+                if let std::borrow::Cow::Owned(replaced) =
+                    Regex::new(pattern).unwrap().replace_all(text, name)
+                {
                     *text = replaced;
                 }
             }
