@@ -5,4 +5,6 @@
 mod formats;
 mod inputs;
 mod processes;
+mod projects;
+mod sources;
 mod support;

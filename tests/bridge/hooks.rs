@@ -236,7 +236,7 @@ async fn runways_own_lookups_see_what_its_hooks_have_left() {
     let blueprint = request("blueprints.network.WithCode", json!({"Code": code.value}));
     let template: Value = serde_json::from_str(&bridge.render(&blueprint).await.unwrap().body).unwrap();
     assert_eq!(
-        template["Outputs"]["Value"]["Value"],
+        template["Resources"]["Function"]["Properties"]["Code"],
         json!({"S3Bucket": "packages", "S3Key": "functions/f.zip"})
     );
 }

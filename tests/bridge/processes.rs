@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 use runway_core::registry::{BlueprintRenderer as _, HookHandler as _};
 use serde_json::json;
 
-use crate::support::{Output, Project, call, request, write_script};
-
-/// A Python without Runway.
-const BARE_PYTHON: &str = "/usr/bin/python3";
+use crate::support::{Output, Project, call, python, request, write_script};
 
 fn runs(process: &str) -> bool {
     // A zombie runs no more.
@@ -147,12 +144,13 @@ async fn a_python_that_cannot_serve_is_named_with_what_to_do() {
         (failure.message, failure.help.unwrap(), failure.detail.unwrap_or_default())
     };
 
-    let (message, help, _) = failure(Some(BARE_PYTHON), &[]).await;
-    assert!(
-        message.starts_with("the Python package `")
-            && message.ends_with("is not installed for /usr/bin/python3")
-    );
-    assert!(help.starts_with("run `/usr/bin/python3 -m pip install "), "{help}");
+    let scripts = tempfile::tempdir().unwrap();
+    let script = camino::Utf8Path::from_path(scripts.path()).unwrap().join("python");
+    // Without the packages of its environment.
+    write_script(&script, &format!("#!/bin/sh\nexec '{}' -S -E \"$@\"\n", python()));
+    let (message, help, _) = failure(Some(script.as_str()), &[]).await;
+    assert_eq!(message, format!("the Python package `runway` is not installed for {}", python()));
+    assert!(help.starts_with(&format!("run `{} -m pip install runway==2.8.4`", python())), "{help}");
 
     let (message, help, _) = failure(Some("no-such-python"), &[]).await;
     assert_eq!(
@@ -173,8 +171,6 @@ async fn a_python_that_cannot_serve_is_named_with_what_to_do() {
         "{message}"
     );
 
-    let scripts = tempfile::tempdir().unwrap();
-    let script = camino::Utf8Path::from_path(scripts.path()).unwrap().join("python");
     write_script(&script, "#!/bin/sh\necho '{\"old\": \"3.6.9\"}'\n");
     let (message, ..) = failure(Some(script.as_str()), &[]).await;
     assert_eq!(message, format!("Python 3.6.9 of {script} is too old: 3.9 or newer is needed"));
@@ -185,6 +181,31 @@ async fn a_python_that_cannot_serve_is_named_with_what_to_do() {
     fs_err::write(&script, "not a program").unwrap();
     let (message, ..) = failure(Some(script.as_str()), &[]).await;
     assert!(message.starts_with(&format!("Python {script} cannot be started: ")), "{message}");
+}
+
+#[tokio::test]
+async fn another_runway_is_told() {
+    let mut project = Project::new();
+    let place = project.path().join("shadow");
+    project.settings.environment.insert("PYTHONPATH".to_owned(), place.to_string());
+    let python = project.settings.interpreter.clone().unwrap();
+    fs_err::create_dir_all(place.join("runway")).unwrap();
+    let package = place.join("runway/__init__.py");
+    let cases = [
+        ("__version__ = '1.20.0'", format!("Runway 1.20.0 of {python} cannot be used: version 2 is needed")),
+        (
+            "raise ImportError('half installed')",
+            format!("{python} cannot import Runway: ImportError: half installed"),
+        ),
+        ("import no_such_thing", format!("the Python package `no_such_thing` is not installed for {python}")),
+    ];
+    for (text, message) in cases {
+        fs_err::write(&package, text).unwrap();
+        let failure =
+            project.bridge().render(&request("blueprints.network.Queues", json!({}))).await.unwrap_err();
+        assert_eq!(failure.message, message);
+        assert!(failure.help.is_some_and(|help| help.contains("-m pip ")));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Whole runs: order, failures, interruption, locks, removals, and what they cost.
 
+mod buckets;
 mod change_sets;
 mod failures;
 mod interrupts;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,12 +11,13 @@ use runway_core::clock::{Clock, TokioClock};
 use runway_core::config::Config;
 use runway_core::config::load::load;
 use runway_core::engine::{
-    Approval, Engine, EngineError, Gate, Holder, Interrupt, Options, Planned, RunOutcome,
+    Approval, Asked, Engine, EngineError, Gate, Holder, Interrupt, Options, Planned, RunOutcome,
 };
 use runway_core::event::Event;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
 use runway_core::provider::{CloudFormation, Provider, StackState};
+use runway_core::registry::Registry;
 use runway_core::text::Document;
 use runway_local::Local;
 use runway_store::{BucketName, ObjectKey, ObjectStore, StoreErrorKind, Tags};
@@ -72,8 +74,19 @@ impl Gate for Yes {
 }
 
 impl World {
-    /// An empty cloud. Must be called in a runtime with paused time.
+    /// A cloud with nothing but the bucket. Must be called in a runtime with paused time.
     pub(crate) fn new() -> Self {
+        let world = Self::without_bucket();
+        let local = Arc::clone(&world.local);
+        let bucket = BucketName::new("templates");
+        let mut making = std::pin::pin!(local.create_bucket(&bucket));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(making.as_mut().poll(&mut context).is_ready(), "in memory nothing is waited for");
+        world
+    }
+
+    /// A cloud without even a bucket.
+    pub(crate) fn without_bucket() -> Self {
         let clock = Arc::new(TokioClock::starting_at("2030-01-01T00:00:00Z".parse().unwrap()));
         let local = Arc::new(Local::memory(Arc::clone(&clock) as Arc<dyn Clock>, Default::default()));
         let provider = Arc::clone(&local) as Arc<dyn Provider>;
@@ -93,6 +106,7 @@ impl World {
         let mut sessions = self.sessions.lock().unwrap();
         *sessions += 1;
         let mut options = Options {
+            directory: "/project".into(),
             environment: BTreeMap::new(),
             parameters: BTreeMap::new(),
             concurrency: 16,
@@ -112,6 +126,8 @@ impl World {
             files: Arc::new(files),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             options,
+            registry: Registry::default(),
+            asked: Asked::default(),
         }
     }
 

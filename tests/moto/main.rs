@@ -6,6 +6,7 @@ mod budgets;
 mod conformance;
 mod errors;
 mod graphs;
+mod projects;
 mod runway;
 mod sessions;
 mod support;

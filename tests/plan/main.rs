@@ -89,6 +89,7 @@ impl Case {
                 .into_iter()
                 .map(|(fqn, policy)| (fqn.as_str().into(), policy))
                 .collect(),
+            answers: plan::Answers::default(),
         }
     }
 
@@ -100,6 +101,7 @@ impl Case {
             allow_empty: options.allow_empty,
             environment: options.environment,
             parameters: options.parameters,
+            hooks_done: false,
             selection: options.stacks.map(|stacks| plan::Selection {
                 stacks,
                 with_dependencies: options.with_dependencies,

@@ -165,7 +165,7 @@ class Emulator:
             query["service"],
             region_name=query["region"],
             endpoint_url=f"http://127.0.0.1:{sys.argv[1]}",
-            aws_access_key_id=query.get("key", "testing"),
+            aws_access_key_id="testing",
             aws_secret_access_key="testing",
         )
         try:

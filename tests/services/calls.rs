@@ -1,6 +1,8 @@
 //! The calls below lookups and hooks: signatures, repetitions, endpoints of single services.
 
-use runway_aws::{ConnectOptions, connect};
+use std::time::Duration;
+
+use runway_aws::{AssumeRole, ConnectOptions, connect};
 use runway_core::provider::ErrorKind;
 use runway_core::registry::{LookupFailure, LookupRequest};
 
@@ -88,5 +90,54 @@ fn a_service_may_have_an_endpoint_of_its_own() {
     alone_with_server("calls::a_service_may_have_an_endpoint_of_its_own", &dead, async || {
         let _server = Fake::listen(server_port(), |_, _| said(200, VALUE));
         assert_eq!(ssm(&provider().await).await.unwrap(), "v");
+    });
+}
+
+#[test]
+fn an_answer_that_takes_too_long_is_not_waited_for() {
+    alone_with_server("calls::an_answer_that_takes_too_long_is_not_waited_for", &[], async || {
+        let _server = Fake::listen(server_port(), |_, number| {
+            if number == 0 {
+                std::thread::sleep(Duration::from_millis(700));
+            }
+            said(200, VALUE)
+        });
+        let attempt_timeout = Some(Duration::from_millis(500));
+        let provider =
+            connect(ConnectOptions { attempt_timeout, ..ConnectOptions::default() }).await.unwrap();
+        assert_eq!(ssm(&provider).await.unwrap(), "v");
+        assert!(provider.requests()["SSM.GetParameter"] > 1);
+    });
+}
+
+/// The server takes requests only if they are signed with the secret of the role's session.
+#[test]
+fn an_assumed_role_signs_what_is_sent() {
+    alone_with_server("calls::an_assumed_role_signs_what_is_sent", &[], async || {
+        let server = Fake::listen(server_port(), |request, _| match request.operation().as_str() {
+            "AssumeRole" => said(
+                200,
+                "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><AssumedRoleUser><AssumedRoleId>A:s</AssumedRoleId><Arn>arn:aws:sts::222222222222:assumed-role/deploy/s</Arn></AssumedRoleUser><Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>testing</SecretAccessKey><SessionToken>session</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
+            ),
+            _ => said(200, VALUE),
+        });
+        let assume_role = Some(AssumeRole {
+            arn: "arn:aws:iam::222222222222:role/deploy".to_owned(),
+            session_name: "runway".to_owned(),
+            duration: Some(Duration::from_secs(1800)),
+            external_id: Some("x-1".to_owned()),
+        });
+        let provider = connect(ConnectOptions { assume_role, ..ConnectOptions::default() }).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(ssm(&provider).await.unwrap(), "v");
+        }
+        assert_eq!(server.operations(), ["AssumeRole", "GetParameter", "GetParameter"]);
+        let sent = server.requests();
+        assert!(sent[0].headers["authorization"].contains("Credential=testing/"));
+        for field in ["role%2Fdeploy", "RoleSessionName=runway", "DurationSeconds=1800", "ExternalId=x-1"] {
+            assert!(sent[0].body.contains(field), "{}", sent[0].body);
+        }
+        assert!(sent[1].headers["authorization"].contains("Credential=ASIAROLE/"));
+        assert_eq!(sent[1].headers["x-amz-security-token"], "session");
     });
 }

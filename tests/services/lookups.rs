@@ -54,6 +54,8 @@ fn ssm_gives_texts_lists_and_secrets() {
         let failure = look(&provider, "ssm", "/look/text", &[("regoin", "us-west-2")]).await.unwrap_err();
         assert!(!failure.missing && failure.message == "`ssm` has no argument `regoin`", "{failure:?}");
         assert!(failure.help.unwrap().contains("`region`"));
+        let failure = look(&provider, "ssm", "/look/text", &[("region", "us west/2")]).await.unwrap_err();
+        assert_eq!(failure.message, "`us west/2` is not the name of a region");
         assert_eq!(provider.requests()["SSM.GetParameter"], 5);
     });
 }
@@ -134,6 +136,7 @@ fn dynamodb_walks_into_records() {
             ("settings@id:web.nothing", true, "has no attribute `nothing`"),
             ("settings@id:web.size", false, "attribute `size` is not of the type `S`"),
             ("nothing@id:web.name", false, "there is no DynamoDB table `nothing`"),
+            ("us/west:settings@id:7[N].name", false, "`us/west` is not the name of a region"),
             ("settings", false, "is not of the form"),
             ("settings@id:web.flag[BOOL]", false, "cannot look up the type `BOOL`"),
             ("settings@other:web.name", false, "GetItem of settings failed"),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -73,6 +73,14 @@ pub(crate) fn alone_with_server<F: Future<Output = ()>>(
     alone(test, &settings, body);
 }
 
+/// As [`alone`], with CloudFormation alone at a server that the test starts on [`server_port`].
+#[track_caller]
+pub(crate) fn alone_with_cloudformation<F: Future<Output = ()>>(test: &str, body: impl FnOnce() -> F) {
+    let port = free_port().to_string();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    alone(test, &[("AWS_ENDPOINT_URL_CLOUDFORMATION", &endpoint), (SERVER, &port)], body);
+}
+
 /// Where the test's own server has to listen.
 pub(crate) fn server_port() -> u16 {
     variable(SERVER).unwrap().parse().unwrap()
@@ -118,23 +126,11 @@ pub(crate) async fn provider() -> AwsProvider {
     connect(ConnectOptions::default()).await.unwrap()
 }
 
-/// The provider in a region.
-pub(crate) async fn provider_in(region: &str) -> AwsProvider {
-    connect(ConnectOptions { region: Some(region.to_owned()), ..ConnectOptions::default() }).await.unwrap()
-}
-
 /// What boto3 answers to an operation at moto, as any user of the account would call it; `{"refused": code}` if it
 /// refuses.
 pub(crate) fn boto(region: &str, service: &str, operation: &str, arguments: &Value) -> Value {
-    boto_as("testing", region, service, operation, arguments)
-}
-
-/// As [`boto`], with an access key of its own.
-pub(crate) fn boto_as(key: &str, region: &str, service: &str, operation: &str, arguments: &Value) -> Value {
-    let url = format!(
-        "{}/__emulator__/call?region={region}&service={service}&operation={operation}&key={key}",
-        variable(MOTO).unwrap()
-    );
+    let moto = variable(MOTO).unwrap();
+    let url = format!("{moto}/__emulator__/call?region={region}&service={service}&operation={operation}");
     let mut answer = ureq::put(&url).send_json(arguments).unwrap();
     let answer: Value = answer.body_mut().with_config().limit(1 << 30).read_json().unwrap();
     if let Some(error) = answer.get("emulator_error").and_then(Value::as_str) {
@@ -143,11 +139,10 @@ pub(crate) fn boto_as(key: &str, region: &str, service: &str, operation: &str, a
     answer
 }
 
-/// A directory for the files of a test.
-pub(crate) fn directory() -> (tempfile::TempDir, PathBuf) {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().to_owned();
-    (directory, path)
+/// Puts an object into a bucket, faster than [`boto`] does.
+pub(crate) fn stored_object(bucket: &str, key: &str) {
+    let url = format!("{}/__emulator__/object?bucket={bucket}&key={key}", variable(MOTO).unwrap());
+    ureq::put(&url).send_json(json!({"body": "x"})).unwrap();
 }
 
 /// No arguments.

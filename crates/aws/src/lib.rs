@@ -1,4 +1,4 @@
-//! AWS as a provider: CloudFormation, S3, credentials. The only crate that names the SDK.
+//! AWS as a provider: CloudFormation, S3, credentials; lookups and hooks on AWS. The only crate that names the SDK.
 //!
 //! The SDK repeats reads by itself. Calls that change something are sent once: whether they may be repeated is decided
 //! above, where it is known whether the lock is still held.
@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials as _;
-use aws_sdk_s3::types as s3_types;
 use runway_core::provider::{CloudFormation, ErrorKind, Place, Provider, ProviderError};
 use runway_store::{BucketName, ObjectStore};
 use serde::Deserialize;
@@ -28,7 +28,7 @@ use crate::count::Counter;
 pub use crate::hooks::hooks;
 pub use crate::lookups::lookups;
 use crate::s3::S3;
-pub use crate::sdk_config::{AssumeRole, ConnectOptions};
+pub use crate::sdk_config::{AssumeRole, ConnectOptions, Keys};
 use crate::service::{Call, Connection, IAM};
 
 /// AWS in one account and region.
@@ -55,14 +55,17 @@ pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderErr
         let message = "no region is configured";
         return Err(ProviderError::new(ErrorKind::NoRegion, "connection", "AWS", message));
     };
-    let counter = Counter::default();
-    let connection = Connection { config, region, counter };
-    let cloudformation = Arc::new(AwsCloudFormation::connect(&connection, &connection.region));
-    let inner = Inner { connection, cloudformation, place: OnceCell::new(), s3: Mutex::default() };
-    Ok(AwsProvider { inner: Arc::new(inner) })
+    Ok(AwsProvider::of(config, region, Counter::default()))
 }
 
 impl AwsProvider {
+    fn of(config: SdkConfig, region: String, counter: Counter) -> Self {
+        let connection = Connection { config, region, counter };
+        let cloudformation = Arc::new(AwsCloudFormation::connect(&connection, &connection.region));
+        let inner = Inner { connection, cloudformation, place: OnceCell::new(), s3: Mutex::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// Requests sent so far, every attempt counted, by `Service.Operation`.
     pub fn requests(&self) -> BTreeMap<String, u64> {
         self.inner.connection.counter.counts()
@@ -170,61 +173,20 @@ impl Provider for AwsProvider {
         Arc::new(S3::new(self.s3_client(region), bucket.clone()))
     }
 
+    fn paid_object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore> {
+        Arc::new(S3::new(self.s3_client(region), bucket.clone()).paid_by_caller())
+    }
+
     fn keeps_conditions(&self) -> bool {
         self.inner.cloudformation.s3_endpoint().is_none()
     }
 
-    async fn create_bucket(&self, bucket: &BucketName, region: Option<&str>) -> Result<(), ProviderError> {
-        let client = self.s3_client(region);
-        let region = region.unwrap_or(&self.inner.connection.region);
-        let mut request = client
-            .create_bucket()
-            .bucket(bucket.as_str())
-            .object_ownership(s3_types::ObjectOwnership::BucketOwnerPreferred);
-        // us-east-1 is the one region that must not be named.
-        if region != "us-east-1" {
-            let place = s3_types::BucketLocationConstraint::from(region);
-            let configuration =
-                s3_types::CreateBucketConfiguration::builder().location_constraint(place).build();
-            request = request.create_bucket_configuration(configuration);
+    fn in_region(&self, region: &str) -> Arc<dyn Provider> {
+        if region == self.inner.connection.region {
+            return Arc::new(self.clone());
         }
-        if let Err(error) = request.send().await {
-            let error = error::provider(error, "CreateBucket", bucket.as_str());
-            if error.message.contains("BucketAlreadyExists") {
-                let message = "another account has a bucket of this name; choose another `cfngin_bucket`";
-                return Err(ProviderError {
-                    kind: ErrorKind::Misconfigured,
-                    message: message.into(),
-                    ..error
-                });
-            }
-            if !error.message.contains("BucketAlreadyOwnedByYou") {
-                return Err(error);
-            }
-        }
-        let versioning = s3_types::VersioningConfiguration::builder()
-            .status(s3_types::BucketVersioningStatus::Enabled)
-            .build();
-        client
-            .put_bucket_versioning()
-            .bucket(bucket.as_str())
-            .versioning_configuration(versioning)
-            .send()
-            .await
-            .map_err(|error| error::provider(error, "PutBucketVersioning", bucket.as_str()))?;
-        let blocked = s3_types::PublicAccessBlockConfiguration::builder()
-            .block_public_acls(true)
-            .ignore_public_acls(true)
-            .block_public_policy(true)
-            .restrict_public_buckets(true)
-            .build();
-        client
-            .put_public_access_block()
-            .bucket(bucket.as_str())
-            .public_access_block_configuration(blocked)
-            .send()
-            .await
-            .map_err(|error| error::provider(error, "PutPublicAccessBlock", bucket.as_str()))?;
-        Ok(())
+        let region = aws_config::Region::new(region.to_owned());
+        let config = self.inner.connection.config.to_builder().region(region.clone()).build();
+        Arc::new(Self::of(config, region.as_ref().to_owned(), self.inner.connection.counter.clone()))
     }
 }

@@ -31,6 +31,8 @@ const TAG_LIMIT: usize = 10;
 pub(crate) struct S3 {
     client: Client,
     bucket: BucketName,
+    /// Who pays for reads, if not the owner of the bucket.
+    payer: Option<sdk::RequestPayer>,
 }
 
 /// Remembers the `Date` of an answer: the SDK does not hand it on.
@@ -99,7 +101,12 @@ fn tagging(tags: &Tags) -> Option<String> {
 
 impl S3 {
     pub(crate) fn new(client: Client, bucket: BucketName) -> Self {
-        Self { client, bucket }
+        Self { client, bucket, payer: None }
+    }
+
+    /// The caller pays for what it reads.
+    pub(crate) fn paid_by_caller(self) -> Self {
+        Self { payer: Some(sdk::RequestPayer::Requester), ..self }
     }
 
     fn error(&self, found: Failure, operation: &'static str, key: &str, conditional: bool) -> StoreError {
@@ -197,6 +204,7 @@ impl S3 {
             .get_object()
             .bucket(self.bucket.as_str())
             .key(key.as_str())
+            .set_request_payer(self.payer.clone())
             .set_version_id(version.map(str::to_owned));
         let answer = match request.customize().interceptor(date.clone()).send().await {
             Ok(answer) => answer,
@@ -228,7 +236,12 @@ impl ObjectStore for S3 {
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {
         let date = DateOfAnswer::default();
-        let request = self.client.head_object().bucket(self.bucket.as_str()).key(key.as_str());
+        let request = self
+            .client
+            .head_object()
+            .bucket(self.bucket.as_str())
+            .key(key.as_str())
+            .set_request_payer(self.payer.clone());
         match request.customize().interceptor(date.clone()).send().await {
             Ok(answer) => Ok(Some(Metadata {
                 etag: etag(answer.e_tag()),

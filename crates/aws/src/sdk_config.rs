@@ -10,6 +10,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -42,8 +43,27 @@ pub struct ConnectOptions {
     pub connect_timeout: Option<Duration>,
     /// Time an attempt may take in all; 30 s if left out.
     pub attempt_timeout: Option<Duration>,
+    /// Keys that win over everything that would be found otherwise.
+    pub keys: Option<Keys>,
     /// Role that is assumed with the credentials found.
     pub assume_role: Option<AssumeRole>,
+}
+
+/// Credentials as text.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// AWS_ACCESS_KEY_ID.
+    pub access_key_id: String,
+    /// AWS_SECRET_ACCESS_KEY.
+    pub secret_access_key: String,
+    /// AWS_SESSION_TOKEN.
+    pub session_token: Option<String>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
 }
 
 /// A role to work in, assumed with the credentials that are found otherwise.
@@ -94,6 +114,11 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Provider
         let credentials =
             ProfileFileCredentialsProvider::builder().configure(&how).profile_name(profile).build();
         loader = loader.profile_name(profile).credentials_provider(credentials);
+    }
+    if let Some(keys) = options.keys.clone() {
+        let (id, secret) = (keys.access_key_id, keys.secret_access_key);
+        loader =
+            loader.credentials_provider(Credentials::new(id, secret, keys.session_token, None, "project"));
     }
     let config = loader.load().await;
     let Some(role) = &options.assume_role else { return Ok(config) };

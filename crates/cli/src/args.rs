@@ -62,6 +62,12 @@ pub struct Global {
     /// Do not run as in CI although the variable CI is set
     #[arg(long, global = true, conflicts_with = "ci")]
     pub no_ci: bool,
+    /// Of a project, only modules with this tag; given more than once, with all of them
+    #[arg(long, value_name = "TAG", global = true)]
+    pub tag: Vec<String>,
+    /// Of a project, only the module of this name (`MODULE` or `DEPLOYMENT.MODULE`); may be given more than once
+    #[arg(long, value_name = "MODULE", global = true)]
+    pub module: Vec<String>,
     /// Requests by API on standard error at the end
     #[arg(long, global = true)]
     pub stats: bool,
@@ -80,7 +86,7 @@ pub enum Command {
     #[command(visible_alias = "dismantle")]
     Destroy(RunArguments),
     /// Create the config's bucket if it does not exist
-    Init(SelectionArguments),
+    Init,
     /// List configured, recorded and existing stacks
     Status(FormatArguments),
     /// Print outputs of the config's stacks
@@ -89,7 +95,7 @@ pub enum Command {
     #[command(subcommand)]
     Graph(GraphCommand),
     /// Check configs and everything they name, without looking at the cloud
-    Validate(FormatArguments),
+    Validate(ValidateArguments),
     /// Write a project to begin with: runway.yml, a module and a template
     New {
         /// Directory to write it to; this one if left out
@@ -169,20 +175,6 @@ pub struct PlanningArguments {
     /// Stacks under way at once, 100 unless given
     #[arg(long, value_name = "N", env = "RUNWAY_RS_CONCURRENCY", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub concurrency: Option<u16>,
-    /// Which modules of a project.
-    #[command(flatten)]
-    pub selection: SelectionArguments,
-}
-
-/// Which modules of a project.
-#[derive(Debug, Args)]
-pub struct SelectionArguments {
-    /// Only modules with this tag; given more than once, with all of them
-    #[arg(long, value_name = "TAG")]
-    pub tag: Vec<String>,
-    /// Only the module of this name (`MODULE` or `DEPLOYMENT.MODULE`); may be given more than once
-    #[arg(long, value_name = "MODULE")]
-    pub module: Vec<String>,
 }
 
 /// Options of `deploy` and `destroy`.
@@ -214,6 +206,16 @@ pub struct FormatArguments {
     /// Form of the result
     #[arg(long, value_enum, default_value = "text")]
     pub format: TextOrJson,
+}
+
+/// Options of `validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArguments {
+    #[command(flatten)]
+    pub form: FormatArguments,
+    /// Fetch package sources that are not in the cache; without it, nothing is asked
+    #[arg(long)]
+    pub fetch: bool,
 }
 
 /// Options of `outputs`.

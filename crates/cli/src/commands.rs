@@ -7,19 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::CommandFactory;
 use runway_core::clock::Clock;
 use runway_core::engine::{EngineError, Interrupt};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
+use runway_core::provider::Provider;
 use runway_core::render;
+use runway_host::sources::{Access, Known};
 
 use crate::Arguments;
 use crate::args::{
     Command, FormatArguments, GraphCommand, GraphFormat, OutputsFormat, PlanFormat, PlanningArguments,
-    SchemaDocument, SelectionArguments, TextOrJson,
+    SchemaDocument, TextOrJson, ValidateArguments,
 };
 use crate::clock::SystemClock;
 use crate::commands::session::Session;
@@ -27,6 +29,7 @@ use crate::connect::Connector;
 use crate::load::{self, Check, Loaded};
 use crate::output::Output;
 use crate::settings::{self, Environment, Found, ProviderChoice, Settings, SettingsProblem, discover};
+use crate::sources::Sources;
 use crate::work::{Tree, Turns, Work, check_graphs};
 use crate::{signals, verbosity};
 
@@ -63,7 +66,7 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
         Some(current) => current,
         None => Utf8PathBuf::from("."),
     };
-    let context = Context { arguments, environment, output, current };
+    let context = Context { arguments, environment, output, current, known_sources: Known::default() };
     match context.start() {
         Ok(exit) => exit,
         Err(error) => {
@@ -77,7 +80,8 @@ fn wants_json(command: &Command) -> bool {
     match command {
         Command::Plan(arguments) => arguments.format == PlanFormat::Json,
         Command::Deploy(arguments) | Command::Destroy(arguments) => arguments.format == TextOrJson::Json,
-        Command::Status(arguments) | Command::Validate(arguments) => arguments.format == TextOrJson::Json,
+        Command::Status(arguments) => arguments.format == TextOrJson::Json,
+        Command::Validate(arguments) => arguments.form.format == TextOrJson::Json,
         Command::Outputs(arguments) => arguments.format == OutputsFormat::Json,
         Command::Graph(GraphCommand::Show { format }) => *format == GraphFormat::Json,
         _ => false,
@@ -104,6 +108,8 @@ struct Context {
     environment: Environment,
     output: Output,
     current: Utf8PathBuf,
+    /// Package sources that were resolved by this run.
+    known_sources: Known,
 }
 
 impl Context {
@@ -137,9 +143,7 @@ impl Context {
             Command::Destroy(_) => Purpose::Destroy,
             Command::Plan(arguments) if arguments.destroy => Purpose::Destroy,
             // These look at stacks only; templates may be missing.
-            Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init(_) => {
-                Purpose::Destroy
-            }
+            Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init => Purpose::Destroy,
             _ => Purpose::Deploy,
         }
     }
@@ -147,10 +151,8 @@ impl Context {
     /// Carries out a command on configs.
     fn configs(&self, settings: &Settings, paths: &[Utf8PathBuf]) -> Result<ExitCode, EngineError> {
         let global = &self.arguments.global;
-        if let Some(selection) = selection(&self.arguments.command)
-            .filter(|given| !(given.module.is_empty() && given.tag.is_empty()))
-        {
-            let option = if selection.tag.is_empty() { "--module" } else { "--tag" };
+        let given = [(&global.tag, "--tag"), (&global.module, "--module")];
+        if let Some((_, option)) = given.into_iter().find(|(names, _)| !names.is_empty()) {
             return Err(EngineError::of(SettingsProblem::NoModules { option }));
         }
         if paths.is_empty() {
@@ -159,31 +161,32 @@ impl Context {
             );
             return Ok(ExitCode::Ok);
         }
-        if let Command::Validate(format) = &self.arguments.command {
-            let region = settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
-            let (_, findings) = load::configs(paths, global, settings, &region, &self.current, Check::All);
-            return Ok(self.validated(findings, paths.len(), format));
+        let directory = paths.first().and_then(|path| path.parent()).unwrap_or(&self.current);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let connector = Connector::new(directory.to_owned(), self.environment.clone(), clock);
+        if let Command::Validate(arguments) = &self.arguments.command {
+            return self.in_runtime(self.validate(arguments, settings, paths, &connector));
         }
         // A config error must not wait for credentials: with a known region everything is checked first.
         let early = settings.region.clone().or_else(|| {
             matches!(settings.provider, ProviderChoice::Local(_)).then(|| "us-east-1".to_owned())
         });
-        let purpose = self.purpose();
-        let known = match &early {
-            Some(region) => Some(self.load(paths, settings, region, purpose)?),
-            None => None,
-        };
+        let check = Check::For(self.purpose());
         self.in_runtime(async {
-            let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-            let directory = paths.first().and_then(|path| path.parent()).unwrap_or(&self.current);
-            let connector = Connector::new(directory.to_owned(), self.environment.clone(), clock);
+            let known = match &early {
+                Some(region) => self.load(paths, settings, region, check, None).await?,
+                None => None,
+            };
             let connected = connector.connect(settings, &self.environment).await?;
             let configs = match known {
                 Some(configs) => configs,
-                None => self.load(paths, settings, connected.provider.region(), purpose)?,
+                None => {
+                    let (region, provider) = (connected.provider.region(), &*connected.provider);
+                    self.load(paths, settings, region, check, Some(provider)).await?.unwrap_or_default()
+                }
             };
             let (settings, environment) = (settings.clone(), self.environment.clone());
-            let work = Work { label: None, settings, environment, connected, configs };
+            let work = Work { label: None, root: None, settings, environment, connected, configs };
             let exit = self.carry_out(&Tree::Work(Box::new(work)), &self.output).await;
             self.stats(&connector).await;
             exit
@@ -234,7 +237,7 @@ impl Context {
                 return Err(findings.into());
             }
         }
-        if runs {
+        if runs || matches!(self.arguments.command, Command::Init) {
             signals::connect(interrupt);
         }
         // Pending changes are no reason to stop.
@@ -270,21 +273,53 @@ impl Context {
         having.next().filter(|_| having.next().is_none()).copied()
     }
 
-    fn load(
+    /// Loads configs; `None` if that has to wait for the provider.
+    async fn load(
         &self,
         paths: &[Utf8PathBuf],
         settings: &Settings,
         region: &str,
-        purpose: Purpose,
-    ) -> Result<Vec<Loaded>, EngineError> {
+        check: Check,
+        provider: Option<&dyn Provider>,
+    ) -> Result<Option<Vec<Loaded>>, EngineError> {
+        let sources = self.sources(Access::Network(provider), None);
         let global = &self.arguments.global;
-        let check = Check::For(purpose);
-        let (configs, findings) = load::configs(paths, global, settings, region, &self.current, check);
-        if findings.has_errors() {
-            return Err(findings.into());
+        let loading = load::configs(paths, global, settings, region, &self.current, check, sources).await;
+        if loading.findings.has_errors() {
+            return Err(loading.findings.into());
         }
-        self.output.findings(&findings.split().1, ExitCode::Ok);
-        Ok(configs)
+        if loading.waiting {
+            return Ok(None);
+        }
+        self.output.findings(&loading.findings.split().1, ExitCode::Ok);
+        Ok(Some(loading.configs))
+    }
+
+    /// How package sources are fetched; `root` is the directory of the project.
+    fn sources<'s>(&'s self, access: Access<'s>, root: Option<&'s Utf8Path>) -> Sources<'s> {
+        Sources { known: &self.known_sources, access, can_wait: true, root, output: &self.output }
+    }
+
+    async fn validate(
+        &self,
+        arguments: &ValidateArguments,
+        settings: &Settings,
+        paths: &[Utf8PathBuf],
+        connector: &Connector,
+    ) -> Result<ExitCode, EngineError> {
+        let region = settings.region.clone().unwrap_or_else(|| "us-east-1".to_owned());
+        let global = &self.arguments.global;
+        let load = async |access| {
+            let sources = self.sources(access, None);
+            load::configs(paths, global, settings, &region, &self.current, Check::All, sources).await
+        };
+        let access = if arguments.fetch { Access::Network(None) } else { Access::Cache };
+        let mut loading = load(access).await;
+        if loading.waiting {
+            let connected = connector.connect(settings, &self.environment).await?;
+            loading = load(Access::Network(Some(&*connected.provider))).await;
+        }
+        Ok(self.validated(loading.findings, paths.len(), &arguments.form))
     }
 
     fn validated(&self, findings: Findings, files: usize, format: &FormatArguments) -> ExitCode {
@@ -315,14 +350,6 @@ impl Context {
     }
 }
 
-/// Which modules the command is meant for.
-fn selection(command: &Command) -> Option<&SelectionArguments> {
-    match command {
-        Command::Init(selection) => Some(selection),
-        command => planning(command).map(|planning| &planning.selection),
-    }
-}
-
 fn unexpected(error: &std::io::Error) -> EngineError {
     EngineError::of(SettingsProblem::Unreadable { path: "the runtime".into(), message: error.to_string() })
 }
@@ -340,7 +367,7 @@ fn name(command: &Command) -> &'static str {
         Command::Plan(_) => "plan",
         Command::Deploy(_) => "deploy",
         Command::Destroy(_) => "destroy",
-        Command::Init(_) => "init",
+        Command::Init => "init",
         Command::New { .. } => "new",
         Command::Whichenv => "whichenv",
         Command::Envvars => "envvars",

@@ -43,8 +43,11 @@ impl Connected {
     }
 }
 
-/// What tells connections apart: region, account, role and profile.
-type Identity = (Option<String>, Option<String>, Option<String>, Option<String>);
+/// What tells connections apart: region, account, role, profile and keys.
+type Identity = (Option<String>, Option<String>, Option<String>, Option<String>, Option<KeyVariables>);
+
+/// AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
+type KeyVariables = [Option<String>; 3];
 
 /// Connects, once for all targets in the same region with the same credentials.
 pub(crate) struct Connector {
@@ -74,13 +77,19 @@ impl Connector {
         if settings.profile.is_none() && chosen != self.environment.get("AWS_PROFILE") {
             settings.profile = chosen.cloned();
         }
+        let keys_of = |environment: &Environment| {
+            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+                .map(|name| environment.get(name).filter(|value| !value.is_empty()).cloned())
+        };
+        let keys = Some(keys_of(environment)).filter(|keys| *keys != keys_of(&self.environment));
         let role = settings.assume_role.as_ref().map(|role| format!("{role:?}"));
-        let identity = (settings.region.clone(), settings.account.clone(), role, settings.profile.clone());
+        let (region, account) = (settings.region.clone(), settings.account.clone());
+        let identity = (region, account, role, settings.profile.clone(), keys.clone());
         let mut connections = self.connections.lock().await;
         if let Some(known) = connections.get(&identity) {
             return Ok(Arc::clone(known));
         }
-        let connected = Arc::new(self.new_connection(&settings).await?);
+        let connected = Arc::new(self.new_connection(&settings, keys).await?);
         connections.insert(identity, Arc::clone(&connected));
         Ok(connected)
     }
@@ -96,7 +105,11 @@ impl Connector {
         all
     }
 
-    async fn new_connection(&self, settings: &Settings) -> Result<Connected, EngineError> {
+    async fn new_connection(
+        &self,
+        settings: &Settings,
+        keys: Option<KeyVariables>,
+    ) -> Result<Connected, EngineError> {
         match &settings.provider {
             ProviderChoice::Local(directory) => {
                 let directory = directory.clone().unwrap_or_else(|| self.directory.join(".runway/local"));
@@ -117,13 +130,17 @@ impl Connector {
                     aws: None,
                 })
             }
-            ProviderChoice::Aws => aws(settings, &self.environment).await,
+            ProviderChoice::Aws => aws(settings, &self.environment, keys).await,
         }
     }
 }
 
 #[cfg(feature = "aws")]
-async fn aws(settings: &Settings, environment: &Environment) -> Result<Connected, EngineError> {
+async fn aws(
+    settings: &Settings,
+    environment: &Environment,
+    keys: Option<KeyVariables>,
+) -> Result<Connected, EngineError> {
     let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
     let options = runway_aws::ConnectOptions {
         region: settings.region.clone(),
@@ -131,6 +148,12 @@ async fn aws(settings: &Settings, environment: &Environment) -> Result<Connected
         ca_bundle: variable("AWS_CA_BUNDLE").map(Into::into),
         read_attempts: variable("AWS_MAX_ATTEMPTS").and_then(|text| text.trim().parse().ok()),
         application: variable("AWS_SDK_UA_APP_ID"),
+        keys: match keys {
+            Some([Some(access_key_id), Some(secret_access_key), session_token]) => {
+                Some(runway_aws::Keys { access_key_id, secret_access_key, session_token })
+            }
+            _ => None,
+        },
         assume_role: settings.assume_role.as_ref().map(|role| runway_aws::AssumeRole {
             arn: role.arn.clone(),
             session_name: role.session_name.clone(),
@@ -145,7 +168,11 @@ async fn aws(settings: &Settings, environment: &Environment) -> Result<Connected
 
 #[cfg(not(feature = "aws"))]
 #[expect(clippy::unused_async, reason = "the form of the other build")]
-async fn aws(_settings: &Settings, _environment: &Environment) -> Result<Connected, EngineError> {
+async fn aws(
+    _settings: &Settings,
+    _environment: &Environment,
+    _keys: Option<KeyVariables>,
+) -> Result<Connected, EngineError> {
     use runway_core::provider::{ErrorKind, ProviderError};
     let message = "this build has no AWS provider; use --provider local, or build with the feature `aws`";
     Err(ProviderError::new(ErrorKind::Unsupported, "connection", "AWS", message).into())

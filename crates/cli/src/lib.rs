@@ -10,9 +10,11 @@ mod load;
 mod output;
 mod progress;
 mod project;
+mod registry;
 mod selection;
 mod settings;
 mod signals;
+mod sources;
 mod verbosity;
 mod work;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use runway_core::config::Config;
 use runway_core::config::environment;
-use runway_core::config::load::{Parameters, load_with};
+use runway_core::config::load::{Parameters, load_merged};
 use runway_core::engine::desired::{desired, validate};
 use runway_core::error::{Finding, Findings};
 use runway_core::plan::Purpose;
@@ -15,11 +15,13 @@ use serde_json::Value;
 use crate::args::Global;
 use crate::files::Beside;
 use crate::settings::{Settings, SettingsProblem, shown};
+use crate::sources::{Outcome, Sources};
 
 /// A config that is free of errors, with its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) config: Arc<Config>,
+    pub(crate) path: Utf8PathBuf,
     pub(crate) directory: Utf8PathBuf,
     pub(crate) parameters: Parameters,
 }
@@ -33,17 +35,27 @@ pub(crate) enum Check {
     For(Purpose),
 }
 
-/// Loads every config. All problems of all configs come back together; warnings come with the configs.
-pub(crate) fn configs(
+/// What came of loading configs.
+#[derive(Default)]
+pub(crate) struct Loading {
+    pub(crate) configs: Vec<Loaded>,
+    /// All problems of all configs together, warnings too.
+    pub(crate) findings: Findings,
+    /// A config is left out because its package sources wait for a connection.
+    pub(crate) waiting: bool,
+}
+
+/// Fetches the package sources of every config, and loads it.
+pub(crate) async fn configs(
     paths: &[Utf8PathBuf],
     global: &Global,
     settings: &Settings,
     region: &str,
     current: &Utf8Path,
     check: Check,
-) -> (Vec<Loaded>, Findings) {
-    let mut findings = Findings::default();
-    let mut loaded = Vec::new();
+    sources: Sources<'_>,
+) -> Loading {
+    let Loading { configs: mut loaded, mut findings, mut waiting } = Loading::default();
     for path in paths {
         let directory = path.parent().unwrap_or(current).to_owned();
         let by_name = environment_files(&directory, settings, region);
@@ -56,9 +68,22 @@ pub(crate) fn configs(
             Some(path) => shown(path, current),
             None => format!("{}.env", settings.deploy_environment).into(),
         };
-        let (config, found) = load_with(&document, &parameters, file.as_str());
+        let fetched = match sources.of(&document, &parameters, file.as_str(), (&directory, current)).await {
+            Outcome::Fetched(fetched) => fetched,
+            Outcome::Waiting => {
+                waiting = true;
+                continue;
+            }
+            Outcome::Failed(found) => {
+                findings.extend(found);
+                continue;
+            }
+        };
+        let (config, found) = load_merged(&document, &fetched.configs, &parameters, file.as_str());
         findings.extend(found);
-        let Some(config) = config.map(Arc::new) else { continue };
+        let Some(mut config) = config else { continue };
+        config.package_paths = fetched.paths;
+        let config = Arc::new(config);
         // Files and graph are looked at even if the config has errors, so that all problems are told at once.
         let files = Beside { directory: directory.clone(), current: current.to_owned() };
         let mut found = match check {
@@ -69,9 +94,9 @@ pub(crate) fn configs(
             found.retain(|finding| !finding.is_warning());
         }
         findings.extend(found);
-        loaded.push(Loaded { config, directory, parameters });
+        loaded.push(Loaded { config, path: path.clone(), directory, parameters });
     }
-    (loaded, findings)
+    Loading { configs: loaded, findings, waiting }
 }
 
 /// The environment files of a config that there are; later ones win.

@@ -132,7 +132,6 @@ pub(crate) enum ProviderChoice {
 pub(crate) struct Settings {
     pub(crate) provider: ProviderChoice,
     pub(crate) region: Option<String>,
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only AWS has profiles"))]
     pub(crate) profile: Option<String>,
     /// The role that requests are made as.
     pub(crate) assume_role: Option<AssumeRole>,

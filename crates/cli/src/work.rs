@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use camino::Utf8PathBuf;
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use runway_core::config::Config;
@@ -20,6 +21,8 @@ use crate::settings::{Environment, Settings};
 pub(crate) struct Work {
     /// Module and region of a project.
     pub(crate) label: Option<String>,
+    /// Directory of the project file, if there is one.
+    pub(crate) root: Option<Utf8PathBuf>,
     pub(crate) settings: Settings,
     pub(crate) environment: Environment,
     pub(crate) connected: Arc<Connected>,

@@ -311,10 +311,14 @@ impl Suite<'_> {
         Ok(())
     }
 
+    /// A bucket comes with its stack, templates are read from it, and it goes with its stack.
     async fn template_by_object(&self) -> Checked {
         let bucket = BucketName::new(format!("{}-templates", self.prefix));
-        self.answer(self.provider.create_bucket(&bucket, None).await)?;
-        self.answer(self.provider.create_bucket(&bucket, None).await)?;
+        let bucket_template = json!({"Resources": {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {
+            "BucketName": bucket.as_str(), "VersioningConfiguration": {"Status": "Enabled"}
+        }}}});
+        let made_by = self.request("bucket", &bucket_template);
+        self.create(&made_by).await?;
         let store = self.provider.object_store(&bucket, None);
         let key = ObjectKey::new("stack_templates/by-object/template.json");
         let put = store.put(&key, Bytes::from(template().to_string()), &Put::default()).await;
@@ -338,6 +342,7 @@ impl Suite<'_> {
             });
         }
         let deleted = store.delete(&key, &runway_store::Condition::None).await;
-        self.answer(deleted.map_err(ProviderError::from))
+        self.answer(deleted.map_err(ProviderError::from))?;
+        self.remove(&made_by.stack).await
     }
 }

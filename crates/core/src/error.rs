@@ -19,11 +19,12 @@ pub trait Problem: Diagnostic + Send + Sync + 'static {
 }
 
 /// One problem and the document its labels point into.
+#[derive(Clone)]
 pub struct Finding {
     /// The file the labels point into; `None` if the problem has no place in a file.
     pub document: Option<Arc<Document>>,
     /// The problem.
-    pub problem: Box<dyn Problem>,
+    pub problem: Arc<dyn Problem>,
     /// What it concerns, if its message alone would not say so; shown in parentheses behind the message.
     concerning: Option<String>,
 }
@@ -31,12 +32,12 @@ pub struct Finding {
 impl Finding {
     /// A problem at a place in a document.
     pub fn at(document: &Arc<Document>, problem: impl Problem) -> Self {
-        Self { document: Some(Arc::clone(document)), problem: Box::new(problem), concerning: None }
+        Self { document: Some(Arc::clone(document)), problem: Arc::new(problem), concerning: None }
     }
 
     /// A problem without a place.
     pub fn general(problem: impl Problem) -> Self {
-        Self { document: None, problem: Box::new(problem), concerning: None }
+        Self { document: None, problem: Arc::new(problem), concerning: None }
     }
 
     /// Says what the problem concerns.
@@ -138,10 +139,15 @@ impl SourceCode for Document {
         context_lines_before: usize,
         context_lines_after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        // Only the lines around are searched, not the whole text.
+        // Only the lines around are searched, not the whole text, and nothing is shown across the end of a file.
         let last = span.offset() + span.len().saturating_sub(1);
+        let file = self.file_at(span.offset());
+        if last > file.end {
+            return Err(miette::MietteError::OutOfBounds);
+        }
         let start = self.line_start(self.line_of(span.offset()).saturating_sub(context_lines_before + 1));
-        let end = self.line_start(self.line_of(last) + context_lines_after + 2);
+        let end = self.line_start(self.line_of(last) + context_lines_after + 2).min(file.end);
+        let start = start.max(file.start);
         let nearby = self.text.get(start..end).unwrap_or_default();
         let inside = miette::SourceSpan::new(span.offset().saturating_sub(start).into(), span.len());
         let contents = nearby.read_span(&inside, context_lines_before, context_lines_after)?;
@@ -153,13 +159,13 @@ impl SourceCode for Document {
         // Columns are characters; miette would count bytes.
         let (line, column) = self.line_and_column(shown);
         Ok(Box::new(miette::MietteSpanContents::new_named(
-            self.name.clone(),
+            self.name_at(shown).to_owned(),
             contents.data(),
             miette::SourceSpan::new(shown.into(), contents.span().len()),
             line - 1,
             column - 1,
-            // As miette counts: from the beginning of the text.
-            self.line_of(start) + contents.line_count(),
+            // As miette counts: from the beginning of the file.
+            self.line_of(start) - self.line_of(file.start) + contents.line_count(),
         )))
     }
 }
@@ -174,13 +180,20 @@ impl Document {
         let (line, column) = self.line_and_column(start);
         let shown = miette::SourceSpan::new(start.into(), end - start);
         let data = &self.text.as_bytes()[start..end];
-        miette::MietteSpanContents::new_named(self.name.clone(), data, shown, line - 1, column - 1, 1)
+        miette::MietteSpanContents::new_named(
+            self.name_at(start).to_owned(),
+            data,
+            shown,
+            line - 1,
+            column - 1,
+            1,
+        )
     }
 }
 
 /// Everything found wrong in one pass: errors and warnings together. The same problem at the same place counts once:
 /// what is wrong with a node that aliases name is found with every use of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Findings {
     list: Vec<Finding>,
     known: HashSet<Identity>,
@@ -188,6 +201,14 @@ pub struct Findings {
 
 /// File, code and places of a finding.
 type Identity = (Option<String>, String, Vec<(usize, usize)>);
+
+impl From<Finding> for Findings {
+    fn from(finding: Finding) -> Self {
+        let mut findings = Self::default();
+        findings.push(finding);
+        findings
+    }
+}
 
 impl Findings {
     /// Quotes `shown` wherever `document` would be quoted.

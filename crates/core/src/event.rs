@@ -44,6 +44,33 @@ pub enum Event {
         /// What was seen.
         reason: String,
     },
+    /// A hook began.
+    HookStarted {
+        /// `pre_deploy`, `post_deploy`, `pre_destroy` or `post_destroy`.
+        stage: String,
+        /// Its path.
+        path: String,
+    },
+    /// A hook printed a line.
+    HookOutput {
+        /// Its path.
+        path: String,
+        /// The line.
+        line: String,
+    },
+    /// A hook ended.
+    HookFinished {
+        /// Its stage.
+        stage: String,
+        /// Its path.
+        path: String,
+        /// Why it failed, if it did.
+        failure: Option<String>,
+        /// Seconds it took.
+        #[serde(serialize_with = "seconds", deserialize_with = "from_seconds")]
+        #[cfg_attr(feature = "schema", schemars(with = "f64"))]
+        elapsed: Duration,
+    },
     /// A step began.
     StepStarted {
         /// The stack.

@@ -124,6 +124,17 @@ impl ErrorKind {
     }
 }
 
+impl ErrorKind {
+    /// The exit code of a command that a lookup ends whose call failed like this: only what has nothing to do with the
+    /// lookup itself has a code of its own.
+    pub fn exit_code_of_lookup(self) -> ExitCode {
+        match self.exit_code() {
+            ExitCode::Unexpected => ExitCode::Lookup,
+            exit => exit,
+        }
+    }
+}
+
 impl From<StoreErrorKind> for ErrorKind {
     fn from(kind: StoreErrorKind) -> Self {
         match kind {
@@ -374,9 +385,13 @@ pub trait Provider: Send + Sync {
     fn cloudformation(&self) -> Arc<dyn CloudFormation>;
     /// A bucket, in `region` or in the provider's own. Makes no request.
     fn object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore>;
+    /// The same, for reading from a bucket whose owner lets the callers pay for their requests.
+    fn paid_object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore> {
+        self.object_store(bucket, region)
+    }
     /// Whether its object stores are known to keep the conditions of conditional writes, on which the lock depends.
     /// Otherwise one request tries it out before a lock is taken.
     fn keeps_conditions(&self) -> bool;
-    /// Creates a private, encrypted bucket that keeps versions. Succeeds if the caller owns it already.
-    async fn create_bucket(&self, bucket: &BucketName, region: Option<&str>) -> Result<(), ProviderError>;
+    /// The same account in a region; the provider's own is this provider. Makes no request.
+    fn in_region(&self, region: &str) -> Arc<dyn Provider>;
 }

@@ -2,7 +2,6 @@
 
 use schemars::schema_for;
 
-use crate::config::schema::CfnginFile;
 use crate::render::events::EventLine;
 use crate::render::graph::GraphDocument;
 use crate::render::json::{PlanDocument, pretty};
@@ -12,7 +11,7 @@ use crate::render::tables::{OutputsDocument, StatusDocument};
 /// Every schema: the name of its document, and the schema as indented JSON.
 pub fn documents() -> Vec<(&'static str, String)> {
     vec![
-        ("cfngin", pretty(&schema_for!(CfnginFile))),
+        ("cfngin", pretty(&crate::config::schema::schema())),
         ("error", pretty(&schema_for!(ErrorDocument))),
         ("events", pretty(&schema_for!(EventLine<'_>))),
         ("graph", pretty(&schema_for!(GraphDocument<'_>))),

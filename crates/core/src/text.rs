@@ -4,13 +4,16 @@ use std::sync::{Arc, OnceLock};
 
 use miette::SourceSpan;
 
-/// A file as the user sees it in messages.
+/// A file as the user sees it in messages, or several files that are read as one.
 #[derive(Debug, Clone)]
 pub struct Document {
-    /// Path as it should be shown, relative where possible.
+    /// Path of the (first) file as it should be shown, relative where possible. For the file at a place see
+    /// [`Self::name_at`].
     pub name: String,
-    /// The whole text, exactly as in the file.
+    /// The whole text, exactly as in the file; several files follow one another.
     pub text: String,
+    /// The files behind the first one: where each starts, and its name.
+    later: Vec<(usize, String)>,
     /// Offsets at which lines start, found when first asked for.
     line_starts: OnceLock<Vec<usize>>,
 }
@@ -26,7 +29,50 @@ impl Eq for Document {}
 impl Document {
     /// A shared document.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { name: name.into(), text: text.into(), line_starts: OnceLock::new() })
+        Arc::new(Self {
+            name: name.into(),
+            text: text.into(),
+            later: Vec::new(),
+            line_starts: OnceLock::new(),
+        })
+    }
+
+    /// Several files as one document, and where each of them starts. Places in it lead to the file and line they are in.
+    pub fn joined(files: &[Arc<Self>]) -> (Arc<Self>, Vec<usize>) {
+        let (mut text, mut later, mut starts) = (String::new(), Vec::new(), Vec::new());
+        for (index, file) in files.iter().enumerate() {
+            if index > 0 {
+                // Belongs to no file: without it, the last line of one could go on in the next.
+                text.push('\n');
+                later.push((text.len(), file.name.clone()));
+            }
+            starts.push(text.len());
+            later.extend(file.later.iter().map(|(start, name)| (text.len() + start, name.clone())));
+            text.push_str(&file.text);
+        }
+        let name = files.first().map(|file| file.name.clone()).unwrap_or_default();
+        (Arc::new(Self { name, text, later, line_starts: OnceLock::new() }), starts)
+    }
+
+    /// The name of the file that an offset is in.
+    pub fn name_at(&self, offset: usize) -> &str {
+        match self.files_before(offset).checked_sub(1).and_then(|index| self.later.get(index)) {
+            Some((_, name)) => name,
+            None => &self.name,
+        }
+    }
+
+    /// The range of the file that an offset is in.
+    pub(crate) fn file_at(&self, offset: usize) -> std::ops::Range<usize> {
+        let before = self.files_before(offset);
+        let start =
+            before.checked_sub(1).and_then(|index| self.later.get(index)).map_or(0, |(start, _)| *start);
+        let end = self.later.get(before).map_or(self.text.len(), |(next, _)| next - 1);
+        start..end
+    }
+
+    fn files_before(&self, offset: usize) -> usize {
+        self.later.partition_point(|(start, _)| *start <= offset)
     }
 
     /// The same document with every character of these places shown as `*`. Places of other things stay where they are.
@@ -41,15 +87,18 @@ impl Document {
                 }
             }
         }
-        Self::new(self.name.clone(), String::from_utf8_lossy(&bytes).into_owned())
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (name, later) = (self.name.clone(), self.later.clone());
+        Arc::new(Self { name, text, later, line_starts: OnceLock::new() })
     }
 
-    /// Line and column (both from 1, columns in characters) of a byte offset.
+    /// Line and column (both from 1, columns in characters) of a byte offset in its file.
     pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
         let offset = self.boundary(offset);
         let line = self.line_of(offset);
         let start = self.line_start(line);
-        (line + 1, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
+        let first = self.line_of(self.file_at(offset).start);
+        (line - first + 1, self.text.get(start..offset).unwrap_or_default().chars().count() + 1)
     }
 
     /// The line (from 0) that an offset is on.
@@ -125,5 +174,22 @@ mod tests {
         assert_eq!(document.line_and_column(3), (2, 1));
         assert_eq!(document.line_and_column(6), (2, 4));
         assert_eq!(document.line_and_column(99), (3, 1));
+    }
+
+    #[test]
+    fn places_in_several_files_lead_to_the_file_and_its_lines() {
+        let files = [("a.yml", "x: 1\ny: 2\n"), ("b.yml", ""), ("c.yml", "z: 3\nu: 4")];
+        let files = files.map(|(name, text)| Document::new(name, text));
+        let (document, starts) = Document::joined(&files);
+        assert_eq!(starts, [0, 11, 12]);
+        let place = |offset| (document.name_at(offset), document.line_and_column(offset));
+        assert_eq!(place(5), ("a.yml", (2, 1)));
+        assert_eq!(place(10), ("a.yml", (3, 1)));
+        assert_eq!(place(11), ("b.yml", (1, 1)));
+        assert_eq!(place(12), ("c.yml", (1, 1)));
+        assert_eq!(place(99), ("c.yml", (2, 5)));
+        assert_eq!(&document.text[document.file_at(14)], "z: 3\nu: 4");
+        let (again, starts) = Document::joined(&[Document::new("d.yml", "a"), document]);
+        assert_eq!((starts[1], again.name_at(14), again.line_and_column(14)), (2, "c.yml", (1, 1)));
     }
 }

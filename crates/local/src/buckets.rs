@@ -140,8 +140,9 @@ impl Buckets {
     }
 
     /// A handle on a bucket, whether it exists or not: that is looked up by every request, as S3 does.
-    pub(crate) fn store(&self, bucket: &BucketName) -> Open {
-        Arc::new(Handle { bucket: bucket.clone(), buckets: self.clone() })
+    /// `declared` says whether a stack has made it.
+    pub(crate) fn store(&self, bucket: &BucketName, declared: Box<dyn Fn() -> bool + Send + Sync>) -> Open {
+        Arc::new(Handle { bucket: bucket.clone(), buckets: self.clone(), declared })
     }
 }
 
@@ -165,6 +166,19 @@ pub(crate) fn is_valid_name(name: &str) -> bool {
 struct Handle {
     bucket: BucketName,
     buckets: Buckets,
+    /// Whether a stack has made the bucket.
+    declared: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+impl Handle {
+    /// The store as it is now; what a stack has made is there from the first request on.
+    fn open(&self) -> Open {
+        if !self.buckets.exists(&self.bucket) && (self.declared)() {
+            // If this fails, so does the request, with the same reason.
+            drop(self.buckets.create(&self.bucket));
+        }
+        self.buckets.find(&self.bucket)
+    }
 }
 
 #[async_trait]
@@ -174,38 +188,38 @@ impl ObjectStore for Handle {
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
-        self.buckets.find(&self.bucket).get(key).await
+        self.open().get(key).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {
-        self.buckets.find(&self.bucket).head(key).await
+        self.open().head(key).await
     }
 
     async fn put(&self, key: &ObjectKey, body: Bytes, how: &Put) -> Result<PutOutcome, StoreError> {
-        self.buckets.find(&self.bucket).put(key, body, how).await
+        self.open().put(key, body, how).await
     }
 
     async fn delete(&self, key: &ObjectKey, condition: &Condition) -> Result<(), StoreError> {
-        self.buckets.find(&self.bucket).delete(key, condition).await
+        self.open().delete(key, condition).await
     }
 
     async fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, StoreError> {
-        self.buckets.find(&self.bucket).list(prefix, after).await
+        self.open().list(prefix, after).await
     }
 
     async fn tags(&self, key: &ObjectKey) -> Result<Option<Tags>, StoreError> {
-        self.buckets.find(&self.bucket).tags(key).await
+        self.open().tags(key).await
     }
 
     async fn set_tags(&self, key: &ObjectKey, tags: &Tags) -> Result<(), StoreError> {
-        self.buckets.find(&self.bucket).set_tags(key, tags).await
+        self.open().set_tags(key, tags).await
     }
 
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
-        self.buckets.find(&self.bucket).versions(key).await
+        self.open().versions(key).await
     }
 
     async fn get_version(&self, key: &ObjectKey, version: &str) -> Result<Option<Object>, StoreError> {
-        self.buckets.find(&self.bucket).get_version(key, version).await
+        self.open().get_version(key, version).await
     }
 }

@@ -213,11 +213,9 @@ impl Provider for Faulty {
         Arc::new(FaultyStore { inner, shared })
     }
 
-    async fn create_bucket(&self, bucket: &BucketName, region: Option<&str>) -> Result<(), ProviderError> {
-        let error = |kind| ProviderError::new(kind, "CreateBucket", bucket.as_str(), SCRIPTED);
-        self.shared
-            .run("CreateBucket", bucket.as_str(), self.inner.create_bucket(bucket, region), error)
-            .await
+    fn in_region(&self, region: &str) -> Arc<dyn Provider> {
+        let (inner, shared) = (self.inner.in_region(region), Arc::clone(&self.shared));
+        Arc::new(Self { inner, shared })
     }
 }
 

@@ -83,10 +83,10 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Local {
     inner: Arc<Inner>,
+    place: Place,
 }
 
 struct Inner {
-    place: Place,
     timing: Timing,
     clock: Arc<dyn Clock>,
     storage: Storage,
@@ -128,7 +128,7 @@ impl Local {
         let place = Place { account: options.account, region: options.region };
         let timing = options.timing.unwrap_or(timing);
         let script = Mutex::default();
-        Self { inner: Arc::new(Inner { place, timing, clock, storage, buckets, script }) }
+        Self { inner: Arc::new(Inner { timing, clock, storage, buckets, script }), place }
     }
 
     /// Scripts a stack of this name for this process; `*` means every stack. It applies to operations that begin
@@ -137,8 +137,17 @@ impl Local {
         Scripting { script: &self.inner.script, stack }
     }
 
+    /// Makes a bucket that no stack knows; succeeds if there is one already.
+    ///
+    /// # Errors
+    /// [`ProviderError`] if the name is not allowed or the directory cannot be written.
+    pub async fn create_bucket(&self, bucket: &BucketName) -> Result<(), ProviderError> {
+        self.finish_chores(bucket.as_str()).await?;
+        self.inner.buckets.create(bucket)
+    }
+
     fn here(&self) -> &Place {
-        &self.inner.place
+        &self.place
     }
 
     fn buckets(&self) -> &Buckets {
@@ -185,10 +194,7 @@ impl Local {
 impl std::fmt::Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let storage = self.inner.storage.name();
-        f.debug_struct("Local")
-            .field("place", &self.inner.place)
-            .field("storage", storage)
-            .finish_non_exhaustive()
+        f.debug_struct("Local").field("place", &self.place).field("storage", storage).finish_non_exhaustive()
     }
 }
 
@@ -199,11 +205,11 @@ impl Provider for Local {
     }
 
     fn region(&self) -> &str {
-        &self.inner.place.region
+        &self.place.region
     }
 
     async fn place(&self) -> Result<Place, ProviderError> {
-        Ok(self.inner.place.clone())
+        Ok(self.place.clone())
     }
 
     fn cloudformation(&self) -> Arc<dyn CloudFormation> {
@@ -211,18 +217,15 @@ impl Provider for Local {
     }
 
     fn object_store(&self, bucket: &BucketName, _region: Option<&str>) -> Arc<dyn ObjectStore> {
-        // A bucket may also come from a template.
-        let declared = || self.read(|state| state.has_bucket(bucket.as_str())).is_ok_and(|declared| declared);
-        if !self.inner.buckets.exists(bucket) && declared() {
-            // If this fails, so does the first request to the bucket, with the same reason.
-            drop(self.inner.buckets.create(bucket));
-        }
-        self.inner.buckets.store(bucket)
+        // A bucket may also come from a template, before or after the handle on it.
+        let (local, name) = (self.clone(), bucket.as_str().to_owned());
+        let declared = move || local.read(|state| state.has_bucket(&name)).is_ok_and(|declared| declared);
+        self.inner.buckets.store(bucket, Box::new(declared))
     }
 
-    async fn create_bucket(&self, bucket: &BucketName, _region: Option<&str>) -> Result<(), ProviderError> {
-        self.finish_chores(bucket.as_str()).await?;
-        self.inner.buckets.create(bucket)
+    fn in_region(&self, region: &str) -> Arc<dyn Provider> {
+        let place = Place { region: region.to_owned(), ..self.place.clone() };
+        Arc::new(Self { inner: Arc::clone(&self.inner), place })
     }
 }
 

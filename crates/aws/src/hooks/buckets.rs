@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::{Arguments, Run, failed};
 use crate::error;
 
+/// Objects that one request may delete.
+const BATCH: usize = 1000;
+
 /// Deletes every version and every delete marker. A bucket that does not exist is fine.
 pub(super) async fn purge(run: &Run<'_>, mut arguments: Arguments<'_>) -> Result<Value, HandlerFailure> {
     let bucket = arguments.required("bucket_name")?;
@@ -17,32 +20,24 @@ pub(super) async fn purge(run: &Run<'_>, mut arguments: Arguments<'_>) -> Result
         return Ok(Value::Bool(true));
     };
     let client = run.provider.s3_client(region.as_deref());
-    let (mut key, mut version, mut deleted) = (None, None, 0);
+    let mut deleted = 0;
+    // What a page held is deleted before the next look, so that every page is the first.
     loop {
-        let page = client
-            .list_object_versions()
-            .bucket(&bucket)
-            .set_key_marker(key)
-            .set_version_id_marker(version)
-            .send()
-            .await
-            .map_err(|error| error::provider(error, "ListObjectVersions", &bucket))?;
+        let listed = client.list_object_versions().bucket(&bucket).send().await;
+        let page = listed.map_err(|error| error::provider(error, "ListObjectVersions", &bucket))?;
         let versions = page.versions().iter().map(|version| (version.key(), version.version_id()));
         let markers = page.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
         let doomed = versions.chain(markers).filter_map(|(key, version)| {
             ObjectIdentifier::builder().key(key?).set_version_id(version.map(str::to_owned)).build().ok()
         });
         let doomed: Vec<ObjectIdentifier> = doomed.collect();
-        // A page has as many entries as one request may delete, 1,000, but for each of the two kinds.
-        for batch in doomed.chunks(1000) {
+        for batch in doomed.chunks(BATCH) {
             delete(&client, &bucket, batch).await?;
             deleted += batch.len();
         }
-        if !page.is_truncated().unwrap_or_default() {
+        if doomed.is_empty() || !page.is_truncated().unwrap_or_default() {
             break;
         }
-        key = page.next_key_marker().map(str::to_owned);
-        version = page.next_version_id_marker().map(str::to_owned);
     }
     run.say(format!("deleted {deleted} object versions of bucket `{bucket}`"));
     Ok(Value::Bool(true))

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::AwsProvider;
 use crate::cloudformation::AwsCloudFormation;
-use crate::service::{Call, Connection, ECR, KMS, SSM};
+use crate::service::{Call, Connection, ECR, KMS, SSM, is_region};
 
 /// The lookups of AWS by name. They use the provider's credentials, and its region unless the query or the argument
 /// `region` names another. `cfn` answers from any region: whoever knows the provider's own stacks asks it for others
@@ -69,6 +69,10 @@ impl LookupHandler for AwsLookup {
             ));
         }
         let region = request.arguments.get("region").map(String::as_str).filter(|region| !region.is_empty());
+        if let Some(region) = region.filter(|region| !is_region(region)) {
+            let message = format!("`{region}` is not the name of a region");
+            return Err(LookupFailure::wrong(message, "write for example `region=us-east-1`"));
+        }
         let connection = &self.provider.inner.connection;
         let query = request.query.trim();
         match self.name {

@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::answer::{self, Answer, ServiceError};
-use super::endpoint::{Protocol, Service, endpoint};
+use super::endpoint::{Protocol, Service, endpoint, is_region};
 use crate::cloudformation::percent_encoded;
 use crate::count::Counter;
 
@@ -178,13 +178,17 @@ impl Client<'_> {
 
     async fn send(&self, call: Call, target: &str, request: Unsigned) -> Result<Answer, ServiceError> {
         let config = &self.connection.config;
-        let refuse = |message: &str| ServiceError {
+        let refuse = |kind, message: String| ServiceError {
             code: String::new(),
-            error: ProviderError::new(ErrorKind::Credentials, call.operation, target, message),
+            error: ProviderError::new(kind, call.operation, target, message),
         };
-        let credentials =
-            config.credentials_provider().ok_or_else(|| refuse("no source of credentials is configured"))?;
-        let http_client = config.http_client().ok_or_else(|| refuse("no HTTP client is configured"))?;
+        if !is_region(self.region) {
+            let message = format!("`{}` is not the name of a region", self.region);
+            return Err(refuse(ErrorKind::Misconfigured, message));
+        }
+        let missing = |what: &str| refuse(ErrorKind::Credentials, format!("no {what} is configured"));
+        let credentials = config.credentials_provider().ok_or_else(|| missing("source of credentials"))?;
+        let http_client = config.http_client().ok_or_else(|| missing("HTTP client"))?;
         let endpoint = endpoint(config, self.service, self.region);
         let protocol = &self.service.protocol;
         let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);

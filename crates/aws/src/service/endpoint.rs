@@ -92,6 +92,13 @@ pub(crate) const ROUTE53: Service = Service {
     govcloud_is_fips: true,
 };
 
+/// Whether a text can be the name of a region: it becomes part of a host.
+pub(crate) fn is_region(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() < 64
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// Where requests go, and the region they are signed for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Endpoint {

@@ -10,7 +10,7 @@ use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
 use runway_core::project::resolve::{Resolver, environment_variables};
 
-use super::{Context, selection};
+use super::Context;
 use crate::args::Command;
 use crate::clock::SystemClock;
 use crate::connect::Connector;
@@ -30,23 +30,22 @@ impl Context {
             _ => settings.ci,
         };
         let acts =
-            matches!(command, Command::Plan(_) | Command::Deploy(_) | Command::Destroy(_) | Command::Init(_));
+            matches!(command, Command::Plan(_) | Command::Deploy(_) | Command::Destroy(_) | Command::Init);
         let asking = acts && !has_standing_approval && output::can_ask();
         settings.deploy_environment =
             deploy_environment(&settings, &open.root, open.project.ignore_git_branch, asking, &self.output)
                 .map_err(EngineError::of)?;
-        let destroys = matches!(self.purpose(), Purpose::Destroy) && !matches!(command, Command::Init(_));
+        let destroys = matches!(self.purpose(), Purpose::Destroy) && !matches!(command, Command::Init);
         let changes_order = destroys && matches!(command, Command::Plan(_) | Command::Destroy(_));
-        if let Some(selection) = selection(command) {
-            if !selection.tag.is_empty() {
-                open.project.select_by_tags(&selection.tag).map_err(EngineError::of)?;
-            }
-            if !selection.module.is_empty() {
-                open.project.select_by_names(&selection.module).map_err(EngineError::of)?;
-            }
-            if asking && selection.tag.is_empty() && selection.module.is_empty() {
-                choose(&mut open.project, changes_order, &self.output);
-            }
+        let (tags, modules) = (&self.arguments.global.tag, &self.arguments.global.module);
+        if !tags.is_empty() {
+            open.project.select_by_tags(tags).map_err(EngineError::of)?;
+        }
+        if !modules.is_empty() {
+            open.project.select_by_names(modules).map_err(EngineError::of)?;
+        }
+        if asking && tags.is_empty() && modules.is_empty() {
+            choose(&mut open.project, changes_order, &self.output);
         }
         if changes_order {
             open.project.reverse();
@@ -64,7 +63,7 @@ impl Context {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let connector = Connector::new(open.root.clone(), self.environment.clone(), clock);
         let validates =
-            if let Command::Validate(format) = &self.arguments.command { Some(format) } else { None };
+            if let Command::Validate(arguments) = &self.arguments.command { Some(arguments) } else { None };
         let mut targets = Targets {
             open,
             settings,
@@ -72,7 +71,11 @@ impl Context {
             environment: &self.environment,
             output: &self.output,
             current: &self.current,
-            depth: if validates.is_some() { Depth::Files } else { Depth::Connected(&connector) },
+            depth: match validates {
+                Some(arguments) => Depth::Files { fetch: arguments.fetch },
+                None => Depth::Connected(&connector),
+            },
+            known_sources: &self.known_sources,
             check: if validates.is_some() { Check::All } else { Check::For(self.purpose()) },
             reversed,
             concurrent,
@@ -83,8 +86,8 @@ impl Context {
         let tree = targets.tree().await?;
         let mut output = self.output.clone();
         output.secrets = Arc::new(targets.secrets);
-        if let Some(format) = validates {
-            return Ok(self.validated(targets.findings, targets.files, format));
+        if let Some(arguments) = validates {
+            return Ok(self.validated(targets.findings, targets.files, &arguments.form));
         }
         if targets.findings.has_errors() {
             return Err(targets.findings.into());

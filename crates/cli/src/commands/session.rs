@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use runway_core::clock::Clock;
-use runway_core::engine::{Engine, EngineError, Interrupt, Options};
+use runway_core::engine::{Asked, Engine, EngineError, Interrupt, Options};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
+use runway_core::files::Files;
 use runway_core::ident::StackName;
 use runway_core::plan::Purpose;
 use runway_core::render;
@@ -24,6 +25,7 @@ use crate::gate::Ask;
 use crate::load::Loaded;
 use crate::output::{self, Output};
 use crate::progress;
+use crate::registry::registry;
 use crate::selection::selected;
 use crate::work::{Turns, Work};
 
@@ -47,7 +49,7 @@ impl Session<'_> {
             Command::Plan(arguments) => self.plan(arguments).await,
             Command::Deploy(arguments) => self.run(arguments, Purpose::Deploy).await,
             Command::Destroy(arguments) => self.run(arguments, Purpose::Destroy).await,
-            Command::Init(_) => self.init().await,
+            Command::Init => self.init().await,
             Command::Status(arguments) => self.status(arguments).await,
             Command::Outputs(arguments) => self.outputs(arguments).await,
             Command::Graph(command) => self.graph(command).await,
@@ -69,6 +71,7 @@ impl Session<'_> {
         environment.insert("DEPLOY_ENVIRONMENT".to_owned(), settings.deploy_environment.clone());
         let planning = planning(&self.context.arguments.command);
         let mut options = Options {
+            directory: loaded.directory.clone(),
             environment,
             parameters: loaded.parameters.clone(),
             concurrency: settings.concurrency,
@@ -83,14 +86,19 @@ impl Session<'_> {
             follow_events: false,
         };
         change(&mut options);
+        let files: Arc<dyn Files> =
+            Arc::new(Beside { directory: loaded.directory.clone(), current: self.context.current.clone() });
+        let root = self.work.root.as_deref().unwrap_or(&loaded.directory);
+        let clock = Arc::clone(&self.clock);
+        let registry =
+            registry(self.work, loaded, &options.environment, root, Arc::clone(&files), Arc::clone(&clock));
         Engine {
             provider: Arc::clone(&self.work.connected.provider),
-            files: Arc::new(Beside {
-                directory: loaded.directory.clone(),
-                current: self.context.current.clone(),
-            }),
-            clock: Arc::clone(&self.clock),
+            files,
+            clock,
             options,
+            registry,
+            asked: Asked::default(),
         }
     }
 
@@ -185,8 +193,14 @@ impl Session<'_> {
 
     async fn init(&self) -> Result<ExitCode, EngineError> {
         for loaded in &self.work.configs {
-            let line = self.engine(loaded, |_| ()).init(&loaded.config).await?;
-            self.output.message(&line);
+            let mut reporter = progress::reporter(&self.output, false, self.work.settings.ci);
+            let engine = self.engine(loaded, |_| ());
+            let initialised = engine.init(&loaded.config, reporter.as_mut(), self.interrupt).await?;
+            self.output.message(&initialised.text);
+            self.output.findings(&initialised.errors, initialised.exit);
+            if initialised.exit != ExitCode::Ok {
+                return Ok(initialised.exit);
+            }
         }
         Ok(ExitCode::Ok)
     }

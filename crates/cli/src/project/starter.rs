@@ -5,8 +5,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::settings::{SettingsProblem, shown};
 
 /// The files: path and text. They deploy on the embedded provider as they are.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 6] = [
     ("runway.yml", include_str!("starter/runway.yml")),
+    // What editors check the other files with; so it needs no network, and fits this version.
+    (".runway/schema/runway.schema.json", include_str!("../../../../config-schema/runway.schema.json")),
+    (".runway/schema/cfngin.schema.json", include_str!("../../../../config-schema/cfngin.schema.json")),
     ("sampleapp.cfn/cfngin.yml", include_str!("starter/cfngin.yml")),
     ("sampleapp.cfn/dev.env", include_str!("starter/dev.env")),
     ("sampleapp.cfn/templates/parameter.yml", include_str!("starter/parameter.yml")),

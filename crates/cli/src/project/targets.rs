@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use miette::Diagnostic as _;
 use runway_core::engine::EngineError;
 use runway_core::error::{Finding, Findings};
 use runway_core::project::environments::{Enablement, enablement};
 use runway_core::project::merge::merge_all;
 use runway_core::project::module_type::{Handler, Listing, handler};
 use runway_core::project::resolve::{DeploymentValues, ModuleValues, Resolver, environment_variables};
-use runway_core::project::source::ModuleSource;
+use runway_core::project::source::{GitSource, ModuleSource};
 use runway_core::project::{Deployment, Module, ModuleType, Project, ProjectProblem, module_file};
 use runway_core::text::Span;
+use runway_host::sources::{Access, Known, git};
 use serde_json::{Map, Value};
 
 use super::OpenProject;
@@ -21,6 +23,7 @@ use crate::connect::{Connected, Connector};
 use crate::load::{self, Check, document};
 use crate::output::Output;
 use crate::settings::{Environment, Settings, configs_in, shown};
+use crate::sources::Sources;
 use crate::work::{Tree, Work};
 
 /// How far a project is looked into.
@@ -29,7 +32,10 @@ pub(crate) enum Depth<'c> {
     /// For a run in the cloud.
     Connected(&'c Connector),
     /// Files only: what the cloud would have to be asked for is left out.
-    Files,
+    Files {
+        /// Package sources may be fetched.
+        fetch: bool,
+    },
 }
 
 /// Makes the targets of a project.
@@ -46,6 +52,8 @@ pub(crate) struct Targets<'c> {
     pub(crate) reversed: bool,
     /// Targets may be worked on at the same time.
     pub(crate) concurrent: bool,
+    /// Package sources that were resolved by this run.
+    pub(crate) known_sources: &'c Known,
     pub(crate) findings: Findings,
     /// Texts that must never be shown.
     pub(crate) secrets: Vec<String>,
@@ -210,7 +218,7 @@ impl Targets<'_> {
         let name = format!("{}.{}", region.deployment.name, module.name);
         let in_region = region.settings.region.clone().unwrap_or_default();
         let label = format!("{name} in {in_region}");
-        let Some(directory) = self.directory(module, &values).await? else { return Ok(None) };
+        let Some(directory) = self.directory(module, &values).await else { return Ok(None) };
         let file = self.module_file(&directory);
         let environments = merge_all([
             region.values.environments.clone(),
@@ -246,11 +254,11 @@ impl Targets<'_> {
         let env_vars = merge_all([values.env_vars, file.get("env_vars").cloned()]);
         let mut environment = region.environment.clone();
         environment.extend(environment_variables(env_vars.as_ref(), &self.open.root));
-        self.load(label, &directory, settings, environment, region.connected.as_ref())
+        self.load(label, &directory, settings, environment, region.connected.as_ref()).await
     }
 
     /// Reads and checks the configs of a module.
-    fn load(
+    async fn load(
         &mut self,
         label: String,
         directory: &Utf8Path,
@@ -266,11 +274,24 @@ impl Targets<'_> {
         }
         self.files += paths.len();
         let region = settings.region.clone().unwrap_or_default();
-        let (configs, found) =
-            load::configs(&paths, self.global, &settings, &region, self.current, self.check);
-        self.findings.extend(found);
+        let sources = Sources {
+            access: match (&self.depth, connected) {
+                (Depth::Files { fetch: false }, _) => Access::Cache,
+                (_, connected) => Access::Network(connected.map(|connected| &*connected.provider)),
+            },
+            // Without a connection there are other problems, or it is about files only.
+            can_wait: matches!(self.depth, Depth::Connected(_)),
+            root: Some(&self.open.root),
+            known: self.known_sources,
+            output: self.output,
+        };
+        let (global, current) = (self.global, self.current);
+        let loading = load::configs(&paths, global, &settings, &region, current, self.check, sources).await;
+        self.findings.extend(loading.findings);
+        let configs = loading.configs;
         let Some(connected) = connected.map(Arc::clone) else { return Ok(None) };
-        let work = Work { label: Some(label), settings, environment, connected, configs };
+        let root = Some(self.open.root.clone());
+        let work = Work { label: Some(label), root, settings, environment, connected, configs };
         Ok(Some(Tree::Work(Box::new(work))))
     }
 
@@ -291,30 +312,42 @@ impl Targets<'_> {
     }
 
     /// Directory of a module; problems with it are findings.
-    #[expect(clippy::unused_async, reason = "a source may have to be fetched")]
-    async fn directory(
-        &mut self,
-        module: &Module,
-        values: &ModuleValues,
-    ) -> Result<Option<Utf8PathBuf>, EngineError> {
+    async fn directory(&mut self, module: &Module, values: &ModuleValues) -> Option<Utf8PathBuf> {
         let (path, span) = values.path.clone().unwrap_or_else(|| (String::new(), module.span));
-        let directory = match ModuleSource::parse(&path) {
-            Ok(ModuleSource::Directory(path)) => self.open.root.join(path.trim_start_matches("./")),
-            Ok(ModuleSource::Git(_)) => {
-                self.refuse_path(module, "git sources are not fetched by this version".to_owned(), span);
-                return Ok(None);
+        let found = match ModuleSource::parse(&path) {
+            Ok(ModuleSource::Directory(path)) => {
+                let directory = self.open.root.join(path.trim_start_matches("./"));
+                let reason = || format!("there is no directory {}", shown(&directory, self.current));
+                if directory.is_dir() { Ok(directory) } else { Err(reason()) }
             }
-            Err(reason) => {
-                self.refuse_path(module, reason, span);
-                return Ok(None);
-            }
+            Ok(ModuleSource::Git(source)) => self.fetched(&source, module, span).await?,
+            Err(reason) => Err(reason),
         };
-        if !directory.is_dir() {
-            let reason = format!("there is no directory {}", shown(&directory, self.current));
-            self.refuse_path(module, reason, span);
-            return Ok(None);
+        found.map_err(|reason| self.refuse_path(module, reason, span)).ok()
+    }
+
+    /// Directory of a module in a git repository, fetched unless it is in the cache. `None` if it cannot be fetched,
+    /// which is a finding.
+    async fn fetched(
+        &mut self,
+        source: &GitSource,
+        module: &Module,
+        span: Span,
+    ) -> Option<Result<Utf8PathBuf, String>> {
+        let cache = self.open.root.join(".runway/cache");
+        match git::module(&source.uri, &source.reference, &cache, &self.open.root).await {
+            Ok(checkout) => Some(checkout.location(&source.location).ok_or_else(|| {
+                let uri = &checkout.uri;
+                format!("there is no directory `{}` in {uri} at {}", source.location, checkout.commit)
+            })),
+            Err(failure) => {
+                let help = failure.help().map(|help| help.to_string()).unwrap_or_default();
+                let (module, message, span) = (module.name.clone(), failure.to_string(), span.into());
+                let problem = ProjectProblem::NotFetched { module, message, help, span };
+                self.findings.push(Finding::at(&self.project().document.clone(), problem));
+                None
+            }
         }
-        Ok(Some(directory))
     }
 
     fn refuse_path(&mut self, module: &Module, reason: String, span: Span) {

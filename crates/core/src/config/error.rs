@@ -141,12 +141,14 @@ pub enum ConfigProblem {
         span: SourceSpan,
     },
 
-    #[error("`{field}` is not supported by this version")]
-    #[diagnostic(code(config::not_supported_yet), help("{help}"))]
-    NotSupported {
-        field: String,
-        help: &'static str,
-        #[label("used here")]
+    #[error("the package sources of a merged config are not fetched")]
+    #[diagnostic(
+        severity(Warning),
+        code(config::nested_sources),
+        help("name them in the `package_sources` of the config that everything is merged into")
+    )]
+    NestedSources {
+        #[label("no effect here")]
         span: SourceSpan,
     },
 
@@ -285,27 +287,12 @@ pub enum ConfigProblem {
         #[label("one too many")]
         span: SourceSpan,
     },
-
-    #[error("the lookup `{name}` is not supported by this version")]
-    #[diagnostic(
-        code(lookup::not_supported_yet),
-        help(
-            "supported are cfn, default, env, envvar, output, rxref, split and xref; a value from elsewhere can come in as a parameter (--param)"
-        )
-    )]
-    LookupNotSupported {
-        name: String,
-        #[label("used here")]
-        span: SourceSpan,
-    },
 }
 
 impl Problem for ConfigProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::UnknownLookup { .. } | Self::LookupNotSupported { .. } | Self::LookupTooDeep { .. } => {
-                ExitCode::Lookup
-            }
+            Self::UnknownLookup { .. } | Self::LookupTooDeep { .. } => ExitCode::Lookup,
             _ => ExitCode::Config,
         }
     }

@@ -9,11 +9,12 @@ use runway_store::BucketName;
 use serde_json::{Map, Value};
 
 use super::error::ConfigProblem;
+use super::merge::{merge, sort};
 use super::names::{invalid_bucket_name, was_valid_bucket_name};
-use super::reader::{Fields, Reader, kind};
+use super::reader::{Fields, Reader, is_null, kind};
 use super::stacks::Inherited;
 use super::substitute::{Substituted, substitute};
-use crate::config::{BucketSetting, Config, CustomLookup, HookDefinition, Hooks};
+use crate::config::{BucketSetting, Config, CustomLookup, HookDefinition, Hooks, PackageSources};
 use crate::error::{Finding, Findings, nearest};
 use crate::text::{Document, Span};
 use crate::yaml::{self, Node, NodeValue, YamlError};
@@ -58,6 +59,9 @@ const NULLABLE: [&str; 9] = [
     "tags",
 ];
 
+/// Fields of a hook.
+pub(super) const HOOK_FIELDS: [&str; 5] = ["path", "args", "data_key", "enabled", "required"];
+
 /// Spaces by which CFNgin indents the JSON of blueprints.
 const TEMPLATE_INDENT: u32 = 4;
 
@@ -74,47 +78,151 @@ pub fn load_with(
     parameters: &Parameters,
     environment_file: &str,
 ) -> (Option<Config>, Findings) {
-    let mut reader = Reader::new(document);
-    let substituted = substitute(&document.text, parameters);
-    let undefined: Vec<Span> = substituted.missing.iter().map(|(_, span)| *span).collect();
-    let mut root = reader.tree(&substituted);
-    let tags = root.as_mut().map(Node::apply_tags).unwrap_or_default();
+    load_merged(document, &[], parameters, environment_file)
+}
+
+/// [`load_with`], with the configs of its package sources merged in, in the order in which they are named: what the
+/// config says itself wins over what is merged in, earlier ones win over later ones. Parameters are put into all of
+/// them. `Config::document` consists of all of them.
+pub fn load_merged(
+    document: &Arc<Document>,
+    merged: &[Arc<Document>],
+    parameters: &Parameters,
+    environment_file: &str,
+) -> (Option<Config>, Findings) {
+    let mut files = vec![Arc::clone(document)];
+    files.extend(merged.iter().cloned());
+    let (joined, starts) =
+        if merged.is_empty() { (Arc::clone(document), vec![0]) } else { Document::joined(&files) };
+    let texts: Vec<Substituted> =
+        files.iter().zip(starts).map(|(file, start)| substitute(&file.text, parameters).at(start)).collect();
+    let undefined: Vec<Span> = texts.iter().flat_map(|text| &text.missing).map(|(_, span)| *span).collect();
+    let mut reader = Reader::new(&joined);
+    let mut tags = Vec::new();
+    let root = reader.merged_tree(&texts, &mut tags);
     let config = root.and_then(|root| reader.config(&root, parameters, &undefined));
     // In a template, which is told as such, tags are no mistake.
     if config.is_some() {
-        tags.into_iter().for_each(|error| reader.findings.push(Finding::at(document, error)));
+        tags.into_iter().for_each(|error| reader.findings.push(Finding::at(&joined, error)));
     }
-    reader.findings.retain(|finding| !finding.touches(document, &undefined));
-    for (name, span) in &substituted.missing {
-        let near = nearest(name, parameters.keys().map(String::as_str));
-        let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        let (name, file) = (name.clone(), environment_file.to_owned());
-        reader.report(ConfigProblem::MissingParameter { name, file, meant, span: (*span).into() });
-    }
-    for (name, span) in &substituted.bare {
-        reader.report(ConfigProblem::BareParameter { name: name.clone(), span: (*span).into() });
+    reader.findings.retain(|finding| !finding.touches(&joined, &undefined));
+    for text in &texts {
+        reader.report_missing(text, parameters, environment_file);
     }
     (config, reader.findings)
 }
 
+/// What a config wants to be fetched before it is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The sources.
+    pub sources: PackageSources,
+    /// `cfngin_cache_dir` as written.
+    pub cache_directory: Option<Utf8PathBuf>,
+}
+
+/// Reads what a config wants to be fetched, and nothing else. `None` if that is nothing, or if the text is not
+/// readable, which [`load_with`] tells.
+///
+/// # Errors
+/// What is wrong with the package sources; as long as there are such problems, no more can be said about the config.
+pub fn wanted(
+    document: &Arc<Document>,
+    parameters: &Parameters,
+    environment_file: &str,
+) -> Result<Option<Wanted>, Findings> {
+    let substituted = substitute(&document.text, parameters);
+    let mut reader = Reader::new(document);
+    let root = Node::parse(&substituted.text).0;
+    let Some(mut root) = root.filter(|root| root.get("package_sources").is_some()) else { return Ok(None) };
+    root.map_spans(&|span| substituted.original(span));
+    root.apply_tags();
+    let section = root.get("package_sources").filter(|node| !is_null(node));
+    let Some(section) = section else { return Ok(None) };
+    let sources = reader.package_sources(section);
+    let undefined: Vec<Span> = substituted.missing.iter().map(|(_, span)| *span).collect();
+    reader.findings.retain(|finding| !finding.touches(document, &undefined));
+    if reader.findings.has_errors() || undefined.iter().any(|place| section.span.contains(*place)) {
+        reader.report_missing(&substituted, parameters, environment_file);
+        return Err(reader.findings);
+    }
+    let cache_directory =
+        root.get("cfngin_cache_dir").and_then(Node::as_text).filter(|path| !path.is_empty());
+    let cache_directory = cache_directory.map(Utf8PathBuf::from);
+    Ok(Some(Wanted { sources, cache_directory }).filter(|wanted| !wanted.sources.is_empty()))
+}
+
 impl Reader<'_> {
-    /// Parses the text after substitution; places point into the text before it.
-    fn tree(&mut self, substituted: &Substituted) -> Option<Node> {
+    /// The tree of all files; the first one is the config itself.
+    fn merged_tree(&mut self, texts: &[Substituted], tags: &mut Vec<YamlError>) -> Option<Node> {
+        let mut complete = true;
+        let mut result: Option<Node> = None;
+        for (index, text) in texts.iter().enumerate() {
+            let (root, broken) = self.tree(text);
+            complete &= root.is_some() || !broken;
+            let Some(mut root) = root else {
+                // A merged file may be empty.
+                if index == 0 && !broken {
+                    self.report(ConfigProblem::Empty { span: (0, 0).into() });
+                    complete = false;
+                }
+                continue;
+            };
+            tags.extend(root.apply_tags());
+            if index > 0 {
+                if root.as_mapping().is_none() {
+                    let found = kind(&root);
+                    self.report(ConfigProblem::NotAMap { span: root.span.into(), found });
+                    continue;
+                }
+                let sources = root.as_mapping().unwrap_or_default();
+                if let Some((key, _)) =
+                    sources.iter().find(|(key, _)| key.as_text() == Some("package_sources"))
+                {
+                    self.report(ConfigProblem::NestedSources { span: key.span.into() });
+                }
+            }
+            result = Some(match result {
+                Some(over) => merge(root, over),
+                None => root,
+            });
+        }
+        // Without one of its files, a config seems to lack what is in it.
+        let mut result = result.filter(|_| complete || texts.len() == 1)?;
+        if texts.len() > 1 {
+            sort(&mut result);
+        }
+        Some(result)
+    }
+
+    fn report_missing(&mut self, text: &Substituted, parameters: &Parameters, environment_file: &str) {
+        for (name, span) in &text.missing {
+            let near = nearest(name, parameters.keys().map(String::as_str));
+            let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let (name, file) = (name.clone(), environment_file.to_owned());
+            self.report(ConfigProblem::MissingParameter { name, file, meant, span: (*span).into() });
+        }
+        for (name, span) in &text.bare {
+            self.report(ConfigProblem::BareParameter { name: name.clone(), span: (*span).into() });
+        }
+    }
+
+    /// Parses a text after substitution; places point into the document. Also whether it has errors.
+    fn tree(&mut self, substituted: &Substituted) -> (Option<Node>, bool) {
         let original = |span| substituted.original(span);
         let (root, errors) = Node::parse(&substituted.text);
-        if root.is_none() && errors.is_empty() {
-            self.report(ConfigProblem::Empty { span: (0, 0).into() });
-        }
+        let broken = !errors.is_empty();
         for error in errors {
             let error = error.map_spans(&original);
             if let Some(error) = self.with_cause(error, substituted) {
                 self.findings.push(Finding::at(self.document, error));
             }
         }
-        root.map(|mut root| {
+        let root = root.map(|mut root| {
             root.map_spans(&original);
             root
-        })
+        });
+        (root, broken)
     }
 
     /// A syntax error beside a parameter may come from its value; beside one that is missing it is no news.
@@ -186,11 +294,6 @@ impl Reader<'_> {
         self.own_lookups = lookups.keys().cloned().collect();
         let package_sources =
             fields.get("package_sources").map(|node| self.package_sources(node)).unwrap_or_default();
-        if let Some((key, _)) = fields.raw("package_sources").filter(|_| !package_sources.is_empty()) {
-            let help = "fetch the packages by other means and merge their configs into this one";
-            let (field, span) = ("package_sources".to_owned(), key.span.into());
-            self.report(ConfigProblem::NotSupported { field, help, span });
-        }
         let inherited = Inherited { namespace: &namespace, delimiter: &namespace_delimiter, tags: &tags };
         let stacks = fields.get("stacks").map(|node| self.stacks(node, &inherited)).unwrap_or_default();
         let first_key = entries.first().map_or(root.span, |(key, _)| key.span);
@@ -208,6 +311,7 @@ impl Reader<'_> {
                 .filter(|path| !path.is_empty())
                 .map(Utf8PathBuf::from),
             package_sources,
+            package_paths: Vec::new(),
             raw: yaml::resolve::value(root),
             lookups,
             stacks_span: fields.raw("stacks").map_or(first_key, |(key, _)| key.span),
@@ -313,10 +417,9 @@ impl Reader<'_> {
     }
 
     fn hook(&mut self, node: &Node) -> Option<HookDefinition> {
-        let known = ["path", "args", "data_key", "enabled", "required"];
         let removed = [("tags", "hook tags belong into `args`")];
-        let fields = self.strict_fields("a hook", node, &known, &removed)?;
-        self.refuse_nulls(&fields, &known, &["data_key"]);
+        let fields = self.strict_fields("a hook", node, &HOOK_FIELDS, &removed)?;
+        self.refuse_nulls(&fields, &HOOK_FIELDS, &["data_key"]);
         let Some(path) = fields.get("path") else {
             if fields.raw("path").is_some() {
                 return None;
@@ -329,10 +432,7 @@ impl Reader<'_> {
             Some(node) => reader.boolean(field, node).unwrap_or(true),
             None => true,
         };
-        // No hook is carried out by this version, so its lookups are not resolved either.
-        self.idle = true;
         let args = fields.get("args").map(|args| self.variables("args", args, node.span));
-        self.idle = false;
         Some(HookDefinition {
             path: self.literal("path", path)?,
             args: args.unwrap_or_default(),
@@ -344,5 +444,7 @@ impl Reader<'_> {
     }
 }
 
+#[cfg(test)]
+mod merged_tests;
 #[cfg(test)]
 mod tests;

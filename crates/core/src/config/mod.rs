@@ -1,6 +1,6 @@
 //! A CFNgin config after all checks: the only form the rest of the program sees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
@@ -17,6 +17,7 @@ use crate::text::{Document, Span};
 pub mod environment;
 pub mod error;
 pub mod load;
+mod merge;
 mod names;
 pub mod package_sources;
 pub(crate) mod reader;
@@ -28,7 +29,7 @@ mod substitute;
 /// A checked config.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The file as the user wrote it: every span points into this text.
+    /// The file as the user wrote it, and the configs merged into it: every span points into this text.
     pub document: Arc<Document>,
     /// Namespace as written.
     pub namespace: String,
@@ -60,6 +61,9 @@ pub struct Config {
     pub cache_directory: Option<Utf8PathBuf>,
     /// What is fetched before the config is complete.
     pub package_sources: PackageSources,
+    /// Directories that the package sources add to Python's module path, in order, before `sys_path`; empty until they
+    /// are fetched. Templates that are not beside the config are looked for there too.
+    pub package_paths: Vec<Utf8PathBuf>,
     /// The whole config as plain data, parameters put in and other configs merged in, typed as PyYAML types it.
     pub raw: Value,
     /// Place of the key `stacks`, or else of the config's first key.
@@ -192,6 +196,11 @@ pub struct Hooks {
 }
 
 impl Hooks {
+    /// Keys under which the enabled hooks before a deploy keep their results.
+    pub fn data_keys(&self) -> BTreeSet<String> {
+        self.pre_deploy.iter().filter(|hook| hook.enabled).filter_map(|hook| hook.data_key.clone()).collect()
+    }
+
     /// The stages of a purpose and their hooks, in order.
     pub fn of(&self, purpose: Purpose) -> [(&'static str, &[HookDefinition]); 2] {
         match purpose {

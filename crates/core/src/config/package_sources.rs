@@ -119,9 +119,9 @@ pub struct Contents {
     pub configs: Vec<(String, Span)>,
 }
 
-const LOCAL: [&str; 3] = ["source", "paths", "configs"];
-const S3: [&str; 6] = ["bucket", "key", "requester_pays", "use_latest", "paths", "configs"];
-const GIT: [&str; 6] = ["uri", "branch", "commit", "tag", "paths", "configs"];
+pub(super) const LOCAL: [&str; 3] = ["source", "paths", "configs"];
+pub(super) const S3: [&str; 6] = ["bucket", "key", "requester_pays", "use_latest", "paths", "configs"];
+pub(super) const GIT: [&str; 6] = ["uri", "branch", "commit", "tag", "paths", "configs"];
 /// The three ways to name what is checked out, of which one can be used.
 const REFERENCES: [&str; 3] = ["branch", "commit", "tag"];
 

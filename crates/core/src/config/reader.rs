@@ -15,9 +15,6 @@ use crate::yaml::{Node, NodeValue, resolve};
 pub(crate) struct Reader<'d> {
     pub(crate) document: &'d Arc<Document>,
     pub(crate) findings: Findings,
-    /// Inside something that is never carried out (a disabled stack, a hook), so lookups that this version cannot
-    /// resolve do no harm.
-    pub(crate) idle: bool,
     /// Lookups that the config defines.
     pub(crate) own_lookups: Vec<String>,
 }
@@ -69,7 +66,9 @@ pub(crate) fn kind(node: &Node) -> &'static str {
 fn expected(field: &str) -> &'static str {
     match field {
         "enabled" | "locked" | "protected" | "termination_protection" | "required" => "true or false",
-        "requires" | "required_by" => "a list",
+        "requires" | "required_by" | "deployments" | "modules" | "parallel" | "regions"
+        | "parallel_regions" => "a list",
+        "env_vars" | "environments" | "future" | "module_options" | "options" | "parameters" => "a map",
         "variables" | "tags" | "args" | "lookups" | "mappings" | "package_sources" | "log_formats" => "a map",
         "pre_deploy" | "post_deploy" | "pre_destroy" | "post_destroy" => "a list or a map of hooks",
         "template_indent" => "a number of spaces",
@@ -79,7 +78,7 @@ fn expected(field: &str) -> &'static str {
 
 impl<'d> Reader<'d> {
     pub(crate) fn new(document: &'d Arc<Document>) -> Self {
-        Self { document, findings: Findings::default(), idle: false, own_lookups: Vec::new() }
+        Self { document, findings: Findings::default(), own_lookups: Vec::new() }
     }
 }
 
@@ -313,15 +312,9 @@ impl Reader<'_> {
         expression.visit_lookups(&mut |call| {
             let span = call.span.into();
             let name = call.name.clone();
-            if handlers::KNOWN.contains(&call.name.as_str()) || self.own_lookups.contains(&call.name) {
-            } else if handlers::is_not_yet(&call.name) {
-                if !self.idle {
-                    problems.push(ConfigProblem::LookupNotSupported { name, span });
-                }
-            } else {
+            if !handlers::is_known(&call.name) && !self.own_lookups.contains(&call.name) {
                 let own = self.own_lookups.iter().map(String::as_str);
-                let candidates = handlers::KNOWN.into_iter().chain(handlers::NOT_YET).chain(own);
-                let help = match nearest(&call.name, candidates) {
+                let help = match nearest(&call.name, handlers::KNOWN.into_iter().chain(own)) {
                     Some(meant) => format!("did you mean `{meant}`?"),
                     None => format!("known are {}", handlers::KNOWN.join(", ")),
                 };

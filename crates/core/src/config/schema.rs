@@ -1,150 +1,353 @@
-//! The form of a CFNgin config, as a JSON Schema for editors. The checks themselves are in [`super::load`], which
-//! accepts more spellings (numbers and booleans as text, `${name}` parameters) and gives better messages.
+//! The form of a CFNgin config, as a JSON Schema for editors and other checks. The checks themselves are in
+//! [`super::load`], which knows more (names that belong together, lookups, parameters) and gives better messages. The
+//! tests here hold the two together.
 
-#![allow(dead_code, reason = "these types describe; nothing makes values of them")]
+use serde_json::{Value, json};
 
-use std::collections::BTreeMap;
+/// A text with a lookup in it, where none is resolved.
+const LOOKUP: &str = r"\$\{[^\s{}]*\s+[^\s}][\s\S]*\}";
 
-use schemars::JsonSchema;
-use serde_json::Value;
+/// A text that is a parameter of the environment file or the command line, so that its type shows only in a run.
+const PARAMETER: &str = r"^\$\{[^\s{}]+\}$";
 
-/// A CFNgin config. Other keys are legal as homes for anchors.
-#[derive(JsonSchema)]
-#[schemars(title = "CFNgin config", extend("additionalProperties" = true))]
-pub(crate) struct CfnginFile {
-    /// Prefix of every stack name, and part of the persistent graph's key.
-    namespace: String,
-    /// What stands between namespace and stack name; `-` by default.
-    namespace_delimiter: Option<String>,
-    /// Bucket for templates and persistent graph; `""` means no bucket. Default: `cfngin-<namespace>-<region>`.
-    cfngin_bucket: Option<String>,
-    /// Region of the bucket, if it is not that of the run.
-    cfngin_bucket_region: Option<String>,
-    /// Accepted; nothing is cached there.
-    cfngin_cache_dir: Option<String>,
-    /// Free text.
-    description: Option<String>,
-    /// Custom lookups: not supported by this version.
-    lookups: Option<BTreeMap<String, String>>,
-    /// Accepted; read by blueprints only.
-    mappings: Option<BTreeMap<String, Value>>,
-    /// Accepted without effect.
-    log_formats: Option<BTreeMap<String, String>>,
-    /// Remote packages: not supported by this version.
-    package_sources: Option<Value>,
-    /// Key of the persistent graph in the bucket; without it, removed stacks are not deleted.
-    persistent_graph_key: Option<String>,
-    /// Hooks before a deploy.
-    pre_deploy: Option<ListOrMap<HookFields>>,
-    /// Hooks after a deploy.
-    post_deploy: Option<ListOrMap<HookFields>>,
-    /// Hooks before a destroy.
-    pre_destroy: Option<ListOrMap<HookFields>>,
-    /// Hooks after a destroy.
-    post_destroy: Option<ListOrMap<HookFields>>,
-    /// ARN of the role that CloudFormation assumes.
-    service_role: Option<String>,
-    /// The stacks, as a list or as a map from name to stack.
-    stacks: Option<ListOrMap<StackFields>>,
-    /// Directory in which templates are looked for that are not beside the config.
-    sys_path: Option<String>,
-    /// Tags of every stack; default `cfngin_namespace: <namespace>`.
-    tags: Option<BTreeMap<String, Value>>,
-    /// Accepted; indentation of rendered blueprints.
-    template_indent: Option<u32>,
+/// The schema of a config.
+pub(crate) fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "CFNgin config",
+        "description": "CloudFormation stacks of one namespace. Other keys are legal at the top level as homes for YAML anchors.",
+        "type": "object",
+        "required": ["namespace"],
+        "additionalProperties": true,
+        "properties": {
+            "cfngin_bucket": {
+                "description": "Bucket for templates and persistent graph. `\"\"` means no bucket: templates travel in the requests, and there is no graph. Default: `cfngin-<namespace>-<region>`.",
+                "anyOf": [
+                    {"type": "string", "pattern": "^$|^[A-Za-z0-9._-]{3,255}$"},
+                    {"type": "string", "pattern": r"\$\{[^\s{}]+\}"},
+                    {"type": "null"}
+                ]
+            },
+            "cfngin_bucket_region": {
+                "description": "Region of the bucket, if it is not that of the run.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "cfngin_cache_dir": {
+                "description": "Directory for fetched package sources, relative to the config; default: `.runway/cache`.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "description": {"description": "Free text for readers.", "type": ["string", "null"]},
+            "log_formats": {"description": "Accepted without effect, as in Runway.", "type": "object"},
+            "lookups": {
+                "description": "The config's own lookups: names, and the importable paths of their Python classes.",
+                "type": "object",
+                "additionalProperties": {"type": "string", "pattern": "\\.", "not": {"pattern": LOOKUP}}
+            },
+            "mappings": {
+                "description": "Mappings of CloudFormation (name, key, values): added to Python blueprints, and `mappings` in `.j2` templates.",
+                "type": "object",
+                "additionalProperties": {
+                    "type": "object",
+                    "additionalProperties": {"type": "object"}
+                }
+            },
+            "namespace": {
+                "description": "Prefix of every stack name, and part of the persistent graph's key.",
+                "$ref": "#/$defs/Text"
+            },
+            "namespace_delimiter": {
+                "description": "What stands between namespace and stack name; default: `-`.",
+                "$ref": "#/$defs/Text"
+            },
+            "package_sources": {
+                "description": "Directories, archives and repositories that are fetched before the config is read.",
+                "$ref": "#/$defs/PackageSources"
+            },
+            "persistent_graph_key": {
+                "description": "Key of the persistent graph in the bucket: the record by which stacks that left the config are deleted. Without it they are not.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "post_deploy": {"description": "Hooks after a deploy.", "$ref": "#/$defs/Hooks"},
+            "post_destroy": {"description": "Hooks after a destroy.", "$ref": "#/$defs/Hooks"},
+            "pre_deploy": {"description": "Hooks before a deploy.", "$ref": "#/$defs/Hooks"},
+            "pre_destroy": {"description": "Hooks before a destroy.", "$ref": "#/$defs/Hooks"},
+            "service_role": {
+                "description": "ARN of the role that CloudFormation assumes for its work on the stacks.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "stacks": {
+                "description": "The stacks: a list, or a map from name to stack.",
+                "anyOf": [
+                    {"type": "array", "items": {"$ref": "#/$defs/Stack", "required": ["name"]}},
+                    {"type": "object", "additionalProperties": {"$ref": "#/$defs/Stack"}},
+                    {"type": "null"}
+                ]
+            },
+            "sys_path": {
+                "description": "Directory, relative to the config, in which Python modules and templates are looked for that are not beside the config.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "tags": {
+                "description": "Tags of every stack; default: `cfngin_namespace: <namespace>`. `{}` means none.",
+                "anyOf": [{"$ref": "#/$defs/Tags"}, {"type": "null"}]
+            },
+            "template_indent": {
+                "description": "Spaces by which the JSON of Python blueprints is indented; default: 4.",
+                "$ref": "#/$defs/Count"
+            }
+        },
+        "$defs": {
+            "Boolean": {
+                "anyOf": [
+                    {"type": "boolean"},
+                    {"enum": [0, 1]},
+                    {"type": "string", "pattern": format!("^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[Yy][Ee][Ss]|[Nn][Oo]|[Oo][Nn]|[Oo][Ff][Ff]|[TtFfYyNn01])$|{PARAMETER}")}
+                ]
+            },
+            "Count": {
+                "anyOf": [
+                    {"type": "integer", "minimum": 0, "maximum": u32::MAX},
+                    {"type": "string", "pattern": format!("^[0-9]+$|{PARAMETER}")}
+                ]
+            },
+            "Text": {"type": "string", "not": {"pattern": LOOKUP}},
+            "OptionalText": {"type": ["string", "null"], "not": {"pattern": LOOKUP}},
+            "Texts": {"type": "array", "items": {"type": "string"}},
+            "Tags": {
+                "type": "object",
+                "maxProperties": 50,
+                "propertyNames": {"minLength": 1, "maxLength": 128, "not": {"pattern": "^[Aa][Ww][Ss]:"}},
+                "additionalProperties": {"type": ["string", "number", "boolean", "null"], "maxLength": 256}
+            },
+            "Hooks": {
+                "anyOf": [
+                    {"type": "array", "items": {"$ref": "#/$defs/Hook"}},
+                    {"type": "object", "additionalProperties": {"$ref": "#/$defs/Hook"}}
+                ]
+            },
+            "Hook": hook(),
+            "Stack": stack(),
+            "PackageSources": package_sources(),
+            "LocalSource": local_source(),
+            "S3Source": s3_source(),
+            "GitSource": git_source()
+        }
+    })
 }
 
-/// A list, or a map whose keys are names.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-pub(crate) enum ListOrMap<T> {
-    /// A list.
-    List(Vec<T>),
-    /// A map.
-    Map(BTreeMap<String, T>),
+fn hook() -> Value {
+    json!({
+        "description": "A function or class that runs before or after the stacks are worked on.",
+        "type": "object",
+        "required": ["path"],
+        "additionalProperties": false,
+        "properties": {
+            "args": {"description": "Arguments; lookups such as `${output vpc.Id}` are resolved.", "type": "object"},
+            "data_key": {
+                "description": "Key under which a map that it returns is kept, for the lookup `hook_data` and for later hooks.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "enabled": {"description": "Whether it runs; default: true.", "$ref": "#/$defs/Boolean"},
+            "path": {
+                "description": "Importable path of the hook, for example `runway.cfngin.hooks.command.run_command`.",
+                "$ref": "#/$defs/Text"
+            },
+            "required": {
+                "description": "Whether the run ends if the hook fails; default: true.",
+                "$ref": "#/$defs/Boolean"
+            }
+        }
+    })
 }
 
-/// One stack.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct StackFields {
-    /// Its name in this config; in the map form the key may stand for it.
-    name: Option<String>,
-    /// A Python blueprint: not supported by this version.
-    class_path: Option<String>,
-    /// The template, JSON or YAML, relative to the config.
-    template_path: Option<String>,
-    /// Name in CloudFormation, before the namespace is put in front; default: `name`.
-    stack_name: Option<String>,
-    /// Description of a blueprint.
-    description: Option<String>,
-    /// `false`: left alone.
-    enabled: Option<bool>,
-    /// `true`: created if absent, never updated.
-    locked: Option<bool>,
-    /// `true`: updates want an approval of their own.
-    protected: Option<bool>,
-    /// `wait`: another operation on the stack is waited for.
-    in_progress_behavior: Option<String>,
-    /// Stacks that come before this one.
-    requires: Option<Vec<String>>,
-    /// Stacks that come after this one.
-    required_by: Option<Vec<String>>,
-    /// File with the stack policy, relative to the config.
-    stack_policy_path: Option<String>,
-    /// Tags, over those of the config.
-    tags: Option<BTreeMap<String, Value>>,
-    /// Whether CloudFormation refuses to delete it.
-    termination_protection: Option<bool>,
-    /// Minutes that a creation may take.
-    timeout: Option<u32>,
-    /// Values of the template's parameters; lookups such as `${output vpc.Id}` are resolved.
-    variables: Option<BTreeMap<String, Value>>,
-    /// Not supported: one config, one region.
-    region: Option<String>,
-    /// Not supported: one config, one profile.
-    profile: Option<String>,
+fn stack() -> Value {
+    json!({
+        "description": "A CloudFormation stack.",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "class_path": {
+                "description": "Importable path of a Python blueprint that renders the template. Either this or `template_path`.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "description": {
+                "description": "Replaces the description of a blueprint's template; without effect on template files.",
+                "type": ["string", "null"]
+            },
+            "enabled": {
+                "description": "`false`: deploys leave the stack alone; default: true.",
+                "$ref": "#/$defs/Boolean"
+            },
+            "in_progress_behavior": {
+                "description": "`wait`: if another operation is under way on the stack, its end is waited for; by default the stack fails then.",
+                "enum": ["wait", null]
+            },
+            "locked": {
+                "description": "`true`: created if it does not exist, never updated; default: false.",
+                "$ref": "#/$defs/Boolean"
+            },
+            "name": {
+                "description": "Name of the stack in this config, in lookups and in the persistent graph. In the map form the key stands for it.",
+                "$ref": "#/$defs/Text"
+            },
+            "protected": {
+                "description": "`true`: every update wants an approval of its own; default: false.",
+                "$ref": "#/$defs/Boolean"
+            },
+            "required_by": {"description": "Stacks that come after this one.", "$ref": "#/$defs/Texts"},
+            "requires": {
+                "description": "Stacks that come before this one, besides those that its `output` lookups name.",
+                "$ref": "#/$defs/Texts"
+            },
+            "stack_name": {
+                "description": "Name in CloudFormation, before the namespace is put in front; default: `name`.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "stack_policy_path": {
+                "description": "File with the stack policy, relative to the config.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "tags": {"description": "Tags, over those of the config.", "$ref": "#/$defs/Tags"},
+            "template_path": {
+                "description": "Template file, relative to the config: JSON or YAML, or `.j2` for Jinja2. Either this or `class_path`.",
+                "$ref": "#/$defs/OptionalText"
+            },
+            "termination_protection": {
+                "description": "Whether CloudFormation refuses to delete the stack; default: false.",
+                "$ref": "#/$defs/Boolean"
+            },
+            "timeout": {
+                "description": "Minutes that the creation may take before CloudFormation rolls it back.",
+                "anyOf": [
+                    {"type": "integer", "minimum": 1, "maximum": u32::MAX},
+                    {"type": "string", "pattern": format!("^0*[1-9][0-9]*$|{PARAMETER}")},
+                    {"type": "null"}
+                ]
+            },
+            "variables": {
+                "description": "Values of the template's parameters, or of the blueprint's variables; lookups such as `${output vpc.Id}` are resolved.",
+                "type": "object"
+            }
+        },
+        // Exactly one template, but none is needed for a stack that is disabled or locked.
+        "not": {
+            "required": ["class_path", "template_path"],
+            "properties": {"class_path": {"type": "string"}, "template_path": {"type": "string"}}
+        },
+        "anyOf": [
+            {"required": ["class_path"], "properties": {"class_path": {"type": "string"}}},
+            {"required": ["template_path"], "properties": {"template_path": {"type": "string"}}},
+            {"required": ["enabled"], "properties": {"enabled": {"not": yes()}}},
+            {"required": ["locked"], "properties": {"locked": {"not": no()}}}
+        ]
+    })
 }
 
-/// One hook. Enabled hooks are refused by this version.
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub(crate) struct HookFields {
-    /// Import path.
-    path: String,
-    /// Arguments.
-    args: Option<BTreeMap<String, Value>>,
-    /// Key under which its result is stored.
-    data_key: Option<String>,
-    /// Whether it runs.
-    enabled: Option<bool>,
-    /// Whether its failure ends the run.
-    required: Option<bool>,
+/// What is surely true.
+fn yes() -> Value {
+    json!({"enum": [true, 1, "true", "True", "TRUE", "yes", "on", "t", "y", "1"]})
+}
+
+/// What is surely false.
+fn no() -> Value {
+    json!({"enum": [false, 0, "false", "False", "FALSE", "no", "off", "f", "n", "0"]})
+}
+
+fn package_sources() -> Value {
+    let list = |description: &str, item: &str| {
+        let items = json!({"$ref": format!("#/$defs/{item}")});
+        json!({"description": description, "type": "array", "items": items})
+    };
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "git": list("Git repositories, fetched last.", "GitSource"),
+            "local": list("Directories, used first.", "LocalSource"),
+            "s3": list("Archives in S3, fetched after the directories.", "S3Source")
+        }
+    })
+}
+
+fn paths() -> Value {
+    json!({
+        "description": "Directories of the source in which Python modules and templates are looked for; by default the source itself.",
+        "$ref": "#/$defs/Texts"
+    })
+}
+
+fn configs() -> Value {
+    json!({
+        "description": "Configs of the source that are merged into this one, which wins.",
+        "$ref": "#/$defs/Texts"
+    })
+}
+
+fn needed(description: &str) -> Value {
+    json!({"description": description, "type": "string", "minLength": 1, "not": {"pattern": LOOKUP}})
+}
+
+fn local_source() -> Value {
+    json!({
+        "description": "A directory.",
+        "type": "object",
+        "required": ["source"],
+        "additionalProperties": false,
+        "properties": {
+            "configs": configs(),
+            "paths": paths(),
+            "source": needed("The directory, relative to the config.")
+        }
+    })
+}
+
+fn s3_source() -> Value {
+    let mut key = needed("Key of the archive, which ends with `.tar.gz`, `.tar` or `.zip`.");
+    key["pattern"] = json!(r"\.(tar\.gz|tar|zip)$");
+    json!({
+        "description": "An archive in S3.",
+        "type": "object",
+        "required": ["bucket", "key"],
+        "additionalProperties": false,
+        "properties": {
+            "bucket": needed("The bucket."),
+            "configs": configs(),
+            "key": key,
+            "paths": paths(),
+            "requester_pays": {
+                "description": "Whether you agree to pay for the requests; default: false.",
+                "$ref": "#/$defs/Boolean"
+            },
+            "use_latest": {
+                "description": "Whether a newer archive under the same key is fetched anew; default: true.",
+                "$ref": "#/$defs/Boolean"
+            }
+        }
+    })
+}
+
+fn git_source() -> Value {
+    let reference = |description: &str| json!({"description": description, "$ref": "#/$defs/OptionalText"});
+    let both = |first: &str, second: &str| {
+        let given = json!({"type": "string", "minLength": 1});
+        json!({"required": [first, second], "properties": {(first): given, (second): given}})
+    };
+    json!({
+        "description": "A git repository. At most one of branch, commit and tag says what is checked out.",
+        "type": "object",
+        "required": ["uri"],
+        "additionalProperties": false,
+        "properties": {
+            "branch": reference("The newest commit of this branch; by default of the repository's own."),
+            "commit": reference("This commit."),
+            "configs": configs(),
+            "paths": paths(),
+            "tag": reference("This tag."),
+            "uri": needed("Address of the repository, in any form that git takes.")
+        },
+        "not": {"anyOf": [both("branch", "commit"), both("branch", "tag"), both("commit", "tag")]}
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn properties(schema: &Value, pointer: &str) -> Vec<String> {
-        let object = schema.pointer(pointer).and_then(Value::as_object).unwrap();
-        let mut names: Vec<String> = object.keys().cloned().collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn the_schema_has_exactly_the_fields_that_are_read() {
-        let schema = schemars::schema_for!(CfnginFile).to_value();
-        let sorted = |fields: &[&str]| {
-            let mut fields: Vec<String> = fields.iter().map(|field| (*field).to_owned()).collect();
-            fields.sort();
-            fields
-        };
-        assert_eq!(properties(&schema, "/properties"), sorted(&super::super::load::FIELDS));
-        assert_eq!(
-            properties(&schema, "/$defs/StackFields/properties"),
-            sorted(&super::super::stacks::FIELDS)
-        );
-    }
-}
+mod tests;

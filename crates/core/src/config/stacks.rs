@@ -175,12 +175,10 @@ impl Reader<'_> {
             }
             self.prose("description", node)
         });
-        self.idle = !enabled;
         let variables = fields
             .get("variables")
             .map(|variables| self.variables("variables", variables, node.span))
             .unwrap_or_default();
-        self.idle = false;
         Some(StackDefinition {
             fqn: StackFqn::build(
                 inherited.namespace,

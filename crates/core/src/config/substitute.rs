@@ -18,6 +18,8 @@ const NEUTRAL: &str = "x";
 pub(super) struct Substituted {
     /// The text.
     pub(super) text: String,
+    /// Where the original starts in its document.
+    start: usize,
     /// Pieces in order: where they start in the new text, where in the original, and whether they were replaced.
     pieces: Vec<Piece>,
     /// Parameters that were put in: name, value and place.
@@ -36,8 +38,22 @@ struct Piece {
 }
 
 impl Substituted {
-    /// The place in the original text that a place in the new text came from.
+    /// The same, of an original that starts at `start` in its document: all places are those in the document.
+    pub(super) fn at(mut self, start: usize) -> Self {
+        let moved = |span: &mut Span| span.start += start;
+        self.used.iter_mut().for_each(|(_, _, span)| moved(span));
+        self.missing.iter_mut().for_each(|(_, span)| moved(span));
+        self.bare.iter_mut().for_each(|(_, span)| moved(span));
+        Self { start: self.start + start, ..self }
+    }
+
+    /// The place in the document that a place in the new text came from.
     pub(super) fn original(&self, span: Span) -> Span {
+        let inside = self.inside(span);
+        Span::new(self.start + inside.start, inside.length)
+    }
+
+    fn inside(&self, span: Span) -> Span {
         let start = self.offset(span.start, false);
         let end = if span.length == 0 { start } else { self.offset(span.end(), true) };
         Span::new(start, end.saturating_sub(start))
@@ -73,6 +89,7 @@ impl Substituted {
 pub(super) fn substitute(text: &str, parameters: &Parameters) -> Substituted {
     let mut result = Substituted {
         text: String::with_capacity(text.len()),
+        start: 0,
         pieces: Vec::new(),
         used: Vec::new(),
         missing: Vec::new(),

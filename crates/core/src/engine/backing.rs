@@ -53,9 +53,12 @@ impl Backing {
 
     /// Whether the bucket does not exist, for configs without a persistent graph: with one, the premises tell.
     pub(crate) async fn bucket_missing(&self) -> Result<bool, EngineError> {
-        let Some((_, store)) = self.bucket.as_ref().filter(|_| self.objects.is_none()) else {
-            return Ok(false);
-        };
+        if self.objects.is_some() { Ok(false) } else { self.is_bucket_missing().await }
+    }
+
+    /// Whether there is a bucket in the config and not in the cloud.
+    pub(crate) async fn is_bucket_missing(&self) -> Result<bool, EngineError> {
+        let Some((_, store)) = &self.bucket else { return Ok(false) };
         match store.get(&ObjectKey::new("stack_templates/")).await {
             Ok(_) => Ok(false),
             Err(error) if error.kind == StoreErrorKind::NoBucket => Ok(true),

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use crate::config::{Config, StackDefinition};
 use crate::error::{Finding, Findings};
 use crate::ident::{StackFqn, StackName};
-use crate::lookup::resolve::{OutputValue, Scope};
-use crate::plan::{PlanProblem, Purpose, Settings, parameters};
+use crate::lookup::Cause;
+use crate::lookup::resolve::{HookData, OutputValue, Scope};
+use crate::plan::{Settings, parameters};
 use crate::provider::StackState;
+use crate::registry::{Fetched, LookupFailure, LookupRequest};
 use crate::template::Template;
 
 /// Checks the variables of every enabled stack. Without `settings` the environment is unknown.
@@ -40,18 +42,6 @@ pub(super) fn missing(config: &Config, templates: &BTreeMap<StackName, Arc<Templ
     findings
 }
 
-/// Warns of enabled hooks, which this version does not run.
-pub(super) fn hooks(config: &Config, purpose: Purpose) -> Findings {
-    let mut findings = Findings::default();
-    for (stage, hooks) in config.hooks.of(purpose) {
-        for hook in hooks.iter().filter(|hook| hook.enabled) {
-            let (path, span) = (hook.path.clone(), hook.span.into());
-            findings.push(Finding::at(&config.document, PlanProblem::HookNotSupported { stage, path, span }));
-        }
-    }
-    findings
-}
-
 /// Lookups over what config and templates say; what only the cloud knows is unknown.
 struct StaticScope<'a> {
     config: &'a Config,
@@ -75,7 +65,7 @@ impl Scope for StaticScope<'_> {
         let open = definition.locked || self.templates.get(name).is_none_or(|template| template.has_macros());
         let declared = self.templates.get(name).is_some_and(|template| template.output(output).is_some());
         if open || declared {
-            OutputValue::Unknown(BTreeSet::from([name.clone()]))
+            OutputValue::Unknown(BTreeSet::from([Cause::Stack(name.clone())]))
         } else {
             OutputValue::Missing(format!("the template of `{name}` declares no such output"))
         }
@@ -99,6 +89,22 @@ impl Scope for StaticScope<'_> {
 
     fn knows_stacks(&self) -> bool {
         false
+    }
+
+    fn region(&self) -> Option<String> {
+        None
+    }
+
+    fn fetched(&self, _: &LookupRequest) -> Option<Result<Fetched, LookupFailure>> {
+        None
+    }
+
+    fn hook_data(&self) -> HookData {
+        HookData::Expected(self.config.hooks.data_keys())
+    }
+
+    fn awaits_hooks(&self) -> bool {
+        true
     }
 
     fn knows_environment(&self) -> bool {

@@ -1,6 +1,6 @@
 //! What a config wants, complete: its graph and the texts of its templates and stack policies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -46,30 +46,6 @@ enum FileProblem {
         span: SourceSpan,
     },
 
-    #[error("stack `{stack}`: Jinja2 templates such as {path} are not supported by this version")]
-    #[diagnostic(
-        code(template::jinja_not_supported_yet),
-        help("render it to plain JSON or YAML and name that file in `template_path`")
-    )]
-    Jinja {
-        stack: String,
-        path: Utf8PathBuf,
-        #[label("a Jinja2 template")]
-        span: SourceSpan,
-    },
-
-    #[error("stack `{stack}`: Python blueprints such as `{class_path}` are not supported by this version")]
-    #[diagnostic(
-        code(template::blueprint_not_supported_yet),
-        help("render the blueprint to a template file and name that in `template_path`")
-    )]
-    Blueprint {
-        stack: String,
-        class_path: String,
-        #[label("a Python class")]
-        span: SourceSpan,
-    },
-
     #[error("stack `{stack}`: stack policy {path}: {reason}")]
     #[diagnostic(
         code(stack_policy::unusable),
@@ -108,7 +84,6 @@ pub fn desired(
 /// Everything that can be said about a config and the files it names for any command, without looking at the cloud.
 pub fn validate(config: &Arc<Config>, files: &dyn Files) -> Findings {
     let (desired, mut findings) = read(config, files, Purpose::Deploy, None);
-    findings.extend(check::hooks(config, Purpose::Destroy));
     if let Some(desired) = desired {
         findings.extend(check::missing(config, &desired.templates));
     }
@@ -123,11 +98,12 @@ fn read(
     settings: Option<&Settings>,
 ) -> (Option<Desired>, Findings) {
     let (graph, mut findings) = DependencyGraph::build(config);
-    findings.extend(check::hooks(config, purpose));
-    let mut templates = BTreeMap::new();
+    let mut read = Templates::default();
     let mut policies = BTreeMap::new();
     if purpose == Purpose::Deploy {
-        templates = read_templates(config, files, &mut findings);
+        let hooks_done = settings.is_some_and(|settings| settings.hooks_done);
+        let hooks_make_files = !hooks_done && config.hooks.pre_deploy.iter().any(|hook| hook.enabled);
+        read = read_templates(config, files, hooks_make_files, &mut findings);
         for definition in config.stacks.values() {
             match read_policy(definition, files) {
                 Ok(Some(policy)) => {
@@ -137,13 +113,15 @@ fn read(
                 Err(problem) => findings.push(Finding::at(&config.document, problem)),
             }
         }
-        findings.extend(check::values(config, &templates, settings));
+        findings.extend(check::values(config, &read.templates, settings));
     }
+    let Templates { templates, jinja, unmade } = read;
     findings.retain(|finding| !finding.touches(&config.document, &config.undefined));
     let shown = without_secrets(config, &templates);
     findings.show(&config.document, &shown.document);
     let config = &shown;
-    let desired = graph.map(|graph| Desired { config: Arc::clone(config), graph, templates, policies });
+    let config = Arc::clone(config);
+    let desired = graph.map(|graph| Desired { config, graph, templates, jinja, unmade, policies });
     (desired, findings)
 }
 
@@ -164,62 +142,62 @@ fn without_secrets(config: &Arc<Config>, templates: &BTreeMap<StackName, Arc<Tem
     Arc::new(Config { document: config.document.masked(&places), ..Config::clone(config) })
 }
 
+/// The templates of enabled stacks, as [`Desired`] has them.
+#[derive(Default)]
+struct Templates {
+    templates: BTreeMap<StackName, Arc<Template>>,
+    jinja: BTreeMap<StackName, Utf8PathBuf>,
+    unmade: BTreeSet<StackName>,
+}
+
 /// Reads the templates of enabled stacks, each file once. A disabled stack's template is never needed, so it may as
-/// well be missing.
+/// well be missing; with `hooks_make_files` so may others be.
 fn read_templates(
     config: &Config,
     files: &dyn Files,
+    hooks_make_files: bool,
     findings: &mut Findings,
-) -> BTreeMap<StackName, Arc<Template>> {
+) -> Templates {
     let mut users: IndexMap<&Utf8Path, Vec<(&StackDefinition, Span)>> = IndexMap::new();
     for definition in config.stacks.values().filter(|definition| definition.enabled) {
-        let stack = definition.name.as_str().to_owned();
-        match &definition.template {
-            None => {}
-            Some(TemplateSource::Blueprint { class_path, span }) => {
-                let (class_path, span) = (class_path.clone(), (*span).into());
-                let problem = FileProblem::Blueprint { stack, class_path, span };
-                findings.push(Finding::at(&config.document, problem));
-            }
-            Some(TemplateSource::File { path, span }) if is_jinja(path) => {
-                let problem = FileProblem::Jinja { stack, path: path.clone(), span: (*span).into() };
-                findings.push(Finding::at(&config.document, problem));
-            }
-            Some(TemplateSource::File { path, span }) => {
-                users.entry(path).or_default().push((definition, *span));
-            }
+        if let Some(TemplateSource::File { path, span }) = &definition.template {
+            users.entry(path).or_default().push((definition, *span));
         }
     }
-    let mut templates = BTreeMap::new();
+    let Templates { mut templates, mut jinja, mut unmade } = Templates::default();
     for (path, users) in users {
         let Some((first, others)) = users.split_first() else { continue };
+        let named = || users.iter().map(|(definition, _)| definition.name.clone());
         match read_template(config, files, path, *first) {
-            Ok(template) => {
-                for (definition, _) in users {
-                    templates.insert(definition.name.clone(), Arc::clone(&template));
+            Ok(Found { place, .. }) if is_jinja(path) => {
+                jinja.extend(named().map(|name| (name, place.clone())));
+            }
+            Ok(Found { place, text }) => {
+                match Template::parse(files.shown(&place).as_str(), &text).map(Arc::new) {
+                    Ok(template) => templates.extend(named().map(|name| (name, Arc::clone(&template)))),
+                    // Problems in the file itself do not say whose template it is, the others name the first stack.
+                    Err(found) => {
+                        for finding in found.into_list() {
+                            findings.push(finding.concerning(format!("the template of {}", names(&users))));
+                        }
+                    }
                 }
             }
-            // Problems in the file itself do not say whose template it is, the others name the first stack.
-            Err(Unusable::Content(found)) => {
-                for finding in found.into_list() {
-                    findings.push(finding.concerning(format!("the template of {}", names(&users))));
-                }
-            }
-            Err(Unusable::File(finding)) if others.is_empty() => findings.push(finding),
-            Err(Unusable::File(finding)) => {
-                findings.push(finding.concerning(format!("also the template of {}", names(others))));
+            Err(FileProblem::Missing { .. }) if hooks_make_files => unmade.extend(named()),
+            Err(problem) if others.is_empty() => findings.push(Finding::at(&config.document, problem)),
+            Err(problem) => {
+                let concerning = format!("also the template of {}", names(others));
+                findings.push(Finding::at(&config.document, problem).concerning(concerning));
             }
         }
     }
-    templates
+    Templates { templates, jinja, unmade }
 }
 
-/// Why there is no template.
-enum Unusable {
-    /// The file cannot be read.
-    File(Finding),
-    /// It is no template.
-    Content(Findings),
+/// A template file.
+struct Found {
+    place: Utf8PathBuf,
+    text: String,
 }
 
 /// The first stacks of a list.
@@ -233,34 +211,27 @@ fn names(users: &[(&StackDefinition, Span)]) -> String {
     }
 }
 
+/// Reads a template that is beside the config, or below `sys_path` under its whole path or its name alone.
 fn read_template(
     config: &Config,
     files: &dyn Files,
     path: &Utf8Path,
     (definition, span): (&StackDefinition, Span),
-) -> Result<Arc<Template>, Unusable> {
+) -> Result<Found, FileProblem> {
     let mut places = vec![path.to_owned()];
-    if let Some(directory) = &config.sys_path {
+    for directory in config.package_paths.iter().chain(&config.sys_path) {
         places.push(directory.join(path));
         places.extend(path.file_name().map(|name| directory.join(name)));
     }
     let stack = definition.name.as_str().to_owned();
-    for place in &places {
-        match files.read(place) {
-            Ok(text) => {
-                return Template::parse(files.shown(place).as_str(), &text)
-                    .map(Arc::new)
-                    .map_err(Unusable::Content);
-            }
+    for place in places {
+        match files.read(&place) {
+            Ok(text) => return Ok(Found { place, text }),
             Err(FileError::Missing(_)) => {}
-            Err(error) => {
-                let problem = FileProblem::Unreadable { stack, error, span: span.into() };
-                return Err(Unusable::File(Finding::at(&config.document, problem)));
-            }
+            Err(error) => return Err(FileProblem::Unreadable { stack, error, span: span.into() }),
         }
     }
-    let problem = FileProblem::Missing { stack, path: path.to_owned(), span: span.into() };
-    Err(Unusable::File(Finding::at(&config.document, problem)))
+    Err(FileProblem::Missing { stack, path: path.to_owned(), span: span.into() })
 }
 
 fn is_jinja(path: &Utf8Path) -> bool {

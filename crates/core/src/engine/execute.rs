@@ -194,7 +194,7 @@ impl Run<'_, '_> {
         let Some(step) = self.execution.plan.step(name) else { return };
         let event = Event::StepStarted { name: name.clone(), fqn: step.fqn.clone(), action: step.action };
         self.reporter.event(&event);
-        let operations = step::operations(step, &self.world, self.execution.desired);
+        let operations = step::operations(step, &self.world);
         let started = self.execution.engine.clock.monotonic();
         self.flights.insert(name.clone(), Flight { operations, started, watching: None, worked: false });
         self.advance(name);
@@ -213,6 +213,15 @@ impl Run<'_, '_> {
             self.end(name, Outcome::Abandoned);
             return;
         }
+        if operation.sends_content()
+            && let Some(asking) = step::ask(&self.execution, &self.world, name)
+        {
+            flight.operations.push_front(operation);
+            self.submitting.push(asking);
+            return;
+        }
+        let afterwards = step::afterwards(&self.execution, &self.world, name, &operation);
+        flight.operations.extend(afterwards);
         match step::prepare(&self.execution, &self.world, name, operation) {
             Ok(Some(submission)) => self.submitting.push(submission),
             Ok(None) => self.nothing_left(name),
@@ -237,6 +246,10 @@ impl Run<'_, '_> {
                     });
                 }
                 return true;
+            }
+            Ok(Submission::Answered(answers)) => {
+                self.world.answers.extend(*answers);
+                self.advance(name);
             }
             Ok(Submission::Done) => {
                 self.has_worked(name);

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use runway_store::{ObjectKey, StoreErrorKind};
-
 use crate::config::Config;
 use crate::engine::backing::Backing;
 use crate::engine::problem::EngineProblem;
@@ -19,7 +17,7 @@ use crate::ident::{StackFqn, StackName};
 use crate::lock::record::is_settled;
 use crate::lock::{self, LockError, LockEvent, Premises, Session};
 use crate::plan::{fqn_of_recorded, other_place};
-use crate::provider::{Place, ProviderError, StackRef, StackState};
+use crate::provider::{Place, StackRef, StackState};
 
 impl Engine {
     pub(crate) async fn status_rows(&self, config: &Arc<Config>) -> Result<Vec<StatusRow>, EngineError> {
@@ -117,22 +115,6 @@ impl Engine {
         let (store, objects) = backing.graph().ok_or_else(no_graph)?;
         let (store, clock) = (Arc::clone(store), Arc::clone(&self.clock));
         lock::force_unlock(store, objects, clock, &seen).await.map_err(EngineError::of)
-    }
-
-    /// Creates the config's bucket unless it is there, and says what was done.
-    pub(crate) async fn create_bucket(&self, config: &Config) -> Result<String, EngineError> {
-        let backing = Backing::of(self, config);
-        let Some((bucket, store)) = &backing.bucket else {
-            return Ok("this config uses no bucket".to_owned());
-        };
-        match store.get(&ObjectKey::new("persistent_graphs/")).await {
-            Ok(_) => Ok(format!("bucket {bucket} exists")),
-            Err(error) if error.kind == StoreErrorKind::NoBucket => {
-                self.provider.create_bucket(bucket, config.bucket_region.as_deref()).await?;
-                Ok(format!("created bucket {bucket}"))
-            }
-            Err(error) => Err(ProviderError::from(error).into()),
-        }
     }
 
     async fn lock_as_it_is(&self, backing: &Backing) -> Result<Premises, EngineError> {

@@ -1,11 +1,13 @@
 //! The engine: observes, plans, locks, carries out. Frontends call [`Engine`] and render what it returns.
 
+mod answers;
 mod backing;
 mod cadence;
 mod check;
 pub mod desired;
 mod execute;
 mod failure;
+mod hooks;
 mod inspect;
 mod judge;
 mod look;
@@ -16,6 +18,7 @@ mod run;
 mod schedule;
 mod step;
 
+pub use answers::Asked;
 pub use problem::EngineProblem;
 pub use schedule::{Blocked, Schedule};
 
@@ -24,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use camino::Utf8PathBuf;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +41,7 @@ use crate::graph::{GraphState, PersistentGraph};
 use crate::ident::{StackFqn, StackName};
 use crate::plan::{Plan, Purpose, Selection, Summary};
 use crate::provider::Provider;
+use crate::registry::Registry;
 
 /// Requests on their way at once. Stacks under way may be many more.
 const REQUESTS_AT_ONCE: usize = 16;
@@ -51,11 +56,17 @@ pub struct Engine {
     pub clock: Arc<dyn Clock>,
     /// Switches.
     pub options: Options,
+    /// Handlers of lookups, blueprints and hooks.
+    pub registry: Registry,
+    /// What they have answered in this run.
+    pub asked: Asked,
 }
 
 /// Switches of a run.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Directory of the config, absolute: where hooks run.
+    pub directory: Utf8PathBuf,
     /// Environment variables that lookups may read.
     pub environment: BTreeMap<String, String>,
     /// Parameters of the run (environment file, `--param`).
@@ -114,6 +125,7 @@ pub struct Holder {
 }
 
 /// A plan and the warnings that came with it.
+#[derive(Clone)]
 pub struct Planned {
     /// The plan.
     pub plan: Plan,
@@ -166,6 +178,17 @@ impl std::fmt::Debug for Planned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Planned").field("plan", &self.plan).field("warnings", &self.warnings).finish()
     }
+}
+
+/// How an `init` ended.
+#[derive(Debug)]
+pub struct InitOutcome {
+    /// What was done, in words.
+    pub text: String,
+    /// The exit code.
+    pub exit: ExitCode,
+    /// Errors besides failed steps.
+    pub errors: Vec<Finding>,
 }
 
 /// Why a command of the engine could not do its work: one or more findings, with one exit code.
@@ -236,12 +259,18 @@ impl Engine {
         self.check_config(config, purpose)
     }
 
-    /// Creates the config's bucket unless it is there; returns what was done, in words.
+    /// Creates the config's bucket unless it is there: with the config's own stack `cfngin-bucket` and what that needs,
+    /// or with one that is made up (CFNgin).
     ///
     /// # Errors
-    /// [`EngineError`] if the provider refuses.
-    pub async fn init(&self, config: &Config) -> Result<String, EngineError> {
-        self.create_bucket(config).await
+    /// [`EngineError`] if the provider refuses, or the bucket's stack exists and the bucket does not.
+    pub async fn init(
+        &self,
+        config: &Arc<Config>,
+        reporter: &mut dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<InitOutcome, EngineError> {
+        self.init_bucket(config, reporter, interrupt).await
     }
 
     /// Observes and plans; writes nothing.

@@ -10,7 +10,7 @@ use crate::engine::backing::Backing;
 use crate::engine::{Engine, EngineError, look};
 use crate::ident::StackFqn;
 use crate::lock::Premises;
-use crate::plan::{Purpose, World};
+use crate::plan::{Answers, Purpose, World};
 use crate::provider::{Place, ProviderError, StackRef, StackState, StackStatus};
 
 /// What was seen.
@@ -133,6 +133,7 @@ impl Engine {
             stacks,
             templates,
             policies,
+            answers: Answers::default(),
         })
     }
 }

@@ -1,12 +1,12 @@
 //! What can keep the engine from its work, with code, remedy and exit code.
 
-use miette::Diagnostic;
+use miette::{Diagnostic, SourceSpan};
 use thiserror::Error;
 
 use crate::engine::EngineError;
 use crate::error::{Finding, Findings, Problem};
 use crate::exit::ExitCode;
-use crate::provider::ProviderError;
+use crate::provider::{ErrorKind, ProviderError};
 
 /// Problems of the engine itself.
 #[derive(Debug, Error, Diagnostic)]
@@ -22,6 +22,34 @@ pub enum EngineProblem {
     Stale {
         /// What moved.
         what: String,
+    },
+
+    /// A stack that makes a bucket, without the bucket.
+    #[error("the config's bucket does not exist, although its stack `{fqn}` does ({status})")]
+    #[diagnostic(
+        code(bucket::gone),
+        help(
+            "somebody deleted the bucket: switch off the stack's termination protection, delete the stack, and run the command again"
+        )
+    )]
+    BucketGone {
+        /// The stack.
+        fqn: String,
+        /// Its status.
+        status: crate::provider::StackStatus,
+    },
+
+    /// A stack that was to make a bucket and made another one.
+    #[error("stack `{stack}` is complete, and bucket {bucket} still does not exist")]
+    #[diagnostic(
+        code(bucket::not_made),
+        help("the template of `{stack}` must create the bucket that `cfngin_bucket` names")
+    )]
+    BucketNotMade {
+        /// The stack.
+        stack: &'static str,
+        /// The bucket.
+        bucket: String,
     },
 
     /// A command that needs the persistent graph, without one.
@@ -80,22 +108,46 @@ pub enum EngineProblem {
         fqn: String,
     },
 
-    /// Hooks are configured, and this version cannot run them.
-    #[error("the config has {stage} hooks, which this version does not run: {paths}")]
-    #[diagnostic(
-        code(hooks::not_supported_yet),
-        help(
-            "nothing was changed; run them by other means and set `enabled: false` on them, or use Runway for this config"
-        )
-    )]
-    HooksNotSupported {
+    /// A hook failed.
+    #[error("the {stage} hook `{path}` failed: {message}")]
+    #[diagnostic(code(hooks::failed))]
+    HookFailed {
         /// The stage.
         stage: &'static str,
-        /// Import paths, comma separated.
-        paths: String,
-        /// Where they are.
-        #[label(collection)]
-        hooks: Vec<miette::LabeledSpan>,
+        /// Its path.
+        path: String,
+        /// Why, in a sentence.
+        message: String,
+        /// What to do, behind what there is of details.
+        #[help]
+        help: Option<String>,
+        /// What kind of call failed, if it was one to a service.
+        kind: Option<ErrorKind>,
+        /// Where it is.
+        #[label("this hook")]
+        span: SourceSpan,
+    },
+
+    /// An argument of a hook has no value.
+    #[error("the {stage} hook `{path}`, argument `{argument}`: {message}")]
+    #[diagnostic(code(lookup::failed))]
+    HookArgument {
+        /// The stage.
+        stage: &'static str,
+        /// Its path.
+        path: String,
+        /// The argument.
+        argument: String,
+        /// Why, in a sentence.
+        message: String,
+        /// What to do.
+        #[help]
+        help: Option<String>,
+        /// What kind of call failed, if it was one to a service.
+        kind: Option<ErrorKind>,
+        /// Where it is.
+        #[label("in this value")]
+        span: SourceSpan,
     },
 
     /// A run without changes could not bring the records up to date.
@@ -116,6 +168,11 @@ pub enum EngineProblem {
     )]
     LeftRunning(ProviderError),
 
+    /// An interrupt between or during hooks.
+    #[error("interrupted while hooks ran")]
+    #[diagnostic(code(run::interrupted), help("run the command again: all hooks of the stage run again"))]
+    HooksInterrupted,
+
     /// An interrupt before anything was changed.
     #[error("interrupted before anything was changed")]
     #[diagnostic(code(run::interrupted))]
@@ -127,13 +184,17 @@ impl Problem for EngineProblem {
         match self {
             Self::Provider(error) | Self::LeftRunning(error) => error.kind.exit_code(),
             Self::Stale { .. } => ExitCode::Stale,
-            Self::NoPersistentGraph | Self::NotConfigured { .. } | Self::HooksNotSupported { .. } => {
-                ExitCode::Config
-            }
+            Self::HookFailed { kind, .. } => match kind.map(ErrorKind::exit_code) {
+                None | Some(ExitCode::Unexpected) => ExitCode::StepsFailed,
+                Some(exit) => exit,
+            },
+            Self::HookArgument { kind, .. } => kind.map_or(ExitCode::Lookup, ErrorKind::exit_code_of_lookup),
+            Self::NoPersistentGraph | Self::NotConfigured { .. } => ExitCode::Config,
             Self::NotRecorded { .. } => ExitCode::Graph,
             Self::StillIntended { .. } | Self::RecordsKept { .. } => ExitCode::Locked,
             Self::NoSuchStack { .. } => ExitCode::Lookup,
-            Self::Interrupted => ExitCode::Interrupted,
+            Self::BucketGone { .. } | Self::BucketNotMade { .. } => ExitCode::Config,
+            Self::Interrupted | Self::HooksInterrupted => ExitCode::Interrupted,
         }
     }
 }

@@ -1,16 +1,19 @@
 //! A whole run: plan, ask, lock, look again, carry out, unlock.
 
+mod bucket;
+mod carry;
 mod locking;
 
 use std::sync::Arc;
 
-use crate::config::{Config, HookDefinition};
+use crate::config::Config;
 use crate::engine::backing::Backing;
 use crate::engine::desired::desired;
-use crate::engine::execute::{Executed, Execution};
+use crate::engine::execute::Executed;
 use crate::engine::observe::Observed;
 use crate::engine::problem::EngineProblem;
 use crate::engine::records;
+use crate::engine::run::carry::{Carried, Stopped};
 use crate::engine::run::locking::{Locking, Run};
 use crate::engine::{Approval, Engine, EngineError, Gate, Interrupt, Options, Planned, RunOutcome};
 use crate::error::{Finding, Findings, Problem as _};
@@ -27,6 +30,7 @@ impl Options {
             allow_empty: self.allow_empty,
             environment: self.environment.clone(),
             parameters: self.parameters.clone(),
+            hooks_done: false,
             selection: self.selection.clone(),
         }
     }
@@ -53,14 +57,14 @@ impl Engine {
         config: &Arc<Config>,
         purpose: Purpose,
     ) -> Result<(Desired, Findings), EngineError> {
-        match desired(config, self.files.as_ref(), purpose, Some(&self.options.settings())) {
+        let settings = Settings { hooks_done: self.asked.hooks().is_some(), ..self.options.settings() };
+        match desired(config, self.files.as_ref(), purpose, Some(&settings)) {
             (Some(desired), warnings) => Ok((desired, warnings)),
             (None, findings) => Err(findings.into()),
         }
     }
 
     pub(crate) fn check_config(&self, config: &Arc<Config>, purpose: Purpose) -> Result<(), EngineError> {
-        refuse_hooks(config, purpose)?;
         self.desired(config, purpose).map(|_| ())
     }
 
@@ -84,9 +88,17 @@ impl Engine {
         backing: &Backing,
         known: Option<&World>,
     ) -> Result<Made, EngineError> {
-        let observed = self.observe(&desired.config, purpose, backing, known).await?;
+        let mut observed = self.observe(&desired.config, purpose, backing, known).await?;
+        self.answer_for(desired, purpose, &mut observed.world).await;
         let planned = self.plan_for(desired, purpose, backing, &observed)?;
         Ok(Made { planned, observed })
+    }
+
+    /// Asks what the plan needs to know beside graph and stacks. A destroy deletes whatever the values are.
+    pub(crate) async fn answer_for(&self, desired: &Desired, purpose: Purpose, world: &mut World) {
+        if purpose == Purpose::Deploy {
+            self.answer_all(desired, world).await;
+        }
     }
 
     /// Plans from what was observed, and adds what the engine itself has to say.
@@ -118,7 +130,6 @@ impl Engine {
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<RunOutcome, EngineError> {
-        refuse_hooks(config, purpose)?;
         let (desired, warnings) = self.desired(config, purpose)?;
         let backing = Backing::of(self, config);
         let started = self.clock.monotonic();
@@ -135,57 +146,55 @@ impl Engine {
         let dead = |premises: &Premises| premises.dead_lock_to_clear(self.options.lock_ttl);
         let dead_lock = made.observed.premises.as_ref().is_some_and(dead);
         let records_differ = records::differ(&desired, &made.planned.plan, &made.observed);
-        if !made.planned.plan.has_changes() && !dead_lock && !records_differ {
+        let plan = &made.planned.plan;
+        if !plan.has_changes() && plan.hooks.is_empty() && !dead_lock && !records_differ {
             return Ok(ended(made.planned, Executed::default(), ExitCode::Ok));
         }
 
-        if made.observed.bucket_missing
-            && purpose == Purpose::Deploy
-            && let Some((bucket, _)) = &backing.bucket
-        {
-            self.provider.create_bucket(bucket, config.bucket_region.as_deref()).await?;
+        if made.observed.bucket_missing && purpose == Purpose::Deploy && backing.bucket.is_some() {
+            let remake = self.make(&desired, purpose, &backing, None);
+            match self.with_bucket(made.planned, config, remake, reporter, interrupt).await? {
+                Ok(again) => made = again,
+                Err(outcome) => return Ok(outcome),
+            }
         }
         // Without a bucket there is nothing to lock, and a destroy makes none.
         let graph = backing.graph().filter(|_| !made.observed.bucket_missing || purpose == Purpose::Deploy);
+        let run = Run { engine: self, desired: &desired, purpose, backing: &backing, gate, interrupt };
         let Some((store, objects)) = graph else {
-            let executed = self.execute(&desired, &backing, &made, None, interrupt, reporter).await;
-            return Ok(self.summarise(made.planned, executed, started, reporter));
+            let carried = run.carry_out(made, approval, None, reporter).await?;
+            return Ok(self.summarise(carried, Vec::new(), started, reporter));
         };
-        let locked = {
-            let run = Run { engine: self, desired: &desired, purpose, backing: &backing, gate, interrupt };
-            run.lock(store, objects, made, approval, reporter).await?
-        };
-        let (session, made) = match locked {
+        let (mut session, made) = match run.lock(store, objects, made, approval, reporter).await? {
             Locking::Held(held) => *held,
             Locking::Refused(planned, exit) => return Ok(ended(planned, Executed::default(), exit)),
         };
         reporter.event(&Event::Locked { graph: backing.location(), code: session.code().to_string() });
-        let mut executed = self.execute(&desired, &backing, &made, Some(&session), interrupt, reporter).await;
-        let unlocked = self.unlock_after(session, &desired, &made, &executed).await;
+        let mut carried = match run.carry_out(made, approval, Some(&mut session), reporter).await {
+            Ok(carried) => carried,
+            Err(error) => {
+                // What kept the run from going on is what the user has to hear; the lease expires by itself.
+                let _ = session.give_up().await;
+                return Err(error);
+            }
+        };
+        let unlocked = self.unlock_after(session, &carried).await;
         let mut errors = Vec::new();
         match unlocked {
-            Ok(()) if executed.lost.is_some() => {}
+            Ok(()) if carried.executed.lost.is_some() => {}
             Ok(()) => reporter.event(&Event::Unlocked { graph: backing.location() }),
-            Err(error @ LockError::Lost { .. }) if executed.lost.is_none() => executed.lost = Some(error),
+            Err(error @ LockError::Lost { .. }) if carried.executed.lost.is_none() => {
+                carried.executed.lost = Some(error);
+            }
             Err(error) => errors.push(error),
         }
-        let mut outcome = self.summarise(made.planned, executed, started, reporter);
-        if let Some(error) = errors.first().filter(|_| outcome.exit == ExitCode::Ok) {
-            outcome.exit = error.exit_code();
-        }
-        outcome.errors.extend(errors.into_iter().map(Finding::general));
-        Ok(outcome)
+        Ok(self.summarise(carried, errors, started, reporter))
     }
 
     /// Gives the lock back: with everything that is known now, or, if the lock was lost or steps were left running,
     /// with the records as they are, so that the next run knows what was intended.
-    async fn unlock_after(
-        &self,
-        session: Session,
-        desired: &Desired,
-        made: &Made,
-        executed: &Executed,
-    ) -> Result<(), LockError> {
+    async fn unlock_after(&self, session: Session, carried: &Carried) -> Result<(), LockError> {
+        let Carried { desired, made, executed, .. } = carried;
         let premises = made.observed.premises.as_ref();
         match premises.filter(|_| executed.lost.is_none() && executed.abandoned.is_empty()) {
             Some(premises) => {
@@ -196,45 +205,27 @@ impl Engine {
             None => session.give_up().await,
         }
     }
-}
 
-impl Engine {
-    async fn execute(
-        &self,
-        desired: &Desired,
-        backing: &Backing,
-        made: &Made,
-        session: Option<&Session>,
-        interrupt: &Interrupt,
-        reporter: &mut dyn Reporter,
-    ) -> Executed {
-        let execution = Execution {
-            engine: self,
-            desired,
-            plan: &made.planned.plan,
-            backing,
-            session,
-            interrupt,
-            pages: made.observed.pages,
-        };
-        execution.run(made.observed.world.clone(), reporter).await
-    }
-
-    /// Reports the end of a run and finds its exit code: a lost lock says more than failed steps, and those more
-    /// than an interrupt that came on top.
+    /// Reports the end of a run and finds its exit code: a lost lock says more than failed steps, those more than an
+    /// interrupt that came on top, and all of them more than a lock that could not be given back.
     fn summarise(
         &self,
-        planned: Planned,
-        executed: Executed,
+        carried: Carried,
+        unlocking: Vec<LockError>,
         started: std::time::Duration,
         reporter: &mut dyn Reporter,
     ) -> RunOutcome {
+        let Carried { made: Made { planned, .. }, executed, stopped, .. } = carried;
+        let (stopped_with, stopped_by) = match stopped {
+            Some(Stopped { exit, finding }) => (Some(exit), finding),
+            None => (None, None),
+        };
         let exit = match (&executed.lost, &executed.blind) {
             (Some(error), _) => error.exit_code(),
             (None, Some(error)) => error.kind.exit_code(),
             (None, None) if !executed.failed.is_empty() => ExitCode::StepsFailed,
             (None, None) if executed.interrupted => ExitCode::Interrupted,
-            (None, None) => ExitCode::Ok,
+            (None, None) => stopped_with.unwrap_or(ExitCode::Ok),
         };
         let mut not_run = executed.not_run.clone();
         not_run.extend(executed.abandoned.iter().cloned());
@@ -245,7 +236,13 @@ impl Engine {
             not_run,
             elapsed: self.clock.monotonic().saturating_sub(started),
         });
-        ended(planned, executed, exit)
+        let mut outcome = ended(planned, executed, exit);
+        outcome.errors.extend(stopped_by);
+        if let Some(error) = unlocking.first().filter(|_| outcome.exit == ExitCode::Ok) {
+            outcome.exit = error.exit_code();
+        }
+        outcome.errors.extend(unlocking.into_iter().map(Finding::general));
+        outcome
     }
 }
 
@@ -266,7 +263,7 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
     if observed.bucket_missing
         && let Some(bucket) = config.bucket_name(&observed.world.place.region)
     {
-        let text = format!("bucket {bucket} does not exist; a deploy creates it");
+        let text = bucket::announcement(config, bucket.as_str());
         notes.push(Note { warning: false, code: "bucket::missing", text });
     }
     let version = observed.premises.as_ref().and_then(|premises| premises.graph.as_ref());
@@ -289,27 +286,6 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
         });
     }
     notes
-}
-
-/// Hooks belong to a later version; leaving them out silently would be a lie.
-fn refuse_hooks(config: &Config, purpose: Purpose) -> Result<(), EngineError> {
-    let mut findings = Findings::default();
-    for (stage, hooks) in config.hooks.of(purpose) {
-        let enabled: Vec<&HookDefinition> = hooks.iter().filter(|hook| hook.enabled).collect();
-        if !enabled.is_empty() {
-            let paths: Vec<&str> = enabled.iter().map(|hook| hook.path.as_str()).collect();
-            let label = |hook: &&HookDefinition| {
-                miette::LabeledSpan::new_with_span(Some("an enabled hook".to_owned()), hook.span)
-            };
-            let problem = EngineProblem::HooksNotSupported {
-                stage,
-                paths: paths.join(", "),
-                hooks: enabled.iter().map(label).collect(),
-            };
-            findings.push(Finding::at(&config.document, problem));
-        }
-    }
-    if findings.has_errors() { Err(findings.into()) } else { Ok(()) }
 }
 
 /// Passes lock events on as run events.

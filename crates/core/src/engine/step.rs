@@ -19,7 +19,7 @@ use crate::engine::step::upload::Upload;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
-use crate::plan::{Action, Desired, Reason, Step, World};
+use crate::plan::{Action, Answers, Reason, Step, World, current_template, outstanding};
 use crate::provider::{
     ChangeSetKind, CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
     TemplateLocation, UpdateOutcome,
@@ -55,6 +55,11 @@ impl Operation {
     pub(crate) fn starts_work(&self) -> bool {
         !matches!(self, Self::AwaitIdle | Self::AwaitDeletion)
     }
+
+    /// Whether template and parameters are sent with it.
+    pub(crate) fn sends_content(&self) -> bool {
+        matches!(self, Self::Create | Self::Update)
+    }
 }
 
 /// What a submitted operation leads to.
@@ -69,6 +74,8 @@ pub(crate) enum Submission {
         /// What a repetition was refused with, after an attempt that had no answer.
         refused: Option<Box<StepFailure>>,
     },
+    /// What the operation needs to know is known now; it may begin.
+    Answered(Box<Answers>),
     /// It is over; the next operation may follow.
     Done,
     /// Nothing was left to do.
@@ -88,8 +95,7 @@ pub(crate) enum SubmitError {
 pub(crate) type Submitting<'a> = BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>;
 
 /// The operations of a step, in order.
-pub(crate) fn operations(step: &Step, world: &World, desired: &Desired) -> VecDeque<Operation> {
-    let by_change_set = goes_by_change_set(desired, &step.name);
+pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
     let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
     let busy = status.is_some_and(StackStatus::is_in_progress);
     let mut operations = VecDeque::new();
@@ -99,13 +105,13 @@ pub(crate) fn operations(step: &Step, world: &World, desired: &Desired) -> VecDe
                 operations.push_back(Operation::AwaitDeletion);
             }
             operations.push_back(Operation::Create);
-            operations
-                .extend(by_change_set.then(|| after_creation(desired, &step.name)).into_iter().flatten());
         }
         Action::Recreate => {
+            // CFNgin: nobody wants to keep what never came into being.
+            if world.stacks.get(&step.fqn).is_some_and(|stack| stack.termination_protection) {
+                operations.push_back(Operation::SetTerminationProtection(false));
+            }
             operations.extend([Operation::Delete, Operation::Create]);
-            operations
-                .extend(by_change_set.then(|| after_creation(desired, &step.name)).into_iter().flatten());
         }
         Action::Delete => {
             if status == Some(StackStatus::DeleteInProgress) {
@@ -130,11 +136,10 @@ pub(crate) fn operations(step: &Step, world: &World, desired: &Desired) -> VecDe
             let updates_stack = step.reasons.iter().any(|reason| {
                 !matches!(reason, Reason::TerminationProtectionChanged { .. } | Reason::StackPolicyChanged)
             });
-            if step.changes.stack_policy && (by_change_set || !updates_stack) {
-                operations.push_back(Operation::SetStackPolicy);
-            }
             if updates_stack {
                 operations.push_back(Operation::Update);
+            } else if step.changes.stack_policy {
+                operations.push_back(Operation::SetStackPolicy);
             }
         }
         Action::None | Action::Skip => {}
@@ -143,12 +148,25 @@ pub(crate) fn operations(step: &Step, world: &World, desired: &Desired) -> VecDe
 }
 
 /// Whether CloudFormation works a stack's template out before it is carried out: macros may do anything to it.
-fn goes_by_change_set(desired: &Desired, name: &StackName) -> bool {
-    desired.templates.get(name).is_some_and(|template| template.has_macros())
+fn goes_by_change_set(template: &Template) -> bool {
+    template.has_macros()
 }
 
-/// What a change set that creates a stack cannot say of it.
-fn after_creation(desired: &Desired, name: &StackName) -> Vec<Operation> {
+/// What follows an operation because its request cannot say it: a change set that creates a stack knows neither
+/// protection nor policy.
+pub(crate) fn afterwards(
+    execution: &Execution<'_>,
+    world: &World,
+    name: &StackName,
+    operation: &Operation,
+) -> Vec<Operation> {
+    let (desired, settings) = (execution.desired, execution.engine.options.settings());
+    if *operation != Operation::Create
+        || !current_template(desired, world, &settings, name)
+            .is_some_and(|template| goes_by_change_set(&template))
+    {
+        return Vec::new();
+    }
     let protected =
         desired.config.stacks.get(name).is_some_and(|definition| definition.termination_protection);
     let protection = protected.then_some(Operation::SetTerminationProtection(true));
@@ -173,6 +191,24 @@ struct Call {
     stack: StackRef,
     before: Option<StackState>,
     fqn: StackFqn,
+}
+
+/// Asks what the values and the template of a stack still need, now that the stacks it needs are done; `None` if
+/// everything is known.
+pub(crate) fn ask<'a>(execution: &Execution<'a>, world: &World, name: &StackName) -> Option<Submitting<'a>> {
+    let (engine, desired) = (execution.engine, execution.desired);
+    let definition = desired.config.stacks.get(name)?;
+    let settings = engine.options.settings();
+    let outstanding = outstanding::of_stacks(desired, world, &settings, std::iter::once(definition));
+    if outstanding.is_empty() {
+        return None;
+    }
+    let (name, region) = (name.clone(), world.place.region.clone());
+    let asking = async move {
+        let answers = engine.answer(desired, outstanding, &region).await;
+        (name, Ok(Submission::Answered(Box::new(answers))))
+    };
+    Some(asking.boxed())
 }
 
 /// Prepares an operation of a step: resolves values, builds the request. `Ok(None)` means that nothing is left to do.
@@ -231,9 +267,9 @@ pub(crate) fn prepare<'a>(
             {
                 return Ok(None);
             }
-            let request = request(execution, world, name, &call, token_of(if creates { 'c' } else { 'u' }))?;
-            let upload = Upload::of(execution, name);
-            if goes_by_change_set(execution.desired, name) {
+            let token = token_of(if creates { 'c' } else { 'u' });
+            let Content { request, upload, by_change_set } = content(execution, world, name, &call, token)?;
+            if by_change_set {
                 let kind = if creates { ChangeSetKind::Create } else { ChangeSetKind::Update };
                 call.by_change_set(session, upload, request, kind, token_of('d')).boxed()
             } else if creates {
@@ -261,34 +297,42 @@ fn updatable(fqn: &StackFqn, status: Option<StackStatus>) -> Result<(), StepFail
     Err(StepFailure { message, help, ..StepFailure::default() })
 }
 
+/// What a create or update sends.
+struct Content {
+    request: StackRequest,
+    upload: Option<Upload>,
+    by_change_set: bool,
+}
+
 /// Builds the request of a create or update from the config and from what upstream stacks gave.
-fn request(
+fn content(
     execution: &Execution<'_>,
     world: &World,
     name: &StackName,
     call: &Call,
     token: String,
-) -> Result<StackRequest, StepFailure> {
+) -> Result<Content, StepFailure> {
     let desired = execution.desired;
-    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name))
-    else {
+    let Some(definition) = desired.config.stacks.get(name) else {
         return Err(StepFailure {
-            message: format!("stack `{name}` has no template"),
+            message: format!("the config has no stack `{name}`"),
             ..StepFailure::default()
         });
     };
-    let parameters =
-        crate::plan::request_parameters(desired, world, &execution.engine.options.settings(), name)?;
-    let template = match &execution.backing.bucket {
-        Some((bucket, _)) => TemplateLocation::Object {
+    let settings = execution.engine.options.settings();
+    let (template, parameters) = crate::plan::request_content(desired, world, &settings, name)?;
+    let by_change_set = goes_by_change_set(&template);
+    let upload = Upload::of(execution, name, &template);
+    let template = match (&execution.backing.bucket, &upload) {
+        (Some((bucket, _)), Some(upload)) => TemplateLocation::Object {
             bucket: bucket.clone(),
-            key: template_key(execution, name, template),
+            key: upload.key.clone(),
             region: desired.config.bucket_region.clone(),
         },
-        None => TemplateLocation::Body(template.body.clone()),
+        _ => TemplateLocation::Body(template.body.clone()),
     };
     let creates = call.before.is_none();
-    Ok(StackRequest {
+    let request = StackRequest {
         stack: if creates { StackRef::Name(call.fqn.clone()) } else { call.stack.clone() },
         template,
         parameters,
@@ -299,7 +343,8 @@ fn request(
         termination_protection: definition.termination_protection,
         timeout_minutes: definition.timeout_minutes,
         token,
-    })
+    };
+    Ok(Content { request, upload, by_change_set })
 }
 
 /// CFNgin's key, always `.json`, built from the stack's name even where it has a `stack_name`.

@@ -10,6 +10,7 @@ use crate::text::Span;
 pub mod file;
 pub mod handlers;
 pub mod parse;
+mod python;
 pub mod resolve;
 
 /// A variable's value as written: plain data with lookups in its strings.
@@ -109,9 +110,18 @@ pub enum Resolved {
         /// Whether it must never be shown.
         secret: bool,
     },
-    /// Known only after these stacks are deployed.
+    /// Known only after something else has happened.
     Unknown {
-        /// The stacks whose outputs it needs.
-        after: BTreeSet<StackName>,
+        /// What it waits for; empty where only the cloud can tell, and has not been asked.
+        after: BTreeSet<Cause>,
     },
+}
+
+/// What has to happen before a value is known.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// This stack is deployed.
+    Stack(StackName),
+    /// The hooks before the run have run; with the `data_key` whose result is needed, if there is one.
+    Hook(Option<String>),
 }

@@ -2,21 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{Expression, LookupCall, Part, Resolved, VariableValue, handlers};
-use crate::ident::{StackFqn, StackName};
-use crate::provider::StackState;
+use super::{Cause, Expression, LookupCall, Part, Resolved, VariableValue, handlers};
+use crate::ident::StackFqn;
+use crate::provider::{ErrorKind, StackState};
+use crate::registry::{Fetched, LookupFailure, LookupRequest};
 
 /// What an `output` lookup finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutputValue {
     /// The value.
     Known(String),
-    /// Known only after these stacks are deployed.
-    Unknown(BTreeSet<StackName>),
+    /// Known only after something else has happened.
+    Unknown(BTreeSet<Cause>),
     /// There is no such output; the reason completes the sentence "output `x.Y` is not available: ...".
     Missing(String),
+}
+
+/// What is known of the results of hooks.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HookData {
+    /// The hooks have run: results by `data_key`.
+    Known(Map<String, Value>),
+    /// They have not. These are the data keys that the hooks before the run will give.
+    Expected(BTreeSet<String>),
 }
 
 /// What lookups may ask.
@@ -44,6 +54,14 @@ pub trait Scope {
     fn knows_environment(&self) -> bool {
         true
     }
+    /// The run's region; `None` if it is not known.
+    fn region(&self) -> Option<String>;
+    /// The answer to a request, or `None` if it has not been made.
+    fn fetched(&self, request: &LookupRequest) -> Option<Result<Fetched, LookupFailure>>;
+    /// Results of hooks.
+    fn hook_data(&self) -> HookData;
+    /// Whether hooks that may make what is missing now have yet to run.
+    fn awaits_hooks(&self) -> bool;
 }
 
 /// Why a lookup has no value.
@@ -56,6 +74,8 @@ pub struct LookupError {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// What kind of call failed, if it was a call to a service.
+    pub kind: Option<ErrorKind>,
 }
 
 /// Resolves a variable's value. Anything unknown in it makes the whole value unknown.
@@ -157,6 +177,7 @@ fn concatenable(call: &LookupCall, value: Value, whole: &Expression) -> Result<V
             "text can be put together from text and whole numbers; `transform=str` turns others into text"
                 .into(),
         ),
+        kind: None,
     })
 }
 
@@ -174,14 +195,19 @@ fn resolve_call(call: &LookupCall, scope: &dyn Scope) -> Result<Resolved, Lookup
                 help: Some(
                     "lookups inside a query must give text; `transform=str` turns others into text".into(),
                 ),
+                kind: None,
             });
         }
         unknown @ Resolved::Unknown { .. } => return Ok(unknown),
     };
     let (query, query_is_secret) = query;
-    let fail =
-        |(message, help): (String, Option<String>)| LookupError { lookup: written(call), message, help };
-    match handlers::call(&call.name, &query, scope).map_err(fail)? {
+    let fail = |failure: handlers::Failure| LookupError {
+        lookup: written(call),
+        message: failure.message,
+        help: failure.help,
+        kind: failure.kind,
+    };
+    match handlers::call(&call.name, &query, call.span.start, scope).map_err(fail)? {
         Resolved::Known { value, secret } => Ok(Resolved::Known { value, secret: secret || query_is_secret }),
         unknown => Ok(unknown),
     }

@@ -1,18 +1,23 @@
 //! A stack as it is beside the stack as it should be.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::deploy::note;
 use super::parameters::{Given, parameters, same_value};
 use super::scope::PlanScope;
+use super::template::{Wanted, wanted_template};
 use super::{
-    Changes, Desired, Note, ParameterChange, PlanProblem, Reason, Settings, ShownValue, TemplateChange, World,
+    Changes, Desired, Note, ParameterChange, PlanProblem, Reason, Rendered, Settings, ShownValue,
+    TemplateChange, World,
 };
 use crate::config::StackDefinition;
 use crate::error::{Finding, Findings};
 use crate::event::StepFailure;
 use crate::ident::StackName;
+use crate::lookup::Cause;
 use crate::provider::{ParameterValue, StackState};
 use crate::template::Template;
 
@@ -36,12 +41,13 @@ pub(super) struct Comparison {
 pub(super) fn compare(
     scope: &PlanScope<'_>,
     definition: &StackDefinition,
-    template: &Template,
+    (rendered, secrets): (&Rendered, &BTreeSet<String>),
     existing: Option<&StackState>,
     findings: &mut Findings,
 ) -> Result<Comparison, Findings> {
     let document = &scope.desired.config.document;
-    let given = parameters(document, definition, template, existing, scope)?;
+    let given = parameters(document, definition, (rendered, secrets), existing, scope)?;
+    let template = rendered.template.as_ref();
     let mut comparison = Comparison::default();
     let deployed = existing.and_then(|stack| {
         let text = scope.world.templates.get(&stack.fqn)?;
@@ -60,26 +66,47 @@ pub(super) fn compare(
     }
     comparison.parameters(template, deployed.as_ref(), existing, given);
     if let Some(stack) = existing {
-        comparison.tags(stack, definition);
-        if stack.termination_protection != definition.termination_protection {
-            comparison.changes.termination_protection =
-                Some((stack.termination_protection, definition.termination_protection));
-            comparison
-                .certain
-                .push(Reason::TerminationProtectionChanged { to: definition.termination_protection });
-        }
-        if let Some(wanted) = scope.desired.policies.get(&definition.name) {
-            let current = scope.world.policies.get(&stack.fqn).cloned().flatten();
-            if !same_json(current.as_deref(), wanted) {
-                comparison.changes.stack_policy = true;
-                comparison.certain.push(Reason::StackPolicyChanged);
-            }
-        }
+        comparison.settings(scope, stack, definition);
+    } else if template.has_macros() && definition.timeout_minutes.is_some() {
+        let text = "`timeout` does not apply: a template with macros is created through a change set, which knows no timeout";
+        comparison.notes.push(note("plan::timeout_not_applied", text));
     }
     Ok(comparison)
 }
 
+/// Compares a stack whose template is known only later.
+pub(super) fn compare_unknown(
+    scope: &PlanScope<'_>,
+    definition: &StackDefinition,
+    existing: Option<&StackState>,
+    after: BTreeSet<Cause>,
+) -> Comparison {
+    let mut comparison = Comparison::default();
+    comparison.possible.push(Reason::TemplateUnknown { after });
+    if let Some(stack) = existing {
+        comparison.settings(scope, stack, definition);
+    }
+    comparison
+}
+
 impl Comparison {
+    /// Everything but template and parameters.
+    fn settings(&mut self, scope: &PlanScope<'_>, stack: &StackState, definition: &StackDefinition) {
+        self.tags(stack, definition);
+        let wanted = definition.termination_protection;
+        if stack.termination_protection != wanted {
+            self.changes.termination_protection = Some((stack.termination_protection, wanted));
+            self.certain.push(Reason::TerminationProtectionChanged { to: wanted });
+        }
+        if let Some(wanted) = scope.desired.policies.get(&definition.name) {
+            let current = scope.world.policies.get(&stack.fqn).cloned().flatten();
+            if !same_json(current.as_deref(), wanted) {
+                self.changes.stack_policy = true;
+                self.certain.push(Reason::StackPolicyChanged);
+            }
+        }
+    }
+
     fn template(&mut self, deployed: Option<&Template>, wanted: &Template) {
         let before = deployed.map(Template::normalized).unwrap_or(Value::Null);
         let after = wanted.normalized();
@@ -244,18 +271,17 @@ pub fn is_settled(
     settings: &Settings,
     name: &StackName,
 ) -> Result<bool, StepFailure> {
-    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name))
-    else {
-        return Ok(false);
-    };
+    let Some(definition) = desired.config.stacks.get(name) else { return Ok(false) };
     let Some(existing) = world.stacks.get(&definition.fqn) else { return Ok(false) };
     if existing.status.is_failed_creation() || existing.status.is_stuck() {
         return Ok(false);
     }
     let pending = BTreeSet::new();
     let scope = PlanScope { desired, world, settings, pending: &pending };
+    let (rendered, secrets) = ready(&scope, definition)?;
     let comparison =
-        compare(&scope, definition, template, Some(existing), &mut Findings::default()).map_err(failure)?;
+        compare(&scope, definition, (&rendered, &secrets), Some(existing), &mut Findings::default())
+            .map_err(failure)?;
     // Protection has an operation of its own.
     let certain = comparison
         .certain
@@ -264,36 +290,63 @@ pub fn is_settled(
     Ok(certain.count() == 0 && comparison.possible.is_empty())
 }
 
-/// The parameters of a create or update, now that everything it needs is done.
+/// Template and parameters of a create or update, now that everything it needs is done.
 ///
 /// # Errors
-/// [`StepFailure`] if its values cannot be resolved.
-pub fn request_parameters(
+/// [`StepFailure`] if its values cannot be resolved or its template cannot be rendered.
+pub fn request_content(
     desired: &Desired,
     world: &World,
     settings: &Settings,
     name: &StackName,
-) -> Result<Vec<(String, ParameterValue)>, StepFailure> {
-    let (Some(definition), Some(template)) = (desired.config.stacks.get(name), desired.templates.get(name))
-    else {
-        return Err(StepFailure {
-            message: format!("stack `{name}` has no template"),
-            ..StepFailure::default()
-        });
-    };
+) -> Result<(Arc<Template>, Vec<(String, ParameterValue)>), StepFailure> {
+    let Some(definition) = desired.config.stacks.get(name) else { return Err(no_template(name)) };
     let pending = BTreeSet::new();
     let scope = PlanScope { desired, world, settings, pending: &pending };
+    let (rendered, secrets) = ready(&scope, definition)?;
     let existing = world.stacks.get(&definition.fqn);
-    let given =
-        parameters(&desired.config.document, definition, template, existing, &scope).map_err(failure)?;
-    Ok(given
+    let document = &desired.config.document;
+    let given = parameters(document, definition, (&rendered, &secrets), existing, &scope).map_err(failure)?;
+    let parameters = given
         .into_iter()
         .filter_map(|(name, value)| match value {
             Given::Value { text, .. } => Some((name, ParameterValue::Value(text))),
             Given::Previous => Some((name, ParameterValue::Previous)),
             Given::Unknown(_) => None,
         })
-        .collect())
+        .collect();
+    Ok((rendered.template, parameters))
+}
+
+/// The template of a stack as far as it is known.
+pub fn current_template(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    name: &StackName,
+) -> Option<Arc<Template>> {
+    let definition = desired.config.stacks.get(name)?;
+    let pending = BTreeSet::new();
+    let scope = PlanScope { desired, world, settings, pending: &pending };
+    match wanted_template(&scope, definition) {
+        Ok(Wanted::Ready { rendered, .. }) => Some(rendered.template),
+        Ok(Wanted::Unknown(_) | Wanted::Absent) | Err(_) => None,
+    }
+}
+
+/// The template of a stack whose turn it is.
+fn ready(
+    scope: &PlanScope<'_>,
+    definition: &StackDefinition,
+) -> Result<(Rendered, BTreeSet<String>), StepFailure> {
+    match wanted_template(scope, definition).map_err(failure)? {
+        Wanted::Ready { rendered, secrets } => Ok((rendered, secrets)),
+        Wanted::Unknown(_) | Wanted::Absent => Err(no_template(&definition.name)),
+    }
+}
+
+fn no_template(name: &StackName) -> StepFailure {
+    StepFailure { message: format!("stack `{name}` has no template"), ..StepFailure::default() }
 }
 
 fn failure(findings: Findings) -> StepFailure {

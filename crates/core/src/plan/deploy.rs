@@ -1,11 +1,11 @@
 //! The plan of a deploy: what each stack of the config needs, and which recorded stacks go.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use super::compare::compare;
+use super::compare::{Comparison, compare, compare_unknown};
 use super::scope::PlanScope;
 use super::select::Selected;
+use super::template::{Wanted, wanted_template};
 use super::world::renames;
 use super::{
     Action, Certainty, Changes, Desired, Note, Plan, PlanProblem, PlannedHook, Purpose, Reason, Settings,
@@ -248,7 +248,7 @@ impl Planner<'_> {
                 }
                 let mut step =
                     self.creation(definition, plain(Action::Recreate, Reason::CreationFailed(status)))?;
-                step.notes.extend(protection_note(live));
+                step.notes.extend(recreation_notes(live));
                 Some(step)
             }
             status => self.update(definition, live, status),
@@ -257,22 +257,38 @@ impl Planner<'_> {
 
     /// A stack that will be created, now or after a deletion.
     fn creation(&mut self, definition: &StackDefinition, mut step: Step) -> Option<Step> {
-        let template = self.template(definition)?;
+        let comparison = self.compare(definition, None)?;
+        if let [Reason::TemplateUnknown { .. }] = comparison.possible.as_slice() {
+            step.reasons.extend(comparison.possible);
+        }
+        step.changes = comparison.changes;
+        step.notes.extend(comparison.notes);
+        Some(step)
+    }
+
+    /// Compares a stack with what it is to be; `None` if there was a problem, which then is a finding.
+    fn compare(&mut self, definition: &StackDefinition, live: Option<&StackState>) -> Option<Comparison> {
         let scope = PlanScope {
             desired: self.desired,
             world: self.world,
             settings: self.settings,
             pending: &self.pending,
         };
-        match compare(&scope, definition, &template, None, &mut self.findings) {
-            Ok(comparison) => {
-                step.changes = comparison.changes;
-                if template.has_macros() && definition.timeout_minutes.is_some() {
-                    let text = "`timeout` does not apply: a template with macros is created through a change set, which knows no timeout";
-                    step.notes.push(note("plan::timeout_not_applied", text));
-                }
-                Some(step)
+        let compared = match wanted_template(&scope, definition) {
+            Ok(Wanted::Ready { rendered, secrets }) => self
+                .sendable(definition, &rendered.template)
+                .map_err(Findings::from)
+                .and_then(|()| compare(&scope, definition, (&rendered, &secrets), live, &mut self.findings)),
+            Ok(Wanted::Unknown(after)) => Ok(compare_unknown(&scope, definition, live, after)),
+            Ok(Wanted::Absent) => {
+                let stack = definition.name.as_str().to_owned();
+                let problem = PlanProblem::NoTemplate { stack, span: definition.span.into() };
+                Err(Finding::at(&self.desired.config.document, problem).into())
             }
+            Err(findings) => Err(findings),
+        };
+        match compared {
+            Ok(comparison) => Some(comparison),
             Err(found) => {
                 self.findings.extend(found);
                 None
@@ -280,24 +296,19 @@ impl Planner<'_> {
         }
     }
 
-    /// The template of a stack that needs one, if it can be sent.
-    fn template(&mut self, definition: &StackDefinition) -> Option<Arc<Template>> {
-        let stack = || definition.name.as_str().to_owned();
-        let Some(template) = self.desired.templates.get(&definition.name) else {
-            self.report(PlanProblem::NoTemplate { stack: stack(), span: definition.span.into() });
-            return None;
-        };
-        let size = template.body.len();
+    /// Whether CloudFormation takes a template of this length.
+    fn sendable(&self, definition: &StackDefinition, template: &Template) -> Result<(), Finding> {
+        let (size, span) = (template.body.len(), definition.span.into());
+        let stack = definition.name.as_str().to_owned();
         let has_bucket = self.desired.config.bucket_name(&self.world.place.region).is_some();
-        if !has_bucket && size > LONGEST_BODY {
-            self.report(PlanProblem::NeedsBucket { stack: stack(), size, span: definition.span.into() });
-            return None;
-        }
-        if size > LONGEST_TEMPLATE {
-            self.report(PlanProblem::TemplateTooLong { stack: stack(), size, span: definition.span.into() });
-            return None;
-        }
-        Some(Arc::clone(template))
+        let problem = if !has_bucket && size > LONGEST_BODY {
+            PlanProblem::NeedsBucket { stack, size, span }
+        } else if size > LONGEST_TEMPLATE {
+            PlanProblem::TemplateTooLong { stack, size, span }
+        } else {
+            return Ok(());
+        };
+        Err(Finding::at(&self.desired.config.document, problem))
     }
 
     fn update(
@@ -306,20 +317,7 @@ impl Planner<'_> {
         live: &StackState,
         status: StackStatus,
     ) -> Option<Step> {
-        let template = self.template(definition)?;
-        let scope = PlanScope {
-            desired: self.desired,
-            world: self.world,
-            settings: self.settings,
-            pending: &self.pending,
-        };
-        let comparison = match compare(&scope, definition, &template, Some(live), &mut self.findings) {
-            Ok(comparison) => comparison,
-            Err(found) => {
-                self.findings.extend(found);
-                return None;
-            }
-        };
+        let comparison = self.compare(definition, Some(live))?;
         let certain = !comparison.certain.is_empty();
         let mut reasons = comparison.certain;
         reasons.extend(comparison.possible);
@@ -416,6 +414,20 @@ fn cannot_update(status: StackStatus) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What a reviewer should know of a failed stack that is deleted and created anew.
+fn recreation_notes(live: &StackState) -> Vec<Note> {
+    let left = matches!(live.status, StackStatus::CreateFailed | StackStatus::RollbackFailed).then(|| {
+        note(
+            "plan::resources_left",
+            "resources that its creation left behind are deleted with it, and the data in them",
+        )
+    });
+    let protected = live.termination_protection.then(|| {
+        note("plan::protection_lifted", "termination protection is on: it is switched off for the deletion")
+    });
+    left.into_iter().chain(protected).collect()
 }
 
 /// A warning that a deletion will fail.

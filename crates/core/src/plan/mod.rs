@@ -5,24 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::ident::{StackFqn, StackId, StackName};
+use crate::lookup::Cause;
 use crate::provider::StackStatus;
 
 mod compare;
 mod deploy;
 mod destroy;
+pub mod outstanding;
 pub mod parameters;
 mod problem;
 mod removal;
 mod scope;
 mod select;
+mod template;
 mod world;
 
-pub use compare::{is_settled, request_parameters};
+pub use compare::{current_template, is_settled, request_content};
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
 pub use problem::PlanProblem;
+pub use scope::hook_scope;
 pub use select::Selection;
-pub use world::{Desired, Settings, World, fqn_of_recorded};
+pub use world::{Answers, Desired, RenderKey, Rendered, Settings, World, fqn_of_recorded};
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,12 +149,17 @@ pub enum Reason {
     TemplateChanged,
     /// These parameters differ.
     ParametersChanged(Vec<String>),
-    /// These parameters depend on outputs of the named stacks that are known only after deploy.
+    /// These parameters depend on values that are known only later.
     ParametersUnknown {
         /// Parameter names.
         parameters: Vec<String>,
-        /// Stacks whose outputs they need.
-        after: BTreeSet<StackName>,
+        /// What they wait for.
+        after: BTreeSet<Cause>,
+    },
+    /// The template is rendered with values that are known only later.
+    TemplateUnknown {
+        /// What they wait for.
+        after: BTreeSet<Cause>,
     },
     /// These tags differ.
     TagsChanged(Vec<String>),
@@ -241,8 +250,8 @@ pub enum ShownValue {
     Plain(String),
     /// Not shown: NoEcho, or from a secret.
     Secret,
-    /// Known only after these stacks are deployed.
-    KnownAfter(BTreeSet<StackName>),
+    /// Known only after this has happened.
+    KnownAfter(BTreeSet<Cause>),
 }
 
 /// Code of the remark that the config protects a stack from being updated without a person's approval.

@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::PlanProblem;
+use super::template::lookup_failed;
+use super::{PlanProblem, Rendered};
 use crate::config::{StackDefinition, Variable};
 use crate::error::{Finding, Findings, nearest};
-use crate::ident::StackName;
 use crate::lookup::resolve::{Scope, resolve};
-use crate::lookup::{Resolved, VariableValue};
+use crate::lookup::{Cause, Resolved, VariableValue};
 use crate::pattern::{self, Match, number};
 use crate::provider::StackState;
 use crate::template::{ParameterDefinition, Template};
-use crate::text::Document;
+use crate::text::{Document, Span};
 
 /// A parameter as it would be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub enum Given {
     },
     /// The deployed value.
     Previous,
-    /// Known only after these stacks are deployed.
-    Unknown(BTreeSet<StackName>),
+    /// Known only after this has happened.
+    Unknown(BTreeSet<Cause>),
 }
 
 /// What can be said about the variables of a stack before anything is looked at: values that the template refuses, and
@@ -99,24 +99,46 @@ pub fn check_missing(definition: &StackDefinition, template: &Template) -> Optio
 ///
 /// # Errors
 /// [`Findings`] with every lookup that failed, value that does not fit and parameter that is missing.
-pub fn parameters(
+pub(super) fn parameters(
     document: &Arc<Document>,
     definition: &StackDefinition,
-    template: &Template,
+    (rendered, secrets): (&Rendered, &BTreeSet<String>),
     existing: Option<&StackState>,
     scope: &dyn Scope,
 ) -> Result<Vec<(String, Given)>, Findings> {
+    let template = rendered.template.as_ref();
     let mut findings = Findings::default();
     let mut given: Vec<(String, Given)> = Vec::new();
     let mut failed: BTreeSet<&str> = BTreeSet::new();
-    for (name, variable) in &definition.variables {
-        let Some(declared) = template.parameters.get(name) else { continue };
-        match one(definition, name, declared, variable, scope) {
-            Ok(Some(value)) => given.push((name.clone(), value)),
-            Ok(None) => {}
-            Err(problem) => {
-                failed.insert(name);
-                findings.push(Finding::at(document, *problem));
+    let mut take = |name: &'_ str, value: Result<Option<Given>, Box<PlanProblem>>| match value {
+        Ok(Some(value)) => {
+            given.push((name.to_owned(), value));
+            true
+        }
+        Ok(None) => true,
+        Err(problem) => {
+            findings.push(Finding::at(document, *problem));
+            false
+        }
+    };
+    match &rendered.parameters {
+        None => {
+            for (name, variable) in &definition.variables {
+                let Some(declared) = template.parameters.get(name) else { continue };
+                if !take(name, one(definition, name, declared, variable, scope)) {
+                    failed.insert(name);
+                }
+            }
+        }
+        // A blueprint gives its parameters itself, defaults included (CFNgin).
+        Some(values) => {
+            for (name, value) in values {
+                let Some(declared) = template.parameters.get(name) else { continue };
+                let span = definition.variables.get(name).map_or(definition.span, |variable| variable.span);
+                let secret = secrets.contains(name);
+                if !take(name, fit(definition, name, declared, value, secret, span)) {
+                    failed.insert(name);
+                }
             }
         }
     }
@@ -174,20 +196,29 @@ fn one(
     variable: &Variable,
     scope: &dyn Scope,
 ) -> Result<Option<Given>, Box<PlanProblem>> {
+    let resolved = resolve(&variable.value, scope)
+        .map_err(|error| Box::new(lookup_failed(definition, name, error, variable.span)))?;
+    match resolved {
+        Resolved::Unknown { after } => Ok(Some(Given::Unknown(after))),
+        Resolved::Known { value, secret } => fit(definition, name, declared, &value, secret, variable.span),
+    }
+}
+
+/// A value as the parameter takes it; `None` for null.
+fn fit(
+    definition: &StackDefinition,
+    name: &str,
+    declared: &ParameterDefinition,
+    value: &Value,
+    secret: bool,
+    span: Span,
+) -> Result<Option<Given>, Box<PlanProblem>> {
     let stack = || definition.name.as_str().to_owned();
-    let span = variable.span.into();
-    let resolved = resolve(&variable.value, scope).map_err(|error| {
-        let message = format!("stack `{}`, variable `{name}`: {}", definition.name, error.message);
-        Box::new(PlanProblem::Lookup { message, help: error.help, span })
-    })?;
-    let (value, secret) = match resolved {
-        Resolved::Unknown { after } => return Ok(Some(Given::Unknown(after))),
-        Resolved::Known { value, secret } => (value, secret || declared.no_echo),
-    };
+    let (span, secret) = (span.into(), secret || declared.no_echo);
     let shape = |found| {
         Box::new(PlanProblem::ParameterShape { stack: stack(), variable: name.to_owned(), found, span })
     };
-    let Some(text) = as_text(&value).map_err(shape)? else { return Ok(None) };
+    let Some(text) = as_text(value).map_err(shape)? else { return Ok(None) };
     if let Some(rule) = broken_rule(declared, &text) {
         let help = declared
             .constraint_description

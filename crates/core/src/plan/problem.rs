@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::error::Problem;
 use crate::exit::ExitCode;
+use crate::provider::ErrorKind;
 
 /// Problems of plans.
 #[derive(Debug, Error, Diagnostic)]
@@ -16,7 +17,20 @@ pub enum PlanProblem {
         message: String,
         #[help]
         help: Option<String>,
+        kind: Option<ErrorKind>,
         #[label("in this value")]
+        span: SourceSpan,
+    },
+
+    #[error("stack `{stack}`: {message}")]
+    #[diagnostic(code(template::not_rendered))]
+    NotRendered {
+        stack: String,
+        message: String,
+        #[help]
+        help: Option<String>,
+        kind: Option<ErrorKind>,
+        #[label("rendered from this")]
         span: SourceSpan,
     },
 
@@ -58,21 +72,6 @@ pub enum PlanProblem {
         variable: String,
         help: String,
         #[label("no such parameter")]
-        span: SourceSpan,
-    },
-
-    #[error("the {stage} hook `{path}` will not run: this version runs no hooks")]
-    #[diagnostic(
-        severity(Warning),
-        code(hooks::not_supported_yet),
-        help(
-            "deploy and destroy refuse a config with enabled hooks; run it by other means and set `enabled: false` on it"
-        )
-    )]
-    HookNotSupported {
-        stage: &'static str,
-        path: String,
-        #[label("an enabled hook")]
         span: SourceSpan,
     },
 
@@ -221,13 +220,13 @@ pub enum PlanProblem {
 impl Problem for PlanProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Lookup { .. } => ExitCode::Lookup,
+            Self::Lookup { kind, .. } => kind.map_or(ExitCode::Lookup, ErrorKind::exit_code_of_lookup),
+            Self::NotRendered { kind, .. } => kind.map_or(ExitCode::Config, ErrorKind::exit_code),
             Self::MissingParameters { .. }
             | Self::ParameterShape { .. }
             | Self::ParameterNotAllowed { .. }
             | Self::OpenParameters { .. }
             | Self::UnknownVariable { .. }
-            | Self::HookNotSupported { .. }
             | Self::NoTemplate { .. }
             | Self::NeedsBucket { .. }
             | Self::TemplateTooLong { .. }

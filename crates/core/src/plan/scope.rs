@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{Desired, Settings, World};
 use crate::ident::{StackFqn, StackName};
-use crate::lookup::resolve::{OutputValue, Scope};
+use crate::lookup::Cause;
+use crate::lookup::resolve::{HookData, OutputValue, Scope};
 use crate::provider::StackState;
+use crate::registry::{Fetched, LookupFailure, LookupRequest};
 
 /// Lookups over what is wanted and what was seen.
 pub(super) struct PlanScope<'a> {
@@ -27,12 +29,15 @@ impl Scope for PlanScope<'_> {
         let template = self.desired.templates.get(&definition.name);
         let undeclared =
             || OutputValue::Missing(format!("the template of `{}` declares no such output", definition.name));
+        let after = || BTreeSet::from([Cause::Stack(definition.name.clone())]);
         if self.pending.contains(&definition.name) {
             return match template.and_then(|template| template.output(output)) {
-                Some(_) => OutputValue::Unknown(BTreeSet::from([definition.name.clone()])),
+                Some(_) => OutputValue::Unknown(after()),
+                // What is not rendered yet may declare it.
+                None if template.is_none() => OutputValue::Unknown(after()),
                 // Macros add outputs.
                 None if template.is_some_and(|template| template.has_macros()) => {
-                    OutputValue::Unknown(BTreeSet::from([definition.name.clone()]))
+                    OutputValue::Unknown(after())
                 }
                 None => undeclared(),
             };
@@ -66,4 +71,35 @@ impl Scope for PlanScope<'_> {
     fn parameter(&self, name: &str) -> Option<serde_json::Value> {
         self.settings.parameters.get(name).cloned()
     }
+
+    fn region(&self) -> Option<String> {
+        Some(self.world.place.region.clone())
+    }
+
+    fn fetched(&self, request: &LookupRequest) -> Option<Result<Fetched, LookupFailure>> {
+        self.world.answers.lookups.get(request).cloned()
+    }
+
+    fn hook_data(&self) -> HookData {
+        match &self.world.answers.hooks {
+            Some(results) => HookData::Known(results.clone()),
+            None => HookData::Expected(self.desired.config.hooks.data_keys()),
+        }
+    }
+
+    fn awaits_hooks(&self) -> bool {
+        self.world.answers.hooks.is_none()
+            && self.desired.config.hooks.pre_deploy.iter().any(|hook| hook.enabled)
+    }
+}
+
+/// Resolves something of a hook: outputs are as the world shows them.
+pub fn hook_scope<T>(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    resolve: impl FnOnce(&dyn Scope) -> T,
+) -> T {
+    let pending = BTreeSet::new();
+    resolve(&PlanScope { desired, world, settings, pending: &pending })
 }

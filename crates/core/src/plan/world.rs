@@ -3,11 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use camino::Utf8PathBuf;
+use serde_json::{Map, Value};
+
 use super::select::Selection;
 use crate::config::{Config, StackDefinition};
+use crate::error::Findings;
 use crate::graph::{DependencyGraph, GraphState, PersistentGraph};
 use crate::ident::{StackFqn, StackName};
 use crate::provider::{Place, StackState};
+use crate::registry::{Fetched, LookupFailure, LookupRequest};
 use crate::template::Template;
 
 /// A config with the files it names.
@@ -17,8 +22,12 @@ pub struct Desired {
     pub config: Arc<Config>,
     /// Its graph.
     pub graph: DependencyGraph,
-    /// Templates of its enabled stacks.
+    /// Templates of its enabled stacks that are files as they are.
     pub templates: BTreeMap<StackName, Arc<Template>>,
+    /// Paths of the templates of enabled stacks that Jinja2 renders.
+    pub jinja: BTreeMap<StackName, Utf8PathBuf>,
+    /// Enabled stacks whose template is not there yet: a hook may make it.
+    pub unmade: BTreeSet<StackName>,
     /// Texts of its stack policies.
     pub policies: BTreeMap<StackName, String>,
 }
@@ -46,6 +55,37 @@ pub struct World {
     pub templates: BTreeMap<StackFqn, String>,
     /// Stack policies of existing stacks whose config names one; `None` where the stack has none.
     pub policies: BTreeMap<StackFqn, Option<String>>,
+    /// What was asked outside graph and stacks.
+    pub answers: Answers,
+}
+
+/// What handlers outside core answered. Every question is asked once a run.
+#[derive(Debug, Clone, Default)]
+pub struct Answers {
+    /// Lookups.
+    pub lookups: BTreeMap<LookupRequest, Result<Fetched, LookupFailure>>,
+    /// Templates that variables go into.
+    pub rendered: BTreeMap<RenderKey, Result<Arc<Rendered>, Findings>>,
+    /// Results of hooks by `data_key`; `None` as long as hooks have yet to run before the stacks.
+    pub hooks: Option<Map<String, Value>>,
+}
+
+/// A stack and the values its template is rendered with.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RenderKey {
+    /// The stack.
+    pub stack: StackName,
+    /// Its variables as JSON.
+    pub variables: String,
+}
+
+/// A rendered template.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// The template.
+    pub template: Arc<Template>,
+    /// What a blueprint gives its parameters; `None` where they are the variables, as for every other template.
+    pub parameters: Option<Vec<(String, Value)>>,
 }
 
 impl World {
@@ -68,7 +108,9 @@ pub struct Settings {
     /// Environment variables that lookups may read.
     pub environment: BTreeMap<String, String>,
     /// Parameters of the run.
-    pub parameters: BTreeMap<String, serde_json::Value>,
+    pub parameters: BTreeMap<String, Value>,
+    /// The hooks before the stacks have run, so that what they make is there.
+    pub hooks_done: bool,
     /// The stacks to work on; `None` means all.
     pub selection: Option<Selection>,
 }

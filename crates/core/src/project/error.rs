@@ -168,6 +168,16 @@ pub enum ProjectProblem {
         span: SourceSpan,
     },
 
+    #[error("module `{module}`: {message}")]
+    #[diagnostic(code(project::not_fetched), help("{help}"))]
+    NotFetched {
+        module: String,
+        message: String,
+        help: String,
+        #[label("this source")]
+        span: SourceSpan,
+    },
+
     #[error("module `{module}` is of type {kind}, which this program does not carry out")]
     #[diagnostic(
         code(project::other_type),

@@ -154,7 +154,14 @@ impl Reader<'_> {
             self.project(ProjectProblem::Tests { span: key.span.into() });
         }
         if let Some(node) = fields.get("future") {
-            self.strict_fields("`future`", node, &[], &[]);
+            for (key, _) in node.as_mapping().unwrap_or_default() {
+                let (key, span) = (key.as_text().unwrap_or_default().to_owned(), key.span.into());
+                let help = format!("Runway {RUNWAY_VERSION} has no features to come; leave it out");
+                self.report(ConfigProblem::UnknownKey { owner: "`future`", key, help, span });
+            }
+            if node.as_mapping().is_none() {
+                self.wrong_type("future", "a map", node, "leave it out");
+            }
         }
         self.version(&fields);
         let deployments = match fields.get("deployments").map(|node| (node, node.as_sequence())) {
@@ -359,7 +366,7 @@ impl Reader<'_> {
 fn module_name(path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default().trim_end_matches('/');
     // The inside of a lookup is no part of the path.
-    let at = path.match_indices('/').map(|(at, _)| at).filter(|at| !inside_lookup(path, *at)).next_back();
+    let at = path.match_indices('/').map(|(at, _)| at).rfind(|at| !inside_lookup(path, *at));
     let last = at.map_or(path, |at| &path[at + 1..]);
     if last.is_empty() || last == "." { "undefined".to_owned() } else { last.to_owned() }
 }
@@ -367,3 +374,6 @@ fn module_name(path: &str) -> String {
 fn inside_lookup(path: &str, at: usize) -> bool {
     path[..at].matches("${").count() > path[..at].matches('}').count()
 }
+
+#[cfg(test)]
+mod tests;

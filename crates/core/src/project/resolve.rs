@@ -1,6 +1,6 @@
 //! The lookups of a project file, and what the fields are once they are resolved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,8 +11,9 @@ use crate::error::{Finding, Findings};
 use crate::exit::ExitCode;
 use crate::ident::StackFqn;
 use crate::lookup::Resolved;
-use crate::lookup::resolve::{LookupError, OutputValue, Scope, resolve};
+use crate::lookup::resolve::{HookData, LookupError, OutputValue, Scope, resolve};
 use crate::provider::StackState;
+use crate::registry::{Fetched, LookupFailure, LookupRequest};
 use crate::text::{Document, Span};
 
 /// Resolves fields against what is known. What goes wrong becomes a finding, and the field counts as left out.
@@ -238,8 +239,8 @@ fn texts(value: &Value, found: &mut Vec<String>) {
 }
 
 /// Environment variables as texts. A list is a path: its parts are joined and, unless it is absolute, begin at `root`
-/// (Runway).
-pub fn environment_variables(value: Option<&Value>, root: &Utf8Path) -> BTreeMap<String, String> {
+/// (Runway). In the order of the file.
+pub fn environment_variables(value: Option<&Value>, root: &Utf8Path) -> Vec<(String, String)> {
     let entries = value.and_then(Value::as_object);
     let text = |value: &Value| match value {
         Value::Null => None,
@@ -288,5 +289,23 @@ impl Scope for ProjectScope<'_, '_> {
 
     fn variable(&self, query: &str) -> Option<Value> {
         variable(self.resolver.variables, query)
+    }
+
+    fn region(&self) -> Option<String> {
+        None
+    }
+
+    fn fetched(&self, request: &LookupRequest) -> Option<Result<Fetched, LookupFailure>> {
+        let message =
+            format!("the lookup `{}` asks a service, which a project file cannot do yet", request.name);
+        Some(Err(LookupFailure::wrong(message, "use `env` or `var`")))
+    }
+
+    fn hook_data(&self) -> HookData {
+        HookData::Expected(BTreeSet::new())
+    }
+
+    fn awaits_hooks(&self) -> bool {
+        false
     }
 }

@@ -171,8 +171,11 @@ fn deployment() -> Value {
             }
         },
         "oneOf": [
-            {"required": ["regions"], "not": {"properties": {"regions": {"maxItems": 0}}}},
-            {"required": ["parallel_regions"], "not": {"properties": {"parallel_regions": {"maxItems": 0}}}}
+            {"required": ["regions"], "properties": {"regions": {"not": {"type": "array", "maxItems": 0}}}},
+            {
+                "required": ["parallel_regions"],
+                "properties": {"parallel_regions": {"not": {"type": "array", "maxItems": 0}}}
+            }
         ]
     })
 }

@@ -1,5 +1,7 @@
 //! `path` of a module: a directory, or `git::<uri>//<location>?branch|commit|tag=<name>`.
 
+use crate::config::package_sources::GitReference;
+
 /// Where a module is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModuleSource {
@@ -17,20 +19,7 @@ pub struct GitSource {
     /// Directory in it; empty for its root.
     pub location: String,
     /// What to check out.
-    pub revision: Revision,
-}
-
-/// What to check out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Revision {
-    /// The repository's own choice.
-    Default,
-    /// The tip of a branch.
-    Branch(String),
-    /// A commit.
-    Commit(String),
-    /// A tag.
-    Tag(String),
+    pub reference: GitReference,
 }
 
 impl ModuleSource {
@@ -59,21 +48,21 @@ impl ModuleSource {
         if location.starts_with('/') || location.split('/').any(outside) {
             return Err(format!("`{location}` is no directory inside the repository"));
         }
-        let mut revision = Revision::Default;
+        let mut reference = GitReference::Head;
         for argument in query.split('&').filter(|argument| !argument.is_empty()) {
             let given = match argument.split_once('=') {
-                Some(("branch", name)) if !name.is_empty() => Revision::Branch(name.to_owned()),
-                Some(("commit", name)) if !name.is_empty() => Revision::Commit(name.to_owned()),
-                Some(("tag", name)) if !name.is_empty() => Revision::Tag(name.to_owned()),
+                Some(("branch", name)) if !name.is_empty() => GitReference::Branch(name.to_owned()),
+                Some(("commit", name)) if !name.is_empty() => GitReference::Commit(name.to_owned()),
+                Some(("tag", name)) if !name.is_empty() => GitReference::Tag(name.to_owned()),
                 _ => return Err(format!("`{argument}` is none of `branch=`, `commit=` and `tag=`")),
             };
-            if revision != Revision::Default {
+            if reference != GitReference::Head {
                 return Err("only one of branch, commit and tag can be given".to_owned());
             }
-            revision = given;
+            reference = given;
         }
         let location = location.trim_matches('/').trim_start_matches("./").to_owned();
-        Ok(Self::Git(GitSource { uri: uri.to_owned(), location, revision }))
+        Ok(Self::Git(GitSource { uri: uri.to_owned(), location, reference }))
     }
 }
 
@@ -89,18 +78,18 @@ mod tests {
 
     #[test]
     fn git_sources_have_a_location_and_a_revision() {
-        let git = |uri: &str, location: &str, revision| {
-            Ok(ModuleSource::Git(GitSource { uri: uri.into(), location: location.into(), revision }))
+        let git = |uri: &str, location: &str, reference| {
+            Ok(ModuleSource::Git(GitSource { uri: uri.into(), location: location.into(), reference }))
         };
         assert_eq!(
             ModuleSource::parse("git::https://host/a/b.git//infra/app.cfn?branch=dev"),
-            git("https://host/a/b.git", "infra/app.cfn", Revision::Branch("dev".into()))
+            git("https://host/a/b.git", "infra/app.cfn", GitReference::Branch("dev".into()))
         );
         assert_eq!(
             ModuleSource::parse("git::ssh://git@host/b.git?tag=v1"),
-            git("ssh://git@host/b.git", "", Revision::Tag("v1".into()))
+            git("ssh://git@host/b.git", "", GitReference::Tag("v1".into()))
         );
-        assert_eq!(ModuleSource::parse("git::file:///srv/b"), git("file:///srv/b", "", Revision::Default));
+        assert_eq!(ModuleSource::parse("git::file:///srv/b"), git("file:///srv/b", "", GitReference::Head));
     }
 
     #[test]

@@ -34,6 +34,14 @@ pub fn lines(event: &Event) -> Vec<String> {
         Event::Locked { graph, code } => format!("locked {graph} ({code})"),
         Event::Unlocked { graph } => format!("unlocked {graph}"),
         Event::LockLost { reason } => format!("lock lost, nothing new starts: {reason}"),
+        Event::HookStarted { stage, path } => format!("{stage} hook {path}: running"),
+        Event::HookOutput { line, .. } => format!("  | {line}"),
+        Event::HookFinished { stage, path, failure: None, elapsed } => {
+            format!("{stage} hook {path}: done in {:.1} s", elapsed.as_secs_f64())
+        }
+        Event::HookFinished { stage, path, failure: Some(_), elapsed } => {
+            format!("{stage} hook {path}: FAILED after {:.1} s", elapsed.as_secs_f64())
+        }
         Event::StepStarted { name, fqn, action } => format!("{name} ({fqn}): {}", doing(*action)),
         Event::Resource { .. } | Event::StackStatus { .. } => return Vec::new(),
         Event::StepFinished { name, action, outcome, elapsed, .. } => {

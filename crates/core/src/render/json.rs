@@ -99,7 +99,7 @@ pub enum ValueDocument {
     Value(String),
     /// Not shown; always true.
     Secret(bool),
-    /// Known after the deploy of these stacks.
+    /// Known after the deploy of these stacks, or after a hook: `hook KEY`, or `hook *` if it may be any.
     KnownAfter(BTreeSet<String>),
 }
 
@@ -202,9 +202,7 @@ impl ValueDocument {
         match value {
             ShownValue::Plain(text) => Self::Value(text.clone()),
             ShownValue::Secret => Self::Secret(true),
-            ShownValue::KnownAfter(stacks) => {
-                Self::KnownAfter(stacks.iter().map(ToString::to_string).collect())
-            }
+            ShownValue::KnownAfter(after) => Self::KnownAfter(after.iter().map(words::cause).collect()),
         }
     }
 }

@@ -56,6 +56,9 @@ pub(crate) struct FindingDocument {
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct LabelDocument {
+    /// The file, if it is not that of the first place: a config can be put together from several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     /// Line, from 1.
     line: usize,
     /// Column in characters, from 1.
@@ -76,22 +79,27 @@ fn document(finding: &Finding) -> FindingDocument {
     let place = finding.document.as_ref().zip(Some(finding.offset()).filter(|offset| *offset != usize::MAX));
     let (line, column) = place.map(|(document, offset)| document.line_and_column(offset)).unzip();
     let labels = finding.document.as_deref().zip(finding.labels());
+    let file = finding.document.as_ref().map(|document| match place {
+        Some((document, offset)) => document.name_at(offset).to_owned(),
+        None => document.name.clone(),
+    });
     FindingDocument {
         code: finding.code(),
         severity: if finding.is_warning() { "warning" } else { "error" },
         message: finding.to_string(),
-        file: finding.document.as_ref().map(|document| document.name.clone()),
         line,
         column,
         labels: labels
             .into_iter()
-            .flat_map(|(document, labels)| labels.map(move |found| label(document, &found)))
+            .flat_map(|(document, labels)| labels.map(|found| label(document, &found, file.as_deref())))
             .collect(),
         help: finding.problem.help().map(|help| help.to_string()),
+        file,
     }
 }
 
-fn label(document: &Document, label: &LabeledSpan) -> LabelDocument {
+fn label(document: &Document, label: &LabeledSpan, first: Option<&str>) -> LabelDocument {
     let (line, column) = document.line_and_column(label.offset());
-    LabelDocument { line, column, text: label.label().map(str::to_owned) }
+    let file = Some(document.name_at(label.offset())).filter(|file| Some(*file) != first).map(str::to_owned);
+    LabelDocument { file, line, column, text: label.label().map(str::to_owned) }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::json::ValueDocument;
 use crate::ident::StackName;
+use crate::lookup::Cause;
 use crate::plan::{Action, Certainty, Purpose, Reason, ShownValue, Step, Summary, TemplateChange};
 
 /// A reason as a phrase.
@@ -16,8 +17,9 @@ pub fn reason(reason: &Reason) -> String {
         Reason::TemplateChanged => "template changed".to_owned(),
         Reason::ParametersChanged(names) => format!("parameters changed: {}", names.join(", ")),
         Reason::ParametersUnknown { parameters, after } => {
-            format!("parameters known after deploy of {}: {}", list(after), parameters.join(", "))
+            format!("parameters known {}: {}", known(after), parameters.join(", "))
         }
+        Reason::TemplateUnknown { after } => format!("template known {}", known(after)),
         Reason::ParametersHidden(names) => {
             format!("NoEcho parameters cannot be compared: {}", names.join(", "))
         }
@@ -56,6 +58,7 @@ pub fn reason_code(reason: &Reason) -> &'static str {
         Reason::TemplateChanged => "template_changed",
         Reason::ParametersChanged(_) => "parameters_changed",
         Reason::ParametersUnknown { .. } => "parameters_unknown",
+        Reason::TemplateUnknown { .. } => "template_unknown",
         Reason::ParametersHidden(_) => "parameters_hidden",
         Reason::OperationInProgress(_) => "operation_in_progress",
         Reason::Stuck(_) => "stuck",
@@ -143,10 +146,7 @@ pub fn shown_document(value: &ValueDocument) -> String {
         ValueDocument::Value(text) if text.is_empty() => "(empty)".to_owned(),
         ValueDocument::Value(text) => super::style::harmless(text),
         ValueDocument::Secret(_) => "(secret)".to_owned(),
-        ValueDocument::KnownAfter(stacks) => {
-            let stacks: Vec<&str> = stacks.iter().map(String::as_str).collect();
-            format!("(known after deploy of {})", stacks.join(", "))
-        }
+        ValueDocument::KnownAfter(after) => format!("(known {})", known_after(after)),
     }
 }
 
@@ -160,6 +160,43 @@ pub fn template(change: &TemplateChange) -> Vec<(char, String)> {
     lines.extend(resources('-', &change.removed));
     lines.extend(change.sections.iter().map(|section| ('~', format!("section {section}"))));
     lines
+}
+
+/// What a value waits for, for programs: the name of a stack, `hook KEY`, or `hook *` if it may be any.
+pub(super) fn cause(cause: &Cause) -> String {
+    match cause {
+        Cause::Stack(name) => name.to_string(),
+        Cause::Hook(data_key) => format!("{HOOK}{}", data_key.as_deref().unwrap_or("*")),
+    }
+}
+
+/// How [`cause`] marks hooks; names of stacks have no blanks.
+const HOOK: &str = "hook ";
+
+/// When a value is known that waits for these: a phrase that goes on after "known".
+fn known(after: &BTreeSet<Cause>) -> String {
+    known_after(&after.iter().map(cause).collect())
+}
+
+fn known_after(after: &BTreeSet<String>) -> String {
+    let hooks: Vec<&str> = after.iter().filter_map(|cause| cause.strip_prefix(HOOK)).collect();
+    let stacks: Vec<&str> =
+        after.iter().map(String::as_str).filter(|cause| !cause.starts_with(HOOK)).collect();
+    let mut phrases = Vec::new();
+    match hooks.as_slice() {
+        [] => {}
+        hooks if hooks.contains(&"*") => phrases.push("the hooks".to_owned()),
+        [hook] => phrases.push(format!("the hook {hook}")),
+        hooks => phrases.push(format!("the hooks {}", hooks.join(", "))),
+    }
+    if !stacks.is_empty() {
+        phrases.push(format!("deploy of {}", stacks.join(", ")));
+    }
+    if phrases.is_empty() {
+        "during the deploy".to_owned()
+    } else {
+        format!("after {}", phrases.join(" and "))
+    }
 }
 
 /// Names, comma separated.

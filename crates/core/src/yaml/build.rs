@@ -1,6 +1,6 @@
 //! From the parser's events to a tree of nodes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, StrInput};
@@ -204,9 +204,8 @@ impl<'t> Builder<'t> {
         if !entries.iter().any(|(key, _)| is_merge(key)) {
             return Ok(entries);
         }
-        let (merges, mut result): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| is_merge(key));
-        let mut known: HashSet<String> =
-            result.iter().filter_map(|(key, _)| key.as_text().map(str::to_owned)).collect();
+        let (merges, own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| is_merge(key));
+        let mut all = Vec::new();
         for (_, value) in merges {
             let sources = match value.value {
                 NodeValue::Mapping(_) => vec![value],
@@ -216,13 +215,20 @@ impl<'t> Builder<'t> {
                     continue;
                 }
             };
-            for source in sources {
+            for source in sources.into_iter().rev() {
                 let NodeValue::Mapping(entries) = source.value else { continue };
-                for (key, value) in entries {
-                    if known.insert(key.as_text().unwrap_or_default().to_owned()) {
-                        result.push((key, value));
-                    }
-                }
+                all.extend(entries);
+            }
+        }
+        all.extend(own);
+        // A field stands where it stood first and has the value that it had last (PyYAML).
+        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut result: Vec<(Node, Node)> = Vec::new();
+        for (key, value) in all {
+            let place = *places.entry(key.as_text().unwrap_or_default().to_owned()).or_insert(result.len());
+            match result.get_mut(place) {
+                Some(entry) => *entry = (key, value),
+                None => result.push((key, value)),
             }
         }
         Ok(result)

@@ -87,13 +87,13 @@ impl Wish {
             (executable.unwrap_or_else(|| SHELL.to_owned()), None, words)
         } else {
             let program = words.remove(0);
-            if executable.is_none() && words.is_empty() && program.contains(' ') {
-                if !directory.join(&program).is_file() {
-                    return Err(wrong(
-                        format!("there is no program called `{shown}`"),
-                        "write `command` as a list of words, or set `shell: true`",
-                    ));
-                }
+            let is_sentence =
+                words.is_empty() && program.contains(' ') && !directory.join(&program).is_file();
+            if executable.is_none() && is_sentence {
+                return Err(wrong(
+                    format!("there is no program called `{shown}`"),
+                    "write `command` as a list of words, or set `shell: true`",
+                ));
             }
             match executable {
                 Some(executable) => (executable, Some(program), words),

@@ -22,6 +22,7 @@ import traceback
 from pathlib import Path
 
 REFERENCE = "$python"
+RUNWAY = "runway==2.8.4"
 LONGEST_ANSWER = 64 * 1024 * 1024
 LONGEST_MESSAGE = 4_000
 LONGEST_TRACEBACK = 16_000
@@ -71,10 +72,11 @@ class Values:
     def revive(self, value):
         """The value that a JSON form stands for."""
         if isinstance(value, dict):
-            if len(value) == 1 and isinstance(value.get(REFERENCE), dict):
-                return helper_function(value[REFERENCE]["cloudformation"])
-            if len(value) == 1 and value.get(REFERENCE) in self.objects:
-                return self.objects[value[REFERENCE]]
+            reference = value.get(REFERENCE) if len(value) == 1 else None
+            if isinstance(reference, dict) and "cloudformation" in reference:
+                return helper_function(reference["cloudformation"])
+            if isinstance(reference, str) and reference in self.objects:
+                return self.objects[reference]
             return {key: self.revive(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.revive(item) for item in value]
@@ -286,15 +288,29 @@ def is_map(value):
 
 def import_runway():
     """Imports what the bridge needs; returns Runway's version."""
+    version = None
     try:
-        import troposphere  # noqa: F401
         import runway
+
+        version = getattr(runway, "__version__", "of unknown version")
         import runway.config  # noqa: F401
         import runway.context  # noqa: F401
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        raise Refusal(str(error), kind="package", package=missing, interpreter=sys.executable) from error
-    return getattr(runway, "__version__", "of unknown version")
+        import troposphere  # noqa: F401
+    except Exception as error:
+        name = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        if name and version is not None and name.startswith("runway."):
+            raise Refusal(
+                f"Runway {version} of {sys.executable} cannot be used: version 2 is needed",
+                f"run `{sys.executable} -m pip install {RUNWAY}`",
+            ) from error
+        if name:
+            raise Refusal(str(error), package=name.split(".")[0], interpreter=sys.executable) from error
+        reason = shorten(f"{type(error).__name__}: {error}", LONGEST_MESSAGE)
+        raise Refusal(
+            f"{sys.executable} cannot import Runway: {reason}",
+            f"see `{sys.executable} -m pip check`; {RUNWAY} is known to work",
+        ) from error
+    return version
 
 
 def log():

@@ -152,7 +152,7 @@ impl PythonBridge {
 
 /// Prints of what is no hook are of interest to who looks for a mistake.
 fn debug(line: &str) {
-    tracing::debug!("Python: {line}");
+    tracing::debug!(target: "runway_rs::python", "Python: {line}");
 }
 
 /// What to say of an error.

@@ -117,7 +117,7 @@ impl Process {
         }
         match answer.error {
             None => {
-                tracing::debug!(about = %answer.ok, "Python started");
+                tracing::debug!(target: "runway_rs::python", about = %answer.ok, "Python started");
                 Ok(process)
             }
             Some(Raised { package: Some(package), interpreter: Some(interpreter), .. }) => {
@@ -265,7 +265,9 @@ async fn talk(
         match serde_json::from_slice::<Answer>(&text) {
             Ok(answer) if answer.id == id || answer.old.is_some() => return Ok(Some(answer)),
             // A wrapper around Python may print before the bridge has its output to itself.
-            _ if id == 1 => tracing::debug!(line = %String::from_utf8_lossy(&text).trim_end(), "Python"),
+            _ if id == 1 => {
+                tracing::debug!(target: "runway_rs::python", line = %String::from_utf8_lossy(&text).trim_end(), "Python")
+            }
             Ok(answer) => return Err(format!("it answers request {} instead of {id}", answer.id)),
             Err(error) => return Err(error.to_string()),
         }

@@ -1,7 +1,9 @@
 //! Why a source could not be fetched.
 
+use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use runway_core::exit::ExitCode;
+use runway_core::provider::ErrorKind;
 use thiserror::Error;
 
 /// Why a source could not be fetched. Names of sources are without credentials.
@@ -49,6 +51,45 @@ pub enum SourceFailure {
     )]
     TooSlow { uri: String, minutes: u64 },
 
+    #[error("there is no object s3://{bucket}/{key}")]
+    #[diagnostic(
+        code(source::no_object),
+        help("correct `bucket` and `key`; `aws s3 ls` shows what is there")
+    )]
+    NoObject { bucket: String, key: String },
+
+    #[error("{message}")]
+    #[diagnostic(code(source::s3), help("{}", kind.remedy()))]
+    S3 { kind: ErrorKind, message: String },
+
+    #[error("the archive s3://{bucket}/{key} is refused: {reason}")]
+    #[diagnostic(code(source::archive), help("make it anew from the directory of the package"))]
+    Archive { bucket: String, key: String, reason: String },
+
+    #[error("there is no directory {path}")]
+    #[diagnostic(code(source::no_directory), help("`source` is relative to the directory of the config"))]
+    NoDirectory { path: Utf8PathBuf },
+
+    #[error("there is no {what} {path} in the package")]
+    #[diagnostic(
+        code(source::not_in_package),
+        help("`paths` and `configs` are relative to the root of the package; {hint}")
+    )]
+    NotInPackage { what: &'static str, path: String, hint: String },
+
+    #[error("the config {path} cannot be read: {message}")]
+    #[diagnostic(code(source::config), help("it must be UTF-8 text"))]
+    Config { path: Utf8PathBuf, message: String },
+
+    #[error("{what} is not in the cache and would have to be fetched")]
+    #[diagnostic(
+        code(source::not_fetched),
+        help(
+            "`validate --fetch` and every other command fetch it; what is pinned by `commit` or `tag`, or has `use_latest: false`, is in the cache from then on"
+        )
+    )]
+    NotFetched { what: String },
+
     #[error("the cache {path} cannot be used: {message}")]
     #[diagnostic(
         code(source::cache),
@@ -60,7 +101,11 @@ pub enum SourceFailure {
 impl SourceFailure {
     /// The exit code of a run that it ends.
     pub fn exit_code(&self) -> ExitCode {
-        ExitCode::Config
+        match self {
+            // What is not there is named wrongly.
+            Self::S3 { kind, .. } if !matches!(kind, ErrorKind::NotFound) => kind.exit_code(),
+            _ => ExitCode::Config,
+        }
     }
 
     pub(super) fn cache(path: &camino::Utf8Path, error: &std::io::Error) -> Self {

@@ -61,22 +61,25 @@ pub async fn module(
         Some(address) => address.split("//").last().unwrap_or_default().to_owned(),
         None => uri.to_owned(),
     };
-    checkout(uri, reference, cache, base, &|uri, reference| format!("{}_{reference}", name(uri))).await
+    checkout(uri, reference, cache, base, &|uri, reference| format!("{}_{reference}", name(uri)), true).await
 }
 
-/// Fetches a repository for `package_sources`, unless it is in `packages`. A relative address is relative to `base`.
-///
-/// # Errors
-/// [`SourceFailure`], as [`module`].
-pub async fn package(
+/// Fetches a repository for `package_sources`, unless it is in `packages`. Without `network` it has to be there.
+pub(super) async fn package(
     uri: &str,
     reference: &GitReference,
     packages: &Utf8Path,
     base: &Utf8Path,
+    network: bool,
 ) -> Result<Checkout, SourceFailure> {
     let name =
         |uri: &str, reference: &str| format!("{}-{reference}", uri.strip_suffix(".git").unwrap_or(uri));
-    checkout(uri, reference, packages, base, &name).await
+    checkout(uri, reference, packages, base, &name, network).await
+}
+
+/// An address as messages show it: without credentials.
+pub(super) fn shown(uri: &str) -> String {
+    without_credentials(uri).0
 }
 
 impl Checkout {
@@ -92,6 +95,8 @@ impl Checkout {
 struct Repository<'r> {
     uri: &'r str,
     public: String,
+    /// What its clones in the cache say they are of: the public address, absolute if it is a path.
+    identity: String,
     secrets: Vec<String>,
     base: &'r Utf8Path,
 }
@@ -102,11 +107,21 @@ async fn checkout(
     cache: &Utf8Path,
     base: &Utf8Path,
     name: &(dyn Fn(&str, &str) -> String + Sync),
+    network: bool,
 ) -> Result<Checkout, SourceFailure> {
     let (public, secrets) = without_credentials(uri);
-    let repository = Repository { uri, public, secrets, base };
+    let identity = if is_relative_path(uri) {
+        base.join(uri).components().collect::<Utf8PathBuf>().into_string()
+    } else {
+        public.clone()
+    };
+    let repository = Repository { uri, public, identity, secrets, base };
     repository.check_address()?;
     check_reference(reference)?;
+    let pinned = matches!(reference, GitReference::Commit(_) | GitReference::Tag(_));
+    if !network && !pinned {
+        return Err(repository.not_fetched());
+    }
     let resolved = match reference {
         GitReference::Commit(commit) => commit.to_ascii_lowercase(),
         GitReference::Tag(tag) => tag.clone(),
@@ -121,13 +136,16 @@ async fn checkout(
     };
     let first = sanitized(&name(&repository.public, &resolved));
     // Different addresses can give one name; the second one gets a name of its own.
-    let second = format!("{first}-{}", fingerprint(&format!("{}\n{reference:?}", repository.public)));
+    let second = format!("{first}-{}", fingerprint(&format!("{}\n{reference:?}", repository.identity)));
     for directory in [cache.join(&first), cache.join(&second)] {
         if directory.is_dir() {
             if let Some(commit) = repository.commit_in(&directory, &wanted).await? {
                 return Ok(repository.checked_out(directory, commit, false));
             }
             continue;
+        }
+        if !network {
+            return Err(repository.not_fetched());
         }
         let commit = repository.fetch_into(&directory, cache, reference, &wanted).await?;
         return Ok(repository.checked_out(directory, commit, true));
@@ -165,6 +183,10 @@ impl Repository<'_> {
         commit.ok_or_else(|| self.no_such(what))
     }
 
+    fn not_fetched(&self) -> SourceFailure {
+        SourceFailure::NotFetched { what: self.public.clone() }
+    }
+
     fn no_such(&self, what: &str) -> SourceFailure {
         SourceFailure::NoSuchReference { uri: self.public.clone(), what: what.to_owned() }
     }
@@ -184,7 +206,7 @@ impl Repository<'_> {
         let meant =
             ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", &commit_of(wanted)]).await?;
         // Runway keeps the credentials.
-        let same = origin.is_some_and(|origin| without_credentials(&origin).0 == self.public);
+        let same = origin.is_some_and(|origin| without_credentials(&origin).0 == self.identity);
         let right = same && commit == meant;
         Ok(commit.filter(|_| right))
     }
@@ -215,9 +237,7 @@ impl Repository<'_> {
             Err(error) => return Err(error),
         };
         self.git(&clone, &["checkout", "--quiet", "--detach", "--no-recurse-submodules", &commit]).await?;
-        if !self.secrets.is_empty() {
-            self.git(&clone, &["remote", "set-url", "origin", &self.public]).await?;
-        }
+        self.git(&clone, &["remote", "set-url", "origin", &self.identity]).await?;
         match fs_err::rename(&clone, directory) {
             Ok(()) => Ok(commit),
             // Another run was faster.
@@ -280,6 +300,12 @@ fn gist(words: &str) -> String {
     } else {
         said.join("; ").chars().take(300).collect()
     }
+}
+
+/// Whether git takes an address for a path relative to the current directory: no scheme, and no host in front.
+fn is_relative_path(uri: &str) -> bool {
+    let host_end = uri.find(':').unwrap_or(usize::MAX);
+    !uri.starts_with('/') && uri.find('/').unwrap_or(uri.len()) < host_end
 }
 
 fn is_hexadecimal(text: &str) -> bool {

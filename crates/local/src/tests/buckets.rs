@@ -18,12 +18,12 @@ async fn a_bucket_has_to_be_created_first() {
             store.put(&key, "x".into(), &Put::default()).await.unwrap_err().kind,
             StoreErrorKind::NoBucket
         );
-        cloud.create_bucket(&bucket, None).await.unwrap();
+        cloud.create_bucket(&bucket).await.unwrap();
         let first = store.put(&key, "one".into(), &Put::default()).await.unwrap();
         store.put(&key, "two".into(), &Put::default()).await.unwrap();
         let lost = Put { condition: Condition::IfMatch(first.etag), ..Put::default() };
         assert_eq!(store.put(&key, "x".into(), &lost).await.unwrap_err().kind, StoreErrorKind::Precondition);
-        cloud.create_bucket(&bucket, None).await.unwrap();
+        cloud.create_bucket(&bucket).await.unwrap();
         let again = cloud.object_store(&bucket, None);
         assert_eq!(again.get(&key).await.unwrap().unwrap().body, "two");
         assert_eq!(again.versions(&key).await.unwrap().len(), 2);
@@ -38,7 +38,7 @@ async fn names_follow_s3s_rules() {
     let cloud = cloud();
     let create = |name: &str| {
         let (cloud, bucket) = (cloud.clone(), BucketName::new(name));
-        async move { cloud.create_bucket(&bucket, None).await.map_err(|error| error.kind) }
+        async move { cloud.create_bucket(&bucket).await.map_err(|error| error.kind) }
     };
     let long = "a".repeat(64);
     for name in

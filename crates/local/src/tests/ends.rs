@@ -100,7 +100,7 @@ async fn buckets_of_templates_are_real() {
     let cloud = cloud();
     let named = |name: &str| json!({"Resources": {"B": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": name}}}});
     let mine = BucketName::new("mine");
-    cloud.create_bucket(&mine, None).await.unwrap();
+    cloud.create_bucket(&mine).await.unwrap();
     for (index, bucket) in ["mine", "Mine", "a_b", "xy"].into_iter().enumerate() {
         let stack = format!("taken-{index}");
         cloud.create_stack(&request(&stack, &named(bucket))).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_bucket_made_after_its_stack_is_gone_stays() {
     cloud.create_stack(&with(request("app", &template), &[], "again")).await.unwrap();
     settled(&cloud, "app").await;
     gone(&cloud, "app", "d2").await;
-    cloud.create_bucket(&mine, None).await.unwrap();
+    cloud.create_bucket(&mine).await.unwrap();
     cloud.set_termination_protection(&name("other"), true).await.unwrap();
     assert!(path.is_dir(), "what was made by hand stays");
 }

@@ -167,7 +167,6 @@ fn mistakes_in_sources_and_lookups_are_told() {
             "config::two_references",
             "config::unknown_key",
             "config::missing_field",
-            "config::not_supported_yet",
         ]
     );
     assert_eq!(codes("namespace: n\nlookups: {a: 1, b: c}\nmappings: {a: {b: c}}\n").len(), 3);

@@ -123,14 +123,14 @@ fn a_broken_template_is_told_once_with_its_stacks() {
 }
 
 #[test]
-fn enabled_hooks_are_warned_of_at_their_place() {
-    let text = "pre_deploy:\n  - {path: a.b, args: {x: '${ssm y}'}}\n  - {path: a.c, enabled: false}\npost_destroy:\n  - {path: a.d}\n";
-    assert_eq!(
-        said(text, &[]),
-        [
-            "hooks::not_supported_yet: the pre_deploy hook `a.b` will not run: this version runs no hooks",
-            "hooks::not_supported_yet: the post_destroy hook `a.d` will not run: this version runs no hooks",
-        ]
-    );
-    assert_eq!(desired(&config(text), &files(&[]), Purpose::Deploy, None).1.iter().count(), 1);
+fn a_hook_may_make_a_template() {
+    let text = "pre_deploy: [{path: build}]\nstacks:\n  - {name: a, template_path: a.yml}\n";
+    let (config, _) = load(&Document::new("cfngin.yml", format!("namespace: x\n{text}")), &BTreeMap::new());
+    let config = Arc::new(config.unwrap());
+    let files: BTreeMap<Utf8PathBuf, String> = BTreeMap::new();
+    let before = desired(&config, &files, Purpose::Deploy, None);
+    assert_eq!(before.0.unwrap().unmade, BTreeSet::from(["a".into()]));
+    let settings = Settings { hooks_done: true, ..Settings::default() };
+    let after = desired(&config, &files, Purpose::Deploy, Some(&settings));
+    assert!(after.1.iter().any(|finding| finding.code() == "template::missing"));
 }

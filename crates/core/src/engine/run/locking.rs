@@ -21,6 +21,7 @@ use crate::plan::{self, Desired, Plan, Purpose};
 const CFNGIN_PAUSE: Duration = Duration::from_secs(3);
 
 /// What stays the same through one run.
+#[derive(Clone, Copy)]
 pub(super) struct Run<'a> {
     pub(super) engine: &'a Engine,
     pub(super) desired: &'a Desired,
@@ -146,7 +147,7 @@ impl Run<'_> {
 
     /// With the lease in hand: records intents, looks again, and goes on only with a plan that stands. The inner
     /// error is a refusal at the gate.
-    async fn settle(
+    pub(super) async fn settle(
         &self,
         mut made: Made,
         approval: Approval,
@@ -165,6 +166,7 @@ impl Run<'_> {
                     let (world, pages) =
                         engine.observe_again(&desired.config, purpose, Some(&premises), world).await?;
                     made.observed = Observed { world, pages, ..made.observed };
+                    engine.answer_for(desired, purpose, &mut made.observed.world).await;
                     let plan = engine.plan_for(desired, purpose, backing, &made.observed)?.plan;
                     let stands = plan == made.planned.plan;
                     let what = difference(&made.planned.plan, &plan);

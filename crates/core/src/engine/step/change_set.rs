@@ -33,7 +33,8 @@ impl Call {
         }
         let token = stack.token.clone();
         let role = stack.role_arn.clone();
-        // What a change set cannot say is done after it.
+        // What a change set cannot say is said beside it.
+        let policy = stack.stack_policy.clone().filter(|_| kind == ChangeSetKind::Update);
         let stack = StackRequest {
             stack_policy: None,
             termination_protection: false,
@@ -60,6 +61,12 @@ impl Call {
         if let Some(failure) = failure {
             self.discard(session, &set, shell.map(|shell| (shell, role)), &cleanup).await?;
             return Err(SubmitError::Failed(failure));
+        }
+        if let Some(policy) = policy {
+            // CFNgin: just before the update, which the new policy then rules.
+            self.attempt(session, &mut false, || self.cloudformation.set_stack_policy(&self.stack, &policy))
+                .await?
+                .map_err(|error| SubmitError::Failed(refused(&error)))?;
         }
         let mut answer_lost = false;
         let executed = self

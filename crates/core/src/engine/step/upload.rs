@@ -10,18 +10,18 @@ use crate::clock::Clock;
 use crate::engine::execute::Execution;
 use crate::event::StepFailure;
 use crate::ident::StackName;
+use crate::template::Template;
 
 /// A template on its way to the bucket.
 pub(super) struct Upload {
     store: Arc<dyn ObjectStore>,
-    key: ObjectKey,
+    pub(super) key: ObjectKey,
     body: Bytes,
 }
 
 impl Upload {
-    pub(super) fn of(execution: &Execution<'_>, name: &StackName) -> Option<Self> {
+    pub(super) fn of(execution: &Execution<'_>, name: &StackName, template: &Template) -> Option<Self> {
         let (_, store) = execution.backing.bucket.as_ref()?;
-        let template = execution.desired.templates.get(name)?;
         Some(Self {
             store: Arc::clone(store),
             key: template_key(execution, name, template),

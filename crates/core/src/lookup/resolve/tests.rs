@@ -6,19 +6,24 @@ use super::*;
 use crate::lookup::parse::expression;
 use crate::text::Span;
 
-struct Fixed(BTreeMap<StackFqn, StackState>);
+#[derive(Default)]
+struct Fixed {
+    stacks: BTreeMap<StackFqn, StackState>,
+    /// Whether the hooks before the run have yet to run.
+    before_hooks: bool,
+}
 
 impl Scope for Fixed {
     fn output(&self, stack: &str, output: &str) -> OutputValue {
         match (stack, output) {
             ("vpc", "Subnets") => OutputValue::Known("a,b".into()),
             ("vpc", "Json") => OutputValue::Known(r#"{"a": {"b": [1, 2]}}"#.into()),
-            ("new", _) => OutputValue::Unknown(BTreeSet::from(["new".into()])),
+            ("new", _) => OutputValue::Unknown(BTreeSet::from([Cause::Stack("new".into())])),
             _ => OutputValue::Missing("the stack has no such output".into()),
         }
     }
     fn stack(&self, fqn: &StackFqn) -> Option<&StackState> {
-        self.0.get(fqn)
+        self.stacks.get(fqn)
     }
     fn fqn(&self, name: &str) -> StackFqn {
         StackFqn::build("ns", "-", name)
@@ -29,11 +34,45 @@ impl Scope for Fixed {
     fn parameter(&self, name: &str) -> Option<Value> {
         (name == "size").then(|| json!(3))
     }
+    fn region(&self) -> Option<String> {
+        Some("us-east-1".to_owned())
+    }
+    fn fetched(&self, request: &LookupRequest) -> Option<Result<Fetched, LookupFailure>> {
+        let found = |value: &str, secret| Some(Ok(Fetched { value: json!(value), secret }));
+        match (request.name.as_str(), request.query.as_str()) {
+            ("ssm", "/secret") => found(r#"{"user": "me"}"#, true),
+            ("ssm", "/region") => found(request.arguments.get("region").map_or("", String::as_str), false),
+            ("ssm", "/gone") => Some(Err(LookupFailure::missing("there is no parameter /gone"))),
+            ("ssm", "/denied") => Some(Err(LookupFailure::wrong("no access", "ask for it"))),
+            ("cfn", "prod.Id") => found("from-afar", false),
+            ("file", "plain:file://name.txt") => found("/region\n", false),
+            ("custom", "a::b=c") => found("own", false),
+            _ => None,
+        }
+    }
+    fn hook_data(&self) -> HookData {
+        if self.before_hooks {
+            return HookData::Expected(BTreeSet::from(["build".to_owned()]));
+        }
+        let Value::Object(results) =
+            json!({"build": {"hash": 0, "code": {"$python": "x", "properties": {"S3Key": "k"}}}})
+        else {
+            panic!()
+        };
+        HookData::Known(results)
+    }
+    fn awaits_hooks(&self) -> bool {
+        self.before_hooks
+    }
+}
+
+fn evaluate_in(scope: &Fixed, text: &str) -> Result<Resolved, LookupError> {
+    let parsed = expression(text, &Span::new).unwrap();
+    resolve(&VariableValue::Expression(parsed), scope)
 }
 
 fn evaluate(text: &str) -> Result<Resolved, LookupError> {
-    let parsed = expression(text, &Span::new).unwrap();
-    resolve(&VariableValue::Expression(parsed), &Fixed(BTreeMap::new()))
+    evaluate_in(&Fixed::default(), text)
 }
 
 fn value(text: &str) -> Value {
@@ -62,7 +101,7 @@ fn shared_arguments_apply_in_order() {
 
 #[test]
 fn what_is_unknown_stays_unknown_even_with_a_default() {
-    let unknown = Resolved::Unknown { after: BTreeSet::from(["new".into()]) };
+    let unknown = Resolved::Unknown { after: BTreeSet::from([Cause::Stack("new".into())]) };
     assert_eq!(evaluate("${output new.Id::default=x}").unwrap(), unknown);
     assert_eq!(evaluate("a${split ,::${output new.Id}}").unwrap(), unknown);
 }
@@ -72,4 +111,37 @@ fn a_failure_names_the_innermost_lookup() {
     let error = evaluate("${split ,::${output vpc.Nope}}").unwrap_err();
     assert_eq!(error.lookup, "${output vpc.Nope}");
     assert!(error.message.contains("vpc.Nope"), "{error}");
+}
+
+#[test]
+fn what_is_asked_outside_has_the_common_arguments_too() {
+    assert_eq!(value("${ssm /region::region=eu-west-1}"), json!("eu-west-1"));
+    assert_eq!(value("${ssm /gone::default=x}"), json!("x"));
+    assert_eq!(value("${ssm file://name.txt}"), json!(""));
+    assert_eq!(value("${custom a::b=c}"), json!("own"));
+    assert_eq!(value("${cfn prod.Id::region=eu-west-1}"), json!("from-afar"));
+    assert!(evaluate("${cfn prod.Id::region=us-east-1}").unwrap_err().message.contains("does not exist"));
+    let secret = evaluate("a ${ssm /secret::load=json,get=user}").unwrap();
+    assert_eq!(secret, Resolved::Known { value: json!("a me"), secret: true });
+    assert_eq!(evaluate("${ssm /denied::default=x}").unwrap_err().message, "no access");
+    assert_eq!(
+        evaluate("${ssm /not-asked::default=x}").unwrap(),
+        Resolved::Unknown { after: BTreeSet::new() }
+    );
+    assert!(evaluate("${ssm /region::colour=red}").unwrap_err().help.unwrap().contains("region"));
+}
+
+#[test]
+fn before_the_hooks_nothing_is_missing_for_good() {
+    let before = Fixed { before_hooks: true, ..Fixed::default() };
+    let after = |key: Option<&str>| Resolved::Unknown {
+        after: BTreeSet::from([Cause::Hook(key.map(str::to_owned))]),
+    };
+    assert_eq!(evaluate_in(&before, "${ssm /gone::default=x}").unwrap(), after(None));
+    assert_eq!(evaluate_in(&before, "${hook_data build.hash}").unwrap(), after(Some("build")));
+    assert_eq!(evaluate_in(&before, "${awslambda.Code build}").unwrap(), after(Some("build")));
+    assert!(evaluate_in(&before, "${hook_data test.x}").unwrap_err().message.contains("hooks give build"));
+    assert_eq!(value("${hook_data build.hash}"), json!(0));
+    assert_eq!(value("${hook_data build.code::get=S3Key}"), json!("k"));
+    assert_eq!(value("${hook_data test::default=none,transform=str}"), json!("none"));
 }

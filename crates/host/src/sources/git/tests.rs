@@ -45,7 +45,7 @@ impl Origin {
     }
 
     async fn package(&self, reference: GitReference) -> Result<Checkout, SourceFailure> {
-        package(&self.uri(), &reference, &self.path("packages"), &self.path("")).await
+        package(&self.uri(), &reference, &self.path("packages"), &self.path(""), true).await
     }
 }
 
@@ -104,7 +104,8 @@ async fn what_is_not_there_is_named() {
     }
     assert!(fs_err::read_dir(origin.path("packages")).unwrap().next().is_none(), "nothing half-done stays");
     let missing = format!("{}x", origin.uri());
-    let failure = package(&missing, &GitReference::Head, &origin.path("packages"), &origin.path("")).await;
+    let failure =
+        package(&missing, &GitReference::Head, &origin.path("packages"), &origin.path(""), true).await;
     assert!(failure.unwrap_err().to_string().contains("does not appear to be a git repository"));
 }
 
@@ -122,7 +123,7 @@ async fn options_and_programs_are_no_addresses_and_no_references() {
     ];
     for uri in uris {
         for reference in [GitReference::Head, GitReference::Commit("abcdef".into())] {
-            let result = package(&uri, &reference, &origin.path("packages"), &origin.path("")).await;
+            let result = package(&uri, &reference, &origin.path("packages"), &origin.path(""), true).await;
             assert!(result.is_err(), "{uri}");
         }
     }
@@ -172,6 +173,15 @@ async fn a_module_has_a_location_inside_its_repository() {
     let cache = origin.path("cache");
     let checkout =
         module("origin", &GitReference::Branch("main".into()), &cache, &origin.path("")).await.unwrap();
+    let again =
+        module("origin", &GitReference::Branch("main".into()), &cache, &origin.path("")).await.unwrap();
+    assert_eq!((again.fetched, &again.directory), (false, &checkout.directory));
+    // The same relative address somewhere else is another repository.
+    fs_err::create_dir(origin.path("other")).unwrap();
+    let other = module("../origin", &GitReference::Branch("main".into()), &cache, &origin.path("other"))
+        .await
+        .unwrap();
+    assert!(other.fetched);
     let location = checkout.location("infra/app.cfn").unwrap();
     assert!(location.join("a.yml").is_file());
     assert!(checkout.location("").is_some());
@@ -222,9 +232,10 @@ async fn fetches_with_credentials() {
     let Ok(packages) = std::env::var("TEST_PACKAGES") else { return };
     let packages = Utf8PathBuf::from(packages);
     let uri = "https://robot:secret@host.invalid/a";
-    let checkout = package(uri, &GitReference::Tag("v1".into()), &packages, "/".into()).await.unwrap();
+    let checkout = package(uri, &GitReference::Tag("v1".into()), &packages, "/".into(), true).await.unwrap();
     assert_eq!(checkout.uri, "https://host.invalid/a");
     let failure =
-        package("https://robot:secret@host.invalid:1/b", &GitReference::Head, &packages, "/".into()).await;
+        package("https://robot:secret@host.invalid:1/b", &GitReference::Head, &packages, "/".into(), true)
+            .await;
     assert!(!failure.unwrap_err().to_string().contains("secret"));
 }

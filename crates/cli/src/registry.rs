@@ -1,0 +1,91 @@
+//! The handlers of a config's lookups, blueprints and hooks, each in its order: the config's own, those of the cloud,
+//! those of this machine, and Python for everything else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use camino::Utf8Path;
+use runway_core::clock::Clock;
+use runway_core::files::Files;
+use runway_core::lookup::file::FileLookup;
+use runway_core::registry::{HookHandler, LookupHandler, Registry};
+use runway_host::python::{
+    DEFAULT_TIMEOUT, INTERPRETER_VARIABLE, PythonBridge, PythonSettings, TIMEOUT_VARIABLE,
+};
+
+use crate::load::Loaded;
+use crate::settings::Environment;
+use crate::work::Work;
+
+/// Lookups that come with Runway and whose values only Python has.
+const OF_PYTHON: [&str; 11] = [
+    "awslambda",
+    "awslambda.Code",
+    "awslambda.CodeSha256",
+    "awslambda.CompatibleArchitectures",
+    "awslambda.CompatibleRuntimes",
+    "awslambda.Content",
+    "awslambda.LicenseInfo",
+    "awslambda.Runtime",
+    "awslambda.S3Bucket",
+    "awslambda.S3Key",
+    "awslambda.S3ObjectVersion",
+];
+
+/// Builds the registry of a config. `environment` are the variables of its run; `root` is the directory of the project
+/// file, or else of the config.
+pub(crate) fn registry(
+    work: &Work,
+    loaded: &Loaded,
+    environment: &Environment,
+    root: &Utf8Path,
+    files: Arc<dyn Files>,
+    clock: Arc<dyn Clock>,
+) -> Registry {
+    let mut registry = Registry::default();
+    registry.lookups.insert("file".to_owned(), Arc::new(FileLookup::new(files)));
+    registry.hooks = runway_host::hooks::hooks(&work.connected.provider);
+    cloud(&mut registry, work, clock);
+
+    let python = Arc::new(PythonBridge::new(python(work, loaded, environment, root)));
+    registry.blueprints = Some(Arc::clone(&python) as _);
+    registry.python_hooks = Some(Arc::clone(&python) as Arc<dyn HookHandler>);
+    for name in OF_PYTHON {
+        registry.lookups.insert(name.to_owned(), python.runway_lookup(name));
+    }
+    for (name, own) in &loaded.config.lookups {
+        let handler: Arc<dyn LookupHandler> = python.lookup(name.clone(), own.path.clone());
+        registry.lookups.insert(name.clone(), handler);
+    }
+    registry
+}
+
+#[cfg(feature = "aws")]
+fn cloud(registry: &mut Registry, work: &Work, clock: Arc<dyn Clock>) {
+    if let Some(aws) = &work.connected.aws {
+        registry.lookups.extend(runway_aws::lookups(aws));
+        registry.hooks.extend(runway_aws::hooks(aws, clock));
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+fn cloud(_registry: &mut Registry, _work: &Work, _clock: Arc<dyn Clock>) {}
+
+fn python(work: &Work, loaded: &Loaded, environment: &Environment, root: &Utf8Path) -> PythonSettings {
+    let seconds = environment.get(TIMEOUT_VARIABLE).and_then(|text| text.trim().parse().ok());
+    let own = loaded.config.sys_path.iter().map(|path| loaded.directory.join(path));
+    PythonSettings {
+        interpreter: environment.get(INTERPRETER_VARIABLE).filter(|path| !path.is_empty()).map(Into::into),
+        directory: loaded.directory.clone(),
+        environment: environment.clone(),
+        config: loaded.config.raw.clone(),
+        config_path: loaded.path.clone(),
+        parameters: loaded.parameters.clone(),
+        deploy_environment: work.settings.deploy_environment.clone(),
+        region: work.connected.provider.region().to_owned(),
+        root_directory: root.to_owned(),
+        work_directory: root.join(".runway"),
+        sys_path: own.collect(),
+        timeout: seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs),
+    }
+}

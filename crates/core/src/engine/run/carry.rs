@@ -1,0 +1,141 @@
+//! Carries out a plan that may go on: the hooks before, the steps, the hooks after.
+
+use super::locking::Run;
+use super::{Made, or_interrupted};
+use crate::engine::execute::{Executed, Execution};
+use crate::engine::hooks::{self, HooksFailed};
+use crate::engine::{Approval, EngineError};
+use crate::error::Finding;
+use crate::event::Reporter;
+use crate::exit::ExitCode;
+use crate::lock::Session;
+use crate::plan::{Desired, Plan, World};
+
+/// A plan that was carried out as far as it went.
+pub(super) struct Carried {
+    /// What was wanted at the end; hooks may have made templates.
+    pub(super) desired: Desired,
+    /// The plan that was carried out, which is another one than the first if hooks changed something.
+    pub(super) made: Made,
+    /// What the steps did.
+    pub(super) executed: Executed,
+    /// Why it did not come to its end, apart from what the steps themselves tell.
+    pub(super) stopped: Option<Stopped>,
+}
+
+/// Why a run stopped before or after its steps.
+pub(super) struct Stopped {
+    pub(super) exit: ExitCode,
+    /// `None` if a refusal at the gate says it all.
+    pub(super) finding: Option<Finding>,
+}
+
+impl From<HooksFailed> for Stopped {
+    fn from(failed: HooksFailed) -> Self {
+        Self { exit: failed.exit, finding: Some(failed.finding) }
+    }
+}
+
+impl Run<'_> {
+    /// Runs the hooks before, plans again with what they changed, carries out the steps, and runs the hooks after
+    /// unless something failed.
+    pub(super) async fn carry_out(
+        &self,
+        made: Made,
+        approval: Approval,
+        mut session: Option<&mut Session>,
+        reporter: &mut dyn Reporter,
+    ) -> Result<Carried, EngineError> {
+        let (engine, interrupt) = (self.engine, self.interrupt);
+        let (before, after) = hooks::stages(self.purpose);
+        let mut desired = self.desired.clone();
+        let mut made = made;
+        if !hooks::enabled(&desired, before).is_empty() {
+            let world = &made.observed.world;
+            if let Err(failed) = engine.run_hooks(&desired, world, before, interrupt, reporter).await {
+                let executed = untouched(&made.planned.plan, world);
+                return Ok(Carried { desired, made, executed, stopped: Some(failed.into()) });
+            }
+            desired = engine.desired(&desired.config, self.purpose)?.0;
+            let run = Run { desired: &desired, ..*self };
+            match run.plan_again(made, approval, session.as_deref_mut()).await? {
+                Ok(again) => made = again,
+                Err((again, exit)) => {
+                    let executed = untouched(&again.planned.plan, &again.observed.world);
+                    let stopped = Some(Stopped { exit, finding: None });
+                    return Ok(Carried { desired, made: again, executed, stopped });
+                }
+            }
+        }
+        let execution = Execution {
+            engine,
+            desired: &desired,
+            plan: &made.planned.plan,
+            backing: self.backing,
+            session: session.as_deref(),
+            interrupt,
+            pages: made.observed.pages,
+        };
+        let executed = execution.run(made.observed.world.clone(), reporter).await;
+        let mut stopped = None;
+        if is_clean(&executed) {
+            let world = World { stacks: executed.stacks.clone(), ..made.observed.world.clone() };
+            let ran = engine.run_hooks(&desired, &world, after, interrupt, reporter).await;
+            stopped = ran.err().map(Stopped::from);
+        }
+        Ok(Carried { desired, made, executed, stopped })
+    }
+
+    /// Plans once more, now that hooks have run. A plan that changes stacks which the first one did not is shown, and
+    /// goes on only with an approval. The inner error is a refusal.
+    async fn plan_again(
+        &self,
+        before: Made,
+        approval: Approval,
+        session: Option<&mut Session>,
+    ) -> Result<Result<Made, (Made, ExitCode)>, EngineError> {
+        let known = Some(&before.observed.world);
+        let mut made = self.engine.make(self.desired, self.purpose, self.backing, known).await?;
+        if grown(&before.planned.plan, &made.planned.plan) {
+            let asked = async { Ok(self.gate.approve(&made.planned, 1).await) };
+            if let Approval::Refused(exit) = or_interrupted(self.interrupt, asked).await? {
+                return Ok(Err((made, exit)));
+            }
+        }
+        let Some(session) = session else { return Ok(Ok(made)) };
+        if made.planned.plan == before.planned.plan {
+            session.look().await.map_err(EngineError::of)?;
+            // The records that were written for it stand.
+            made.observed.premises = before.observed.premises;
+            return Ok(Ok(made));
+        }
+        let planned = made.planned.clone();
+        let observed = before.observed;
+        match self.settle(made, approval, session).await? {
+            Ok(made) => Ok(Ok(made)),
+            Err((_, exit)) => Ok(Err((Made { planned, observed }, exit))),
+        }
+    }
+}
+
+/// Whether a plan changes a stack in a way that an earlier one did not show.
+fn grown(before: &Plan, now: &Plan) -> bool {
+    let shown = |step: &crate::plan::Step| before.step(&step.name).map(|step| step.action);
+    now.steps.iter().any(|step| step.action.is_change() && shown(step) != Some(step.action))
+}
+
+/// What is told of steps that never began.
+fn untouched(plan: &Plan, world: &World) -> Executed {
+    let not_run = plan.steps.iter().filter(|step| step.action.is_change()).map(|step| step.name.clone());
+    Executed { stacks: world.stacks.clone(), not_run: not_run.collect(), ..Executed::default() }
+}
+
+/// Whether everything went as planned.
+fn is_clean(executed: &Executed) -> bool {
+    executed.failed.is_empty()
+        && executed.not_run.is_empty()
+        && executed.abandoned.is_empty()
+        && executed.lost.is_none()
+        && executed.blind.is_none()
+        && !executed.interrupted
+}

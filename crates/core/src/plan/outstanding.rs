@@ -1,0 +1,162 @@
+//! What has to be asked of handlers outside core before a plan or a step can be made.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::scope::PlanScope;
+use super::template::{Variables, is_rendered, render_key, variables};
+use super::{Answers, Desired, RenderKey, Settings, World};
+use crate::config::{StackDefinition, Variable};
+use crate::ident::StackFqn;
+use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
+use crate::provider::StackState;
+use crate::registry::{Fetched, LookupFailure, LookupRequest};
+
+/// Questions that have no answer yet.
+#[derive(Debug, Default)]
+pub struct Outstanding {
+    /// Lookups to ask for.
+    pub lookups: BTreeSet<LookupRequest>,
+    /// Templates to render, with the variables that go in.
+    pub renders: BTreeMap<RenderKey, Map<String, Value>>,
+}
+
+impl Outstanding {
+    /// Whether everything is answered.
+    pub fn is_empty(&self) -> bool {
+        self.lookups.is_empty() && self.renders.is_empty()
+    }
+}
+
+impl Answers {
+    /// Takes further answers in.
+    pub fn extend(&mut self, other: Self) {
+        self.lookups.extend(other.lookups);
+        self.rendered.extend(other.rendered);
+    }
+
+    /// The results of the hooks before the stacks are there: everything they may have changed has to be asked again.
+    pub fn after_hooks(&mut self, results: Map<String, Value>) {
+        self.lookups.retain(|request, _| request.place.is_some());
+        self.rendered.clear();
+        self.hooks = Some(results);
+    }
+}
+
+/// What the values and templates of these stacks need. Outputs count as they are now: what depends on those of a stack
+/// that is going to change may be asked for in vain, and is asked again with the new ones.
+pub fn of_stacks<'a>(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    definitions: impl Iterator<Item = &'a StackDefinition>,
+) -> Outstanding {
+    let pending = BTreeSet::new();
+    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let mut outstanding = Outstanding::default();
+    for definition in definitions {
+        let rendered = is_rendered(&scope, definition);
+        let template = desired.templates.get(&definition.name);
+        let needed = |name: &String| {
+            rendered || template.is_some_and(|template| template.parameters.contains_key(name))
+        };
+        for (_, variable) in definition.variables.iter().filter(|(name, _)| needed(name)) {
+            ask(variable, &scope, &mut outstanding);
+        }
+        if !rendered {
+            continue;
+        }
+        if let Ok(Variables::Known(values, _)) = variables(&scope, definition) {
+            let key = render_key(definition, &values);
+            if !world.answers.rendered.contains_key(&key) {
+                outstanding.renders.insert(key, values);
+            }
+        }
+    }
+    outstanding
+}
+
+/// What the arguments of a hook need.
+pub fn of_arguments<'a>(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    arguments: impl Iterator<Item = &'a Variable>,
+) -> Outstanding {
+    let pending = BTreeSet::new();
+    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let mut outstanding = Outstanding::default();
+    for variable in arguments {
+        ask(variable, &scope, &mut outstanding);
+    }
+    outstanding
+}
+
+fn ask(variable: &Variable, scope: &PlanScope<'_>, outstanding: &mut Outstanding) {
+    let recorder = Recorder { scope, wanted: RefCell::default() };
+    // Whether it resolves is not the question here.
+    let _ = resolve(&variable.value, &recorder);
+    outstanding.lookups.extend(recorder.wanted.into_inner());
+}
+
+/// A scope that notes what it cannot answer.
+struct Recorder<'a> {
+    scope: &'a dyn Scope,
+    wanted: RefCell<BTreeSet<LookupRequest>>,
+}
+
+impl Scope for Recorder<'_> {
+    fn output(&self, stack: &str, output: &str) -> OutputValue {
+        self.scope.output(stack, output)
+    }
+
+    fn stack(&self, fqn: &StackFqn) -> Option<&StackState> {
+        self.scope.stack(fqn)
+    }
+
+    fn fqn(&self, name: &str) -> StackFqn {
+        self.scope.fqn(name)
+    }
+
+    fn environment(&self, name: &str) -> Option<String> {
+        self.scope.environment(name)
+    }
+
+    fn parameter(&self, name: &str) -> Option<Value> {
+        self.scope.parameter(name)
+    }
+
+    fn variable(&self, query: &str) -> Option<Value> {
+        self.scope.variable(query)
+    }
+
+    fn knows_stacks(&self) -> bool {
+        self.scope.knows_stacks()
+    }
+
+    fn knows_environment(&self) -> bool {
+        self.scope.knows_environment()
+    }
+
+    fn region(&self) -> Option<String> {
+        self.scope.region()
+    }
+
+    fn fetched(&self, request: &LookupRequest) -> Option<Result<Fetched, LookupFailure>> {
+        let answer = self.scope.fetched(request);
+        if answer.is_none() {
+            self.wanted.borrow_mut().insert(request.clone());
+        }
+        answer
+    }
+
+    fn hook_data(&self) -> HookData {
+        self.scope.hook_data()
+    }
+
+    fn awaits_hooks(&self) -> bool {
+        self.scope.awaits_hooks()
+    }
+}

@@ -1,0 +1,8 @@
+//! Projects: modules in their regions, in order, together or chosen, on the embedded provider.
+
+mod choice;
+mod environments;
+mod graphs;
+mod order;
+mod scene;
+mod starter;

@@ -1,0 +1,78 @@
+//! Projects over HTTP: credentials and accounts of each target. They live in the region of one scene.
+
+use serde_json::Value;
+
+use crate::support::{Ran, Scene, finished};
+
+const STACK: &str =
+    "stacks:\n  - {name: a, template_path: templates/t.yml, variables: {Note: x, Up: none}}\n";
+
+/// A project with one module, whose bucket is named after its deployment, and these fields of two deployments.
+fn project(scene: &Scene, first: &str, second: &str) {
+    let region = scene.region;
+    let deployment = |name: &str, fields: &str| {
+        format!(
+            "  - name: {name}\n    modules: [infra.cfn]\n    regions: [{region}]\n    parameters: {{namespace: {name}}}\n{fields}"
+        )
+    };
+    let text = format!("deployments:\n{}{}", deployment("first", first), deployment("second", second));
+    scene.file("runway.yml", &text);
+    scene.file(
+        "infra.cfn/cfngin.yml",
+        &format!("namespace: ${{namespace}}\ncfngin_bucket: ${{namespace}}-${{region}}\npersistent_graph_key: g\n{STACK}"),
+    );
+    scene.file("infra.cfn/templates/t.yml", crate::support::TEMPLATE);
+}
+
+fn run(scene: &Scene, line: &str) -> Ran {
+    let mut command = scene.command(line);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    finished(command.spawn().unwrap())
+}
+
+/// Account and namespace of every plan on standard output.
+fn planned(ran: &Ran) -> Vec<(String, String)> {
+    let documents = serde_json::Deserializer::from_str(&ran.stdout).into_iter::<Value>();
+    let plans =
+        documents.map(|document| document.unwrap()).filter(|document| document.get("steps").is_some());
+    let text = |plan: &Value, field: &str| plan[field].as_str().unwrap().to_owned();
+    plans.map(|plan| (text(&plan, "account"), text(&plan, "namespace"))).collect()
+}
+
+#[test]
+fn every_target_has_the_credentials_of_its_own_role_and_account() {
+    let scene = Scene::new();
+    let role = "    assume_role: arn:aws:iam::222222222222:role/deploy\n";
+    let own = "    account_id: 123456789012\n";
+    // The role of the first deployment does not leak into the second one, which Runway's would (D76).
+    project(&scene, role, own);
+    let ran = run(&scene, "deploy -e dev --yes --format json").ended(0);
+    let expected = [("222222222222", "first"), ("123456789012", "second")];
+    let expected = expected.map(|(account, namespace)| (account.to_owned(), namespace.to_owned()));
+    assert_eq!(planned(&ran), expected);
+    // The emulator shows the stacks of its default account.
+    assert_eq!(scene.stack_names(), ["second-a"]);
+    let again = run(&scene, "plan -e dev --detailed-exitcode").ended(0);
+    assert_eq!(again.stdout.matches("No changes").count(), 2, "{}", again.stdout);
+
+    // A wrong account stops everything, also what comes before it.
+    scene.file(
+        "infra.cfn/templates/t.yml",
+        &crate::support::TEMPLATE.replace("Name: !Ref P", "Value: !Ref P"),
+    );
+    for wrong in ["    account_id: 222222222222\n", "    account_alias: somebody-else\n"] {
+        project(&scene, "    env_vars: {A: b}\n", wrong);
+        let ran = run(&scene, "deploy -e dev --yes").ended(31);
+        assert!(ran.stderr.contains("deployment `second` is meant for the account"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("creating"), "{}", ran.stderr);
+    }
+    assert_eq!(scene.stack_names(), ["second-a"]);
+    // One bucket and graph in two accounts is refused before anything runs.
+    project(&scene, role, own);
+    let text = std::fs::read_to_string(scene.path().join("runway.yml")).unwrap();
+    scene.file("runway.yml", &text.replace("namespace: second", "namespace: first"));
+    run(&scene, "destroy -e dev --yes").ended(31).says("would share the persistent graph s3://first-");
+    project(&scene, role, own);
+    run(&scene, "destroy -e dev --yes").ended(0);
+    assert!(scene.stacks().is_empty());
+}
