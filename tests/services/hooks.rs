@@ -190,6 +190,10 @@ fn secrets_are_not_repeated() {
         assert!(failure.message.contains("Value '****' of **** fails"), "{failure:?}");
         assert!(!format!("{failure:?}").contains("hush"));
         assert_eq!(server.operations(), ["GetParameter", "PutParameter"]);
+        let args = json!({"parameter_name": "/key-1"});
+        hook.run(PostDestroy, DELETE_PARAMETER, &args).await.unwrap_err();
+        hook.run(PreDeploy, SECURE_STRING, &json!({"name": "/key-1"})).await.unwrap_err();
+        assert_eq!(hook.said(), ["SSM parameter `/****` was not put: its value is empty"]);
         let sent: Value = serde_json::from_str(&server.requests()[1].body).unwrap();
         assert_eq!(
             sent,

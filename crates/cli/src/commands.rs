@@ -130,7 +130,7 @@ impl Context {
         let found = discover(global, &self.current).map_err(EngineError::of)?;
         match (&self.arguments.command, found) {
             (Command::Whichenv, found) => self.whichenv(&settings, &found),
-            (Command::Envvars, Found::Project(path)) => self.envvars(&settings, &path),
+            (Command::Envvars, Found::Project(path)) => self.envvars(settings, &path),
             (Command::Envvars, Found::Configs(_)) => Err(EngineError::of(SettingsProblem::NoProject)),
             (_, Found::Project(path)) => self.project(settings, &path),
             (_, Found::Configs(paths)) => self.configs(&settings, &paths),

@@ -7,6 +7,8 @@ use camino::Utf8PathBuf;
 use runway_core::clock::Clock;
 use runway_core::engine::EngineError;
 use runway_core::provider::Provider;
+use runway_core::registry::LookupHandler;
+use runway_host::random::RandomString;
 use runway_local::Local;
 use tokio::sync::Mutex;
 
@@ -30,6 +32,17 @@ impl Connected {
             return aws.requests();
         }
         BTreeMap::new()
+    }
+
+    /// Lookups that a project file may ask.
+    pub(crate) fn lookups(&self) -> BTreeMap<String, Arc<dyn LookupHandler>> {
+        let mut lookups: BTreeMap<String, Arc<dyn LookupHandler>> = BTreeMap::new();
+        #[cfg(feature = "aws")]
+        if let Some(aws) = &self.aws {
+            lookups.extend(runway_aws::lookups(aws));
+        }
+        lookups.insert("random.string".to_owned(), Arc::new(RandomString));
+        lookups
     }
 
     /// Aliases of the account; `None` if the provider has none.

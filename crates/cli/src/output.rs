@@ -16,6 +16,9 @@ use crate::args::{Colour, Global};
 /// Errors and warnings that are shown in full.
 const MOST_FINDINGS: usize = 50;
 
+/// Shorter texts are everywhere: hiding them would tell more than it hides.
+const SHORTEST_SECRET: usize = 4;
+
 /// Where and how to print.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {
@@ -106,7 +109,7 @@ impl Output {
     /// A text without the secrets in it, also where they stand as JSON writes them.
     fn without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
-        for secret in self.secrets.iter().filter(|secret| !secret.is_empty()) {
+        for secret in self.secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
             let quoted = Value::String(secret.clone()).to_string();
             for form in [secret.as_str(), quoted.trim_matches('"')] {
                 if text.contains(form) {

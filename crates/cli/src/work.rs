@@ -135,25 +135,32 @@ pub(crate) async fn check_graphs(works: &[&Work]) -> Result<Vec<Finding>, Engine
     if findings.has_errors() { Err(findings.into()) } else { Ok(findings.into_list()) }
 }
 
+/// The turn of one target.
+pub(crate) type Turn = tokio::sync::OwnedMutexGuard<()>;
+
 /// Keeps configs with the same persistent graph from being worked on at the same time by this process: its lock is for
 /// others, and would refuse the second one.
 #[derive(Default)]
 pub(crate) struct Turns {
-    graphs: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    places: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Turns {
     /// Waits until no other work is on the graph of a config; it is this one's turn as long as the guard is kept.
-    pub(crate) async fn take(
-        &self,
-        config: &Config,
-        region: &str,
-    ) -> Option<tokio::sync::OwnedMutexGuard<()>> {
-        let graph = graph(config, region)?;
+    pub(crate) async fn take(&self, config: &Config, region: &str) -> Option<Turn> {
+        Some(self.of(graph(config, region)?).await)
+    }
+
+    /// Waits until no other work makes the bucket of a config.
+    pub(crate) async fn take_bucket(&self, config: &Config, region: &str) -> Option<Turn> {
+        Some(self.of(format!("s3://{}", config.bucket_name(region)?)).await)
+    }
+
+    async fn of(&self, place: String) -> Turn {
         let turn = {
-            let mut graphs = self.graphs.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(graphs.entry(graph).or_default())
+            let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(places.entry(place).or_default())
         };
-        Some(turn.lock_owned().await)
+        turn.lock_owned().await
     }
 }

@@ -106,7 +106,7 @@ fn configs_of_a_module_go_in_order_and_back() {
     let scene =
         Scene::new("deployments:\n  - {modules: [a.cfn], regions: [us-east-1], parameters: {note: x}}\n");
     scene.module("a.cfn");
-    let second = "namespace: ${environment}\ncfngin_bucket: bucket\npersistent_graph_key: z\nstacks:\n  - {name: z, template_path: templates/t.yml, variables: {Note: \"${xref dev-a::Note}\"}}\n";
+    let second = "namespace: ${environment}\ncfngin_bucket: bucket-${region}\npersistent_graph_key: z\nstacks:\n  - {name: z, template_path: templates/t.yml, variables: {Note: \"${xref dev-a::Note}\"}}\n";
     scene.file("a.cfn/z.yml", second);
     scene.run("deploy -e dev --yes").ended(0);
     assert_eq!(scene.stacks(), ["us-east-1 dev-a", "us-east-1 dev-z"]);

@@ -74,7 +74,7 @@ impl Scene {
         finished(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
     }
 
-    /// Regions and names of stacks that exist, sorted.
+    /// Regions and names of stacks that exist, sorted; those that hold the configs' buckets aside.
     pub(super) fn stacks(&self) -> Vec<String> {
         let state = self.path().join(".runway/local");
         let mut found: Vec<String> = documents(&state)
@@ -82,6 +82,7 @@ impl Scene {
             .flat_map(|document| document["stacks"].as_array().cloned().unwrap_or_default())
             // A deletion that was seen to its end may still be on its way in the file.
             .filter(|stack| !stack["status"].as_str().is_some_and(|status| status.starts_with("DELETE_")))
+            .filter(|stack| !stack["name"].as_str().is_some_and(|name| name.ends_with("-cfngin-bucket")))
             .filter_map(|stack| {
                 let region = stack["id"].as_str()?.split(':').nth(3)?.to_owned();
                 Some(format!("{region} {}", stack["name"].as_str()?))

@@ -98,7 +98,7 @@ impl Run<'_> {
     }
 
     fn say(&self, text: impl AsRef<str>) {
-        self.output.line(text.as_ref());
+        self.output.line(&without(text.as_ref(), &self.call.secrets));
     }
 
     /// Whether this is a destroy: hooks that keep something up then take it away.
@@ -146,14 +146,17 @@ impl HookHandler for AwsHook {
 
 /// Services sometimes repeat what they were sent.
 fn without_secrets(failure: HandlerFailure, secrets: &[String]) -> HandlerFailure {
-    let clean = |text: String| {
-        let known = secrets.iter().filter(|secret| !secret.is_empty());
-        known.fold(text, |text, secret| text.replace(secret.as_str(), "****"))
-    };
+    let clean = |text: String| without(&text, secrets);
     HandlerFailure {
         message: clean(failure.message),
         help: failure.help.map(clean),
         detail: failure.detail.map(clean),
         kind: failure.kind,
     }
+}
+
+/// A text with every secret in it masked.
+fn without(text: &str, secrets: &[String]) -> String {
+    let known = secrets.iter().filter(|secret| !secret.is_empty());
+    known.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "****"))
 }

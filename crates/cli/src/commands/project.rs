@@ -8,7 +8,7 @@ use runway_core::engine::EngineError;
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
-use runway_core::project::resolve::{Resolver, environment_variables};
+use runway_core::project::resolve::Answered;
 
 use super::Context;
 use crate::args::Command;
@@ -53,6 +53,52 @@ impl Context {
         self.in_runtime(self.targets(&open, &settings, has_standing_approval, changes_order))
     }
 
+    /// The environment variables of all deployments.
+    async fn variables(
+        &self,
+        open: &OpenProject,
+        settings: &Settings,
+    ) -> Result<Vec<(String, String)>, EngineError> {
+        let connector = self.connector(&open.root);
+        let mut targets = self.look_at(open, settings, Depth::Connected(&connector));
+        let mut all: Vec<(String, String)> = Vec::new();
+        for deployment in &open.project.deployments {
+            for (name, value) in targets.variables(deployment, settings, &mut Answered::new()).await? {
+                // Of deployments with the same variable, the last one wins (Runway).
+                match all.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, known)) => *known = value,
+                    None => all.push((name, value)),
+                }
+            }
+        }
+        if targets.findings.has_errors() { Err(targets.findings.into()) } else { Ok(all) }
+    }
+
+    fn connector(&self, root: &Utf8Path) -> Connector {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        Connector::new(root.to_owned(), self.environment.clone(), clock)
+    }
+
+    /// A look at a project that has not begun.
+    fn look_at<'c>(&'c self, open: &'c OpenProject, settings: &'c Settings, depth: Depth<'c>) -> Targets<'c> {
+        Targets {
+            open,
+            settings,
+            global: &self.arguments.global,
+            environment: &self.environment,
+            output: &self.output,
+            current: &self.current,
+            depth,
+            known_sources: &self.known_sources,
+            check: Check::For(self.purpose()),
+            reversed: false,
+            concurrent: false,
+            findings: Findings::default(),
+            secrets: Vec::new(),
+            files: 1,
+        }
+    }
+
     async fn targets(
         &self,
         open: &OpenProject,
@@ -60,29 +106,15 @@ impl Context {
         concurrent: bool,
         reversed: bool,
     ) -> Result<ExitCode, EngineError> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let connector = Connector::new(open.root.clone(), self.environment.clone(), clock);
+        let connector = self.connector(&open.root);
         let validates =
             if let Command::Validate(arguments) = &self.arguments.command { Some(arguments) } else { None };
-        let mut targets = Targets {
-            open,
-            settings,
-            global: &self.arguments.global,
-            environment: &self.environment,
-            output: &self.output,
-            current: &self.current,
-            depth: match validates {
-                Some(arguments) => Depth::Files { fetch: arguments.fetch },
-                None => Depth::Connected(&connector),
-            },
-            known_sources: &self.known_sources,
-            check: if validates.is_some() { Check::All } else { Check::For(self.purpose()) },
-            reversed,
-            concurrent,
-            findings: Findings::default(),
-            secrets: Vec::new(),
-            files: 1,
+        let depth = match validates {
+            Some(arguments) => Depth::Files { fetch: arguments.fetch },
+            None => Depth::Connected(&connector),
         };
+        let check = if validates.is_some() { Check::All } else { Check::For(self.purpose()) };
+        let mut targets = Targets { check, reversed, concurrent, ..self.look_at(open, settings, depth) };
         let tree = targets.tree().await?;
         let mut output = self.output.clone();
         output.secrets = Arc::new(targets.secrets);
@@ -114,28 +146,13 @@ impl Context {
     }
 
     /// Prints the environment variables of the deployments for a shell (Runway).
-    pub(super) fn envvars(&self, settings: &Settings, path: &Utf8Path) -> Result<ExitCode, EngineError> {
+    pub(super) fn envvars(&self, mut settings: Settings, path: &Utf8Path) -> Result<ExitCode, EngineError> {
         let open = OpenProject::read(path, &self.current)?;
         let quiet = output::Output { quiet: 2, ..self.output.clone() };
-        let name = deploy_environment(settings, &open.root, open.project.ignore_git_branch, false, &quiet)
+        let name = deploy_environment(&settings, &open.root, open.project.ignore_git_branch, false, &quiet)
             .map_err(EngineError::of)?;
-        let mut environment = self.environment.clone();
-        environment.insert("DEPLOY_ENVIRONMENT".to_owned(), name);
-        let mut resolver = Resolver::new(&open.project.document, &open.variables, &environment);
-        let mut all: Vec<(String, String)> = Vec::new();
-        for deployment in &open.project.deployments {
-            let values = resolver.optional_map(deployment.env_vars.as_ref());
-            for (name, value) in environment_variables(values.as_ref(), &open.root) {
-                // Of deployments with the same variable, the last one wins (Runway).
-                match all.iter_mut().find(|(known, _)| *known == name) {
-                    Some((_, known)) => *known = value,
-                    None => all.push((name, value)),
-                }
-            }
-        }
-        if resolver.findings.has_errors() {
-            return Err(resolver.findings.into());
-        }
+        settings.deploy_environment = name;
+        let all = self.in_runtime(self.variables(&open, &settings))?;
         if all.is_empty() {
             let path = shown(&open.path, &self.current);
             return Err(EngineError::of(SettingsProblem::NoEnvironmentVariables { path }));

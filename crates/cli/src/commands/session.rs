@@ -159,6 +159,12 @@ impl Session<'_> {
             if self.interrupt.stop.is_cancelled() {
                 return Ok(ExitCode::Interrupted);
             }
+            if purpose == Purpose::Deploy && output.is_one_of_many {
+                let exit = self.make_bucket(loaded, json).await?;
+                if exit != ExitCode::Ok {
+                    return Ok(exit);
+                }
+            }
             let engine = self.engine(loaded, |options| {
                 options.selection = selection;
                 options.lock_ttl = arguments.lock_ttl;
@@ -189,6 +195,17 @@ impl Session<'_> {
             }
         }
         findings
+    }
+
+    /// Makes the bucket of a config, one after the other where others may be about to make the same one.
+    async fn make_bucket(&self, loaded: &Loaded, json: bool) -> Result<ExitCode, EngineError> {
+        let region = self.work.connected.provider.region();
+        let _turn = self.turns.take_bucket(&loaded.config, region).await;
+        let mut reporter = progress::reporter(&self.output, json, self.work.settings.ci);
+        let engine = self.engine(loaded, |_| ());
+        let made = engine.init(&loaded.config, reporter.as_mut(), self.interrupt).await?;
+        self.output.findings(&made.errors, made.exit);
+        Ok(made.exit)
     }
 
     async fn init(&self) -> Result<ExitCode, EngineError> {

@@ -1,5 +1,7 @@
 //! From a project to what is worked on: every region of every deployment, every module in it, and its configs.
 
+mod fields;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,10 +12,9 @@ use runway_core::error::{Finding, Findings};
 use runway_core::project::environments::{Enablement, enablement};
 use runway_core::project::merge::merge_all;
 use runway_core::project::module_type::{Handler, Listing, handler};
-use runway_core::project::resolve::{DeploymentValues, ModuleValues, Resolver, environment_variables};
-use runway_core::project::source::{GitSource, ModuleSource};
-use runway_core::project::{Deployment, Module, ModuleType, Project, ProjectProblem, module_file};
-use runway_core::text::Span;
+use runway_core::project::resolve::{Answered, ModuleValues, SharedValues, environment_variables};
+use runway_core::project::source::ModuleSource;
+use runway_core::project::{Deployment, Module, ModuleType, ProjectProblem, module_file};
 use runway_host::sources::{Access, Known, git};
 use serde_json::{Map, Value};
 
@@ -64,10 +65,19 @@ pub(crate) struct Targets<'c> {
 /// One region of a deployment.
 struct Region<'r> {
     deployment: &'r Deployment,
-    values: DeploymentValues,
+    values: SharedValues,
     settings: Settings,
     environment: Environment,
     connected: Option<Arc<Connected>>,
+    /// What lookups were told here.
+    answers: Answered,
+}
+
+/// Where lookups of a field are asked.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    environment: &'p Environment,
+    settings: &'p Settings,
 }
 
 impl Targets<'_> {
@@ -79,7 +89,7 @@ impl Targets<'_> {
                 self.output.message(&format!("{}: skipped, it has no modules", deployment.name));
                 continue;
             }
-            let mut regions = self.regions(deployment);
+            let mut regions = self.regions(deployment).await?;
             if self.reversed {
                 regions.reverse();
             }
@@ -101,62 +111,17 @@ impl Targets<'_> {
         }
     }
 
-    fn project(&self) -> &Project {
-        &self.open.project
-    }
-
-    /// Resolves fields with these environment variables.
-    fn resolved<T>(&mut self, environment: &Environment, resolve: impl FnOnce(&mut Resolver<'_>) -> T) -> T {
-        let open = self.open;
-        let mut resolver = Resolver::new(&open.project.document, &open.variables, environment);
-        let values = resolve(&mut resolver);
-        self.findings.extend(resolver.findings);
-        self.secrets.extend(resolver.secrets);
-        values
-    }
-
-    /// The regions of a deployment. Its own environment variables are there already, as far as they can be.
-    fn regions(&mut self, deployment: &Deployment) -> Vec<String> {
-        let environment = self.with_variables(self.environment.clone(), deployment, None);
-        self.resolved(&environment, |resolver| resolver.regions(deployment))
-    }
-
-    /// An environment with the variables of the run and of a deployment on top.
-    fn with_variables(
-        &mut self,
-        mut environment: Environment,
-        deployment: &Deployment,
-        region: Option<&str>,
-    ) -> Environment {
-        let name = self.settings.deploy_environment.clone();
-        environment.insert("DEPLOY_ENVIRONMENT".to_owned(), name);
-        let set_region = |environment: &mut Environment| {
-            for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-                if let Some(region) = region {
-                    environment.insert(variable.to_owned(), region.to_owned());
-                }
-            }
-        };
-        set_region(&mut environment);
-        let open = self.open;
-        let mut resolver = Resolver::new(&open.project.document, &open.variables, &environment);
-        let values = resolver.optional_map(deployment.env_vars.as_ref());
-        let (found, secrets) = (resolver.findings, resolver.secrets);
-        // Before the region is known, a variable may depend on it.
-        if region.is_some() {
-            self.findings.extend(found);
-            self.secrets.extend(secrets);
-        }
-        environment.extend(environment_variables(values.as_ref(), &open.root));
-        set_region(&mut environment);
-        environment
-    }
-
     async fn region(&mut self, deployment: &Deployment, region: String) -> Result<Tree, EngineError> {
-        let environment = self.with_variables(self.environment.clone(), deployment, Some(&region));
-        let values = self.resolved(&environment, |resolver| resolver.deployment(deployment));
         let mut settings = self.settings.clone();
         settings.region = Some(region);
+        let mut answers = Answered::new();
+        let environment = self.with_variables(deployment, &settings, &mut answers).await?;
+        let place = Place { environment: &environment, settings: &settings };
+        let values = self.resolved(place, &mut answers, |resolver| resolver.deployment(deployment)).await?;
+        let Some(values) = values else {
+            self.not_checked(&format!("{} in {}", deployment.name, settings.region.unwrap_or_default()));
+            return Ok(Tree::Sequence(Vec::new()));
+        };
         settings.assume_role = values.assume_role.clone();
         settings.account = values.account_id.as_ref().map(|(account, _)| account.clone());
         let connected = match self.depth {
@@ -167,58 +132,59 @@ impl Targets<'_> {
             }
             _ => None,
         };
-        let region = Region { deployment, values, settings, environment, connected };
+        // What the modules get is asked for in the role, not by who assumes it.
+        let mut answers = Answered::new();
+        let place = Place { environment: &environment, settings: &settings };
+        let shared = self.resolved(place, &mut answers, |resolver| resolver.shared(deployment)).await?;
+        let Some(values) = shared else {
+            self.not_checked(&format!("{} in {}", deployment.name, settings.region.unwrap_or_default()));
+            return Ok(Tree::Sequence(Vec::new()));
+        };
+        let mut region = Region { deployment, values, settings, environment, connected, answers };
         let mut groups = Vec::new();
         for module in &deployment.modules {
             if module.parallel.is_empty() {
-                groups.extend(self.module(&region, module).await?);
+                groups.extend(self.module(&mut region, module).await?);
                 continue;
             }
             let mut trees = Vec::new();
             for inner in &module.parallel {
-                trees.extend(self.module(&region, inner).await?);
+                trees.extend(self.module(&mut region, inner).await?);
             }
             groups.push(self.together(true, self.settings.concurrent_modules, trees));
         }
         Ok(Tree::Sequence(groups))
     }
 
-    /// The credentials must be of the account that the deployment is meant for.
-    async fn verify(
-        &mut self,
-        deployment: &Deployment,
-        values: &DeploymentValues,
-        connected: &Connected,
-    ) -> Result<(), EngineError> {
-        let mut refuse = |wanted: &str, found: String, field, span: Span| {
-            let (deployment, wanted, span) = (deployment.name.clone(), wanted.to_owned(), span.into());
-            let problem = ProjectProblem::OtherAccount { deployment, wanted, found, field, span };
-            self.findings.push(Finding::at(&self.open.project.document, problem));
-        };
-        if let Some((wanted, span)) = &values.account_id {
-            let found = connected.provider.place().await?.account;
-            if found != *wanted {
-                refuse(wanted, found, "account_id", *span);
-            }
-        }
-        if let Some((wanted, span)) = &values.account_alias
-            && let Some(aliases) = connected.account_aliases().await?
-            && !aliases.contains(wanted)
-        {
-            let found =
-                if aliases.is_empty() { "one without an alias".to_owned() } else { aliases.join(", ") };
-            refuse(wanted, found, "account_alias", *span);
-        }
-        Ok(())
-    }
-
     /// A module in a region; `None` if it is skipped or has a problem.
-    async fn module(&mut self, region: &Region<'_>, module: &Module) -> Result<Option<Tree>, EngineError> {
-        let values = self.resolved(&region.environment, |resolver| resolver.module(module));
+    async fn module(
+        &mut self,
+        region: &mut Region<'_>,
+        module: &Module,
+    ) -> Result<Option<Tree>, EngineError> {
         let name = format!("{}.{}", region.deployment.name, module.name);
         let in_region = region.settings.region.clone().unwrap_or_default();
         let label = format!("{name} in {in_region}");
-        let Some(directory) = self.directory(module, &values).await else { return Ok(None) };
+        let place = Place { environment: &region.environment, settings: &region.settings };
+        let values = self.resolved(place, &mut region.answers, |resolver| resolver.module(module)).await?;
+        let Some(values) = values else {
+            self.not_checked(&label);
+            return Ok(None);
+        };
+        let directory = match self.directory(module, &values).await {
+            Ok(directory) => directory,
+            Err(problem) => {
+                // A module that does not go here need not be there.
+                let known = merge_all([region.values.environments.clone(), values.environments.clone()]);
+                match self.enabled(known.as_ref(), region, &in_region).await? {
+                    Enablement::Disabled(reason) => {
+                        self.output.message(&format!("{label}: skipped, {reason}"));
+                    }
+                    _ => self.findings.push(Finding::at(&self.open.project.document, problem)),
+                }
+                return Ok(None);
+            }
+        };
         let file = self.module_file(&directory);
         let environments = merge_all([
             region.values.environments.clone(),
@@ -311,48 +277,30 @@ impl Targets<'_> {
         }
     }
 
-    /// Directory of a module; problems with it are findings.
-    async fn directory(&mut self, module: &Module, values: &ModuleValues) -> Option<Utf8PathBuf> {
+    /// Directory of a module; one in a git repository is fetched, unless it is in the cache.
+    async fn directory(&self, module: &Module, values: &ModuleValues) -> Result<Utf8PathBuf, ProjectProblem> {
         let (path, span) = values.path.clone().unwrap_or_else(|| (String::new(), module.span));
-        let found = match ModuleSource::parse(&path) {
-            Ok(ModuleSource::Directory(path)) => {
+        let refuse = |reason| ProjectProblem::Path { module: module.name.clone(), reason, span: span.into() };
+        let source = match ModuleSource::parse(&path).map_err(refuse)? {
+            ModuleSource::Git(source) => source,
+            ModuleSource::Directory(path) => {
                 let directory = self.open.root.join(path.trim_start_matches("./"));
-                let reason = || format!("there is no directory {}", shown(&directory, self.current));
-                if directory.is_dir() { Ok(directory) } else { Err(reason()) }
+                let missing = || format!("there is no directory {}", shown(&directory, self.current));
+                return if directory.is_dir() { Ok(directory) } else { Err(refuse(missing())) };
             }
-            Ok(ModuleSource::Git(source)) => self.fetched(&source, module, span).await?,
-            Err(reason) => Err(reason),
         };
-        found.map_err(|reason| self.refuse_path(module, reason, span)).ok()
-    }
-
-    /// Directory of a module in a git repository, fetched unless it is in the cache. `None` if it cannot be fetched,
-    /// which is a finding.
-    async fn fetched(
-        &mut self,
-        source: &GitSource,
-        module: &Module,
-        span: Span,
-    ) -> Option<Result<Utf8PathBuf, String>> {
         let cache = self.open.root.join(".runway/cache");
         match git::module(&source.uri, &source.reference, &cache, &self.open.root).await {
-            Ok(checkout) => Some(checkout.location(&source.location).ok_or_else(|| {
-                let uri = &checkout.uri;
-                format!("there is no directory `{}` in {uri} at {}", source.location, checkout.commit)
-            })),
+            Ok(checkout) => checkout.location(&source.location).ok_or_else(|| {
+                let (uri, commit) = (&checkout.uri, &checkout.commit);
+                refuse(format!("there is no directory `{}` in {uri} at {commit}", source.location))
+            }),
             Err(failure) => {
                 let help = failure.help().map(|help| help.to_string()).unwrap_or_default();
-                let (module, message, span) = (module.name.clone(), failure.to_string(), span.into());
-                let problem = ProjectProblem::NotFetched { module, message, help, span };
-                self.findings.push(Finding::at(&self.project().document.clone(), problem));
-                None
+                let (module, message) = (module.name.clone(), failure.to_string());
+                Err(ProjectProblem::NotFetched { module, message, help, span: span.into() })
             }
         }
-    }
-
-    fn refuse_path(&mut self, module: &Module, reason: String, span: Span) {
-        let problem = ProjectProblem::Path { module: module.name.clone(), reason, span: span.into() };
-        self.findings.push(Finding::at(&self.project().document.clone(), problem));
     }
 
     /// `runway.module.yml` of a module.
@@ -386,7 +334,7 @@ impl Targets<'_> {
                 Handler::Class(class) => ProjectProblem::OwnClass { module: module_name, class, span },
                 Handler::Unknown => ProjectProblem::UnknownType { module: module_name, span },
             };
-        self.findings.push(Finding::at(&self.project().document.clone(), problem));
+        self.findings.push(Finding::at(&self.open.project.document.clone(), problem));
         false
     }
 }

@@ -209,9 +209,8 @@ fn existing(
     if !scope.knows_stacks() {
         return Ok(unknown());
     }
-    if let Some(region) = arguments.own.get("region")
-        && scope.region().as_ref() != Some(region)
-    {
+    let region = arguments.own.get("region");
+    if scope.asks_for_stacks() || region.is_some_and(|region| scope.region().as_ref() != Some(region)) {
         let query = format!("{fqn}.{output}");
         return external(("cfn", &query, None), arguments, scope);
     }

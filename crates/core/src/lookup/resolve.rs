@@ -45,6 +45,10 @@ pub trait Scope {
     fn variable(&self, _query: &str) -> Option<Value> {
         None
     }
+    /// Whether outputs of existing stacks are fetched like answers of other services, because stacks are not looked at.
+    fn asks_for_stacks(&self) -> bool {
+        false
+    }
     /// Whether existing stacks are known. If not, one that is absent is unknown, not missing: so a config is checked
     /// before anything is looked at.
     fn knows_stacks(&self) -> bool {

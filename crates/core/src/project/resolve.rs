@@ -1,5 +1,6 @@
 //! The lookups of a project file, and what the fields are once they are resolved.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::exit::ExitCode;
 use crate::ident::StackFqn;
 use crate::lookup::Resolved;
 use crate::lookup::resolve::{HookData, LookupError, OutputValue, Scope, resolve};
-use crate::provider::StackState;
+use crate::provider::{ErrorKind, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
 use crate::text::{Document, Span};
 
@@ -24,11 +25,19 @@ pub struct Resolver<'a> {
     pub variables: &'a Map<String, Value>,
     /// What `env` reads.
     pub environment: &'a BTreeMap<String, String>,
+    /// Answers to lookups that ask a service.
+    pub answers: &'a Answered,
+    /// Lookups that have no answer: as long as there are some, the fields are not what they will be, and findings may
+    /// be consequences.
+    pub requests: BTreeSet<LookupRequest>,
     /// Problems so far.
     pub findings: Findings,
     /// Texts that must never be shown.
     pub secrets: Vec<String>,
 }
+
+/// Answers to lookups that ask a service.
+pub type Answered = BTreeMap<LookupRequest, Result<Fetched, LookupFailure>>;
 
 /// A role to assume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +50,7 @@ pub struct AssumeRole {
     pub session_name: String,
 }
 
-/// A deployment in one region.
+/// Who a deployment is carried out as in one region.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeploymentValues {
     /// Account that the credentials must be of.
@@ -50,9 +59,14 @@ pub struct DeploymentValues {
     pub account_alias: Option<(String, Span)>,
     /// Role to assume.
     pub assume_role: Option<AssumeRole>,
-    /// Where it goes to.
+}
+
+/// What the modules of a deployment have in common in one region.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SharedValues {
+    /// Where they go to.
     pub environments: Option<Value>,
-    /// Parameters of its modules.
+    /// Their parameters.
     pub parameters: Option<Value>,
 }
 
@@ -77,8 +91,10 @@ impl<'a> Resolver<'a> {
         document: &'a Arc<Document>,
         variables: &'a Map<String, Value>,
         environment: &'a BTreeMap<String, String>,
+        answers: &'a Answered,
     ) -> Self {
-        Self { document, variables, environment, findings: Findings::default(), secrets: Vec::new() }
+        let (requests, findings, secrets) = (BTreeSet::new(), Findings::default(), Vec::new());
+        Self { document, variables, environment, answers, requests, findings, secrets }
     }
 
     /// The regions of a deployment, in order.
@@ -97,13 +113,19 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// What holds for a deployment in the region of the environment.
+    /// Who a deployment is carried out as in the region of the environment.
     pub fn deployment(&mut self, deployment: &Deployment) -> DeploymentValues {
-        self.optional_map(deployment.module_options.as_ref());
         DeploymentValues {
             account_id: self.text(deployment.account_id.as_ref()),
             account_alias: self.text(deployment.account_alias.as_ref()),
             assume_role: deployment.assume_role.as_ref().and_then(|setting| self.assume_role(setting)),
+        }
+    }
+
+    /// What the modules of a deployment have in common in the region of the environment.
+    pub fn shared(&mut self, deployment: &Deployment) -> SharedValues {
+        self.optional_map(deployment.module_options.as_ref());
+        SharedValues {
             environments: deployment.environments.as_ref().and_then(|setting| self.value(setting)),
             parameters: self.optional_map(deployment.parameters.as_ref()),
         }
@@ -201,7 +223,11 @@ impl<'a> Resolver<'a> {
 
     /// The value of a field; `None` if it could not be resolved.
     fn value(&mut self, setting: &Setting) -> Option<Value> {
-        match resolve(&setting.value, &ProjectScope { resolver: self }) {
+        let scope = ProjectScope { resolver: self, requests: RefCell::default() };
+        let resolved = resolve(&setting.value, &scope);
+        let requests = scope.requests.into_inner();
+        self.requests.extend(requests);
+        match resolved {
             Ok(Resolved::Known { value, secret }) => {
                 if secret {
                     texts(&value, &mut self.secrets);
@@ -220,7 +246,7 @@ impl<'a> Resolver<'a> {
         let problem = ProjectProblem::Lookup {
             message: error.message,
             help: error.help.unwrap_or_else(|| "correct the lookup, or what it reads".to_owned()),
-            exit: ExitCode::Lookup,
+            exit: error.kind.map_or(ExitCode::Lookup, ErrorKind::exit_code),
             span: setting.span.into(),
             field: setting.field,
         };
@@ -264,6 +290,7 @@ fn variable(variables: &Map<String, Value>, query: &str) -> Option<Value> {
 
 struct ProjectScope<'r, 'a> {
     resolver: &'r Resolver<'a>,
+    requests: RefCell<BTreeSet<LookupRequest>>,
 }
 
 impl Scope for ProjectScope<'_, '_> {
@@ -291,18 +318,25 @@ impl Scope for ProjectScope<'_, '_> {
         variable(self.resolver.variables, query)
     }
 
+    /// Stacks are asked for one by one: few are needed.
+    fn asks_for_stacks(&self) -> bool {
+        true
+    }
+
     fn region(&self) -> Option<String> {
-        None
+        self.resolver.environment.get("AWS_REGION").cloned()
     }
 
     fn fetched(&self, request: &LookupRequest) -> Option<Result<Fetched, LookupFailure>> {
-        let message =
-            format!("the lookup `{}` asks a service, which a project file cannot do yet", request.name);
-        Some(Err(LookupFailure::wrong(message, "use `env` or `var`")))
+        let answer = self.resolver.answers.get(request);
+        if answer.is_none() {
+            self.requests.borrow_mut().insert(request.clone());
+        }
+        answer.cloned()
     }
 
     fn hook_data(&self) -> HookData {
-        HookData::Expected(BTreeSet::new())
+        HookData::Known(Map::new())
     }
 
     fn awaits_hooks(&self) -> bool {
