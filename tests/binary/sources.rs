@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use runway_core::clock::Clock;
+use runway_core::clock::TokioClock;
 use runway_core::provider::Provider as _;
 use runway_local::Local;
 use runway_store::{BucketName, ObjectKey, Put};
@@ -157,24 +157,6 @@ fn a_directory_beside_the_config_is_merged_without_being_fetched() {
     project.run("deploy --yes").ended(0);
 }
 
-/// The real time.
-struct Now;
-
-#[async_trait::async_trait]
-impl Clock for Now {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::now()
-    }
-
-    fn monotonic(&self) -> std::time::Duration {
-        std::time::Duration::ZERO
-    }
-
-    async fn sleep(&self, duration: std::time::Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
 #[tokio::test]
 async fn an_archive_in_the_bucket_of_the_provider_is_merged() {
     let text = format!(
@@ -189,7 +171,8 @@ async fn an_archive_in_the_bucket_of_the_provider_is_merged() {
     }
     let archive = archive.finish().unwrap().into_inner();
     let options = runway_local::Options { region: "us-east-1".into(), ..runway_local::Options::default() };
-    let local = Local::directory(&project.path().join(".runway/local"), Arc::new(Now), options).unwrap();
+    let clock = Arc::new(TokioClock::starting_at(jiff::Timestamp::now()));
+    let local = Local::directory(project.path().join(".runway/local"), clock, options).unwrap();
     let bucket = BucketName::new("packages");
     local.create_bucket(&bucket).await.unwrap();
     let store = local.object_store(&bucket, None);

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use runway_core::clock::TokioClock;
 use runway_core::conformance::{ConformanceOptions, cloudformation};
 use runway_core::provider::Provider as _;
-use runway_store::BucketName;
+use runway_store::{BucketName, ObjectKey, Put};
 
 use crate::support::{Scene, finished};
 
@@ -37,6 +37,13 @@ async fn suites(bucket: &str) {
         &runway_store::conformance::ConformanceOptions::new("suite"),
     )
     .await;
+    // Of packages in buckets whose owner lets the caller pay: it is read in the same way.
+    let key = ObjectKey::new("packages/paid.zip");
+    store.put(&key, "content".into(), &Put::default()).await.unwrap();
+    let paid = provider.paid_object_store(&BucketName::new(bucket), None);
+    let object = paid.get(&key).await.unwrap().unwrap();
+    assert_eq!(object.body, "content");
+    assert_eq!(paid.head(&key).await.unwrap().unwrap().etag, object.metadata.etag);
     let clock = TokioClock::starting_at(jiff::Timestamp::now());
     let options = ConformanceOptions { prefix: "suite".to_owned(), strict: false };
     cloudformation(&provider, &clock, &options).await.unwrap();

@@ -82,7 +82,7 @@ fn a_bucket_that_does_not_exist_is_made_by_the_deploy_only() {
         requests.keys().all(|name| name.starts_with("Get") || name.starts_with("Describe")),
         "{requests:?}"
     );
-    scene.run("init").ended(0).says("created bucket");
+    scene.run("init").ended(0).says("created bucket").says("example-cfngin-bucket");
     scene.run("init").ended(0).says("exists");
     scene.run("deploy --yes").ended(0);
     assert_eq!(scene.stack_names(), ["example-a"]);

@@ -30,6 +30,11 @@ fn run(scene: &Scene, line: &str) -> Ran {
     finished(command.spawn().unwrap())
 }
 
+/// Names of live stacks, those that hold buckets aside.
+fn stacks(scene: &Scene) -> Vec<String> {
+    scene.stack_names().into_iter().filter(|name| !name.ends_with("-cfngin-bucket")).collect()
+}
+
 /// Account and namespace of every plan on standard output.
 fn planned(ran: &Ran) -> Vec<(String, String)> {
     let documents = serde_json::Deserializer::from_str(&ran.stdout).into_iter::<Value>();
@@ -51,9 +56,37 @@ fn every_target_has_the_credentials_of_its_own_role_and_account() {
     let expected = expected.map(|(account, namespace)| (account.to_owned(), namespace.to_owned()));
     assert_eq!(planned(&ran), expected);
     // The emulator shows the stacks of its default account.
-    assert_eq!(scene.stack_names(), ["second-a"]);
+    assert_eq!(stacks(&scene), ["second-a"]);
     let again = run(&scene, "plan -e dev --detailed-exitcode").ended(0);
     assert_eq!(again.stdout.matches("No changes").count(), 2, "{}", again.stdout);
+
+    // Lookups ask where their deployment is: the role's account has no `second-a`, nor ours a `first-a`.
+    let config = std::fs::read_to_string(scene.path().join("infra.cfn/cfngin.yml")).unwrap();
+    scene.file("infra.cfn/cfngin.yml", &config.replace("stacks:", "tags: {seen: \"${seen}\"}\nstacks:"));
+    let text = std::fs::read_to_string(scene.path().join("runway.yml")).unwrap();
+    let seen = text
+        .replace("namespace: first", "namespace: first, seen: \"${cfn first-a.Name}\"")
+        .replace("namespace: second", "namespace: second, seen: \"${ssm /second-a/p}\"");
+    scene.file("runway.yml", &seen);
+    let plan = run(&scene, "plan -e dev --format json").ended(0);
+    let plans: Vec<Value> =
+        serde_json::Deserializer::from_str(&plan.stdout).into_iter().map(|plan| plan.unwrap()).collect();
+    let tag = |plan: &Value| plan["steps"][0]["changes"]["tags"]["seen"]["after"].clone();
+    assert_eq!((tag(&plans[0]), tag(&plans[1])), ("/first-a/p".into(), "x none".into()), "{}", plan.stdout);
+    // A SecureString is used, and not shown.
+    let put = serde_json::json!({"Name": "/hidden", "Type": "SecureString", "Value": "correct horse"});
+    crate::support::Emulator::shared().put(
+        "call",
+        &[("region", scene.region), ("service", "ssm"), ("operation", "put_parameter")],
+        &put,
+    );
+    scene.file("runway.yml", &seen.replace("/second-a/p", "/hidden"));
+    let plan = run(&scene, "plan -e dev --module second.infra.cfn").ended(0);
+    assert!(plan.stdout.contains("seen") && plan.stdout.contains("***"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("horse") && !plan.stderr.contains("horse"));
+    scene.file("runway.yml", &seen.replace("/second-a/p", "/first-a/p"));
+    run(&scene, "plan -e dev").ended(11).says("in `parameters`");
+    scene.file("infra.cfn/cfngin.yml", &config);
 
     // A wrong account stops everything, also what comes before it.
     scene.file(
@@ -66,7 +99,7 @@ fn every_target_has_the_credentials_of_its_own_role_and_account() {
         assert!(ran.stderr.contains("deployment `second` is meant for the account"), "{}", ran.stderr);
         assert!(!ran.stderr.contains("creating"), "{}", ran.stderr);
     }
-    assert_eq!(scene.stack_names(), ["second-a"]);
+    assert_eq!(stacks(&scene), ["second-a"]);
     // One bucket and graph in two accounts is refused before anything runs.
     project(&scene, role, own);
     let text = std::fs::read_to_string(scene.path().join("runway.yml")).unwrap();
@@ -74,5 +107,5 @@ fn every_target_has_the_credentials_of_its_own_role_and_account() {
     run(&scene, "destroy -e dev --yes").ended(31).says("would share the persistent graph s3://first-");
     project(&scene, role, own);
     run(&scene, "destroy -e dev --yes").ended(0);
-    assert!(scene.stacks().is_empty());
+    assert!(stacks(&scene).is_empty());
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// Regions that moto knows; every scene gets one for itself, so that it sees its own stacks only.
-const REGIONS: [&str; 26] = [
+const REGIONS: [&str; 28] = [
     "us-east-1",
     "us-east-2",
     "us-west-1",
@@ -40,6 +40,8 @@ const REGIONS: [&str; 26] = [
     "ap-south-2",
     "ap-southeast-3",
     "me-central-1",
+    "us-gov-east-1",
+    "us-gov-west-1",
 ];
 
 /// The root of the repository.
@@ -100,7 +102,7 @@ impl Emulator {
         checked(ureq::get(&self.control(command, query)).call().unwrap())
     }
 
-    fn put(&self, command: &str, query: &[(&str, &str)], body: &Value) {
+    pub(crate) fn put(&self, command: &str, query: &[(&str, &str)], body: &Value) {
         checked(ureq::put(&self.control(command, query)).send_json(body).unwrap());
     }
 }
@@ -243,7 +245,10 @@ impl Scene {
     /// Live stacks by name.
     pub(crate) fn stacks(&self) -> BTreeMap<String, Value> {
         let stacks = Emulator::shared().get("stacks", &[("region", self.region)]);
-        serde_json::from_value(stacks).unwrap()
+        let mut stacks: BTreeMap<String, Value> = serde_json::from_value(stacks).unwrap();
+        // Every scene has a bucket, and that has a stack of its own.
+        stacks.retain(|name, _| !name.ends_with("-cfngin-bucket"));
+        stacks
     }
 
     /// Names of live stacks.

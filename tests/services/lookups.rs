@@ -200,13 +200,13 @@ fn ami_goes_by_creation_date() {
             images.concat()
         );
         let server = Fake::listen(server_port(), move |_, _| Some((200, body.clone())));
-        let query = "owners:self,amazon name_regex:web-.* tag:a/b:x&y";
+        let query = "owners:self,amazon name_regex:web-.* tag:a/b:x&y tag:c:1,2";
         assert_eq!(look(&provider().await, "ami", query, &[]).await, Ok(shown("ami-2")));
         let request = &server.requests()[0];
         assert_eq!(request.scope(), "eu-west-1 ec2");
         assert_eq!(
             request.body,
-            "Action=DescribeImages&Version=2016-11-15&Owner.1=self&Owner.2=amazon&Filter.1.Name=tag&Filter.1.Value.1=a%2Fb%3Ax%26y"
+            "Action=DescribeImages&Version=2016-11-15&Owner.1=self&Owner.2=amazon&Filter.1.Name=tag%3Aa%2Fb&Filter.1.Value.1=x%26y&Filter.2.Name=tag%3Ac&Filter.2.Value.1=1&Filter.2.Value.2=2"
         );
     });
 }

@@ -1,7 +1,7 @@
 //! What a change has to pass.
 
 use crate::chore::{Failure, cargo, run, run_with, say};
-use crate::{bench, generate, python, tidy};
+use crate::{bench, fuzz, generate, python, speed, tidy};
 
 /// The lock's explorations, optimised: they visit millions of states.
 const EXPLORATIONS: [&str; 9] = [
@@ -67,8 +67,11 @@ pub(crate) fn run_all(full: bool) -> Result<(), Failure> {
     )?;
     test(&[])?;
     if full {
+        say("a hundred thousand changed and generated inputs:");
+        fuzz::run(fuzz::Limits::new(100_000, 2, 0))?;
         say("the larger explorations of the lock:");
         run_with("RUNWAY_RS_LONG_TESTS", cargo(), &EXPLORATIONS)?;
+        speed::measure()?;
         bench::run_bench(&[], false)?;
     }
     Ok(())

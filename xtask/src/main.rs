@@ -5,8 +5,10 @@ mod chore;
 mod ci;
 mod demo;
 mod dist;
+mod fuzz;
 mod generate;
 mod python;
+mod speed;
 mod tidy;
 
 use std::process::ExitCode;
@@ -62,6 +64,20 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// Feed changed and generated inputs to everything that reads text
+    Fuzz {
+        /// How many inputs
+        #[arg(long, default_value_t = 100_000)]
+        count: u64,
+        /// Chooses the inputs
+        #[arg(long, default_value_t = 2)]
+        seed: u64,
+        /// Number of the first input
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+    },
+    /// Measure the CPU time that a large config takes to be read, checked and graphed
+    Speed,
     /// Build the release binary, static where the platform allows it
     Dist,
     /// Deploy the demo on the embedded provider: plan, create, change, remove, fail, destroy
@@ -76,6 +92,8 @@ fn main() -> ExitCode {
         Command::Ci { full } => ci::run_all(full),
         Command::Compat { cases, write, verbose } => ci::compat(&cases, write, verbose),
         Command::Bench { shapes, write } => bench::run_bench(&shapes, write),
+        Command::Fuzz { count, seed, from } => fuzz::run(fuzz::Limits::new(count, seed, from)),
+        Command::Speed => speed::measure(),
         Command::Dist => dist::build().map(|path| chore::say(&format!("built {}", path.display()))),
         Command::Demo => demo::run_demo(),
     };

@@ -45,6 +45,16 @@ impl Connected {
         lookups
     }
 
+    /// Its credentials as the variables that other programs read.
+    #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "the form of the other build"))]
+    pub(crate) async fn credentials(&self) -> Result<BTreeMap<String, String>, EngineError> {
+        #[cfg(feature = "aws")]
+        if let Some(aws) = &self.aws {
+            return Ok(aws.credentials_environment().await?);
+        }
+        Ok(BTreeMap::new())
+    }
+
     /// Aliases of the account; `None` if the provider has none.
     #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "the form of the other build"))]
     pub(crate) async fn account_aliases(&self) -> Result<Option<Vec<String>>, EngineError> {

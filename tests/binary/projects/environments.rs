@@ -138,3 +138,51 @@ fn a_module_that_is_not_there() {
     scene.file("a.cfn/readme.txt", "");
     assert!(scene.run("plan -e dev").ended(0).stderr.contains("there is no CFNgin config in a.cfn"));
 }
+
+#[test]
+fn a_module_in_a_git_repository_is_the_directory_that_was_named() {
+    let home = Scene::new("");
+    home.module("a.cfn");
+    std::fs::create_dir(home.path().join("infra")).unwrap();
+    std::fs::rename(home.path().join("a.cfn"), home.path().join("infra/a.cfn")).unwrap();
+    let git = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@localhost"]).args(arguments);
+        assert!(command.current_dir(home.path()).status().unwrap().success());
+    };
+    git(&["init", "-q", "-b", "stable"]);
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "first"]);
+    let project = |location: &str| {
+        format!(
+            "deployments:\n  - modules: [\"git::file://{}//{location}?branch=stable\"]\n    parameters: {{note: x}}\n    regions: [us-east-1]\n",
+            home.path().display()
+        )
+    };
+    let scene = Scene::new(&project("infra/a.cfn"));
+    let path = std::env::var("PATH").unwrap();
+    let run = |line: &str| scene.run_with(line, &[("PATH", &path)]);
+    run("deploy -e dev --yes").ended(0);
+    assert_eq!(
+        planned(&run("plan -e dev --format json").ended(0).stdout),
+        ["deployment_1.a.cfn in us-east-1"]
+    );
+    assert_eq!(scene.stacks(), ["us-east-1 dev-a"]);
+    scene.file("runway.yml", &project("elsewhere"));
+    let ran = run("plan -e dev").ended(10);
+    assert!(ran.stderr.contains("there is no directory `elsewhere` in file://"), "{}", ran.stderr);
+}
+
+#[test]
+fn lookups_that_ask_a_service_are_asked_or_told() {
+    let scene = one("    parameters: {note: x, junk: \"${random.string 12::punctuation=false}\"}\n");
+    scene.run("deploy -e dev --yes").ended(0);
+    scene.file(
+        "runway.yml",
+        "deployments:\n  - {modules: [a.cfn], regions: [us-east-1], parameters: {note: \"${ssm /note}\"}}\n",
+    );
+    let ran = scene.run("plan -e dev").ended(11);
+    assert!(ran.stderr.contains("the lookup `ssm` is not available with this provider"), "{}", ran.stderr);
+    let ran = scene.run("validate -e dev").ended(0);
+    assert!(ran.stderr.contains("deployment_1 in us-east-1: not checked"), "{}", ran.stderr);
+}

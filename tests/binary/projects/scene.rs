@@ -82,6 +82,7 @@ impl Scene {
             .flat_map(|document| document["stacks"].as_array().cloned().unwrap_or_default())
             // A deletion that was seen to its end may still be on its way in the file.
             .filter(|stack| !stack["status"].as_str().is_some_and(|status| status.starts_with("DELETE_")))
+            // Every region has a bucket, and every bucket a stack of its own.
             .filter(|stack| !stack["name"].as_str().is_some_and(|name| name.ends_with("-cfngin-bucket")))
             .filter_map(|stack| {
                 let region = stack["id"].as_str()?.split(':').nth(3)?.to_owned();

@@ -19,7 +19,7 @@ struct Query<'a> {
     owners: Vec<&'a str>,
     executable_users: Vec<&'a str>,
     /// Names and values of filters, as EC2 knows them.
-    filters: Vec<(&'a str, Vec<&'a str>)>,
+    filters: Vec<(String, Vec<&'a str>)>,
 }
 
 #[derive(Deserialize, Default)]
@@ -75,14 +75,19 @@ fn parse(text: &str) -> Result<Query<'_>, LookupFailure> {
         (None, Vec::new(), Vec::new(), Vec::new());
     for part in rest.split_whitespace() {
         let (key, value) = part.split_once(':').ok_or_else(bad)?;
+        // The names of these filters hold a colon themselves: `tag:Name:web`.
+        let (filter, value) = match value.split_once(':') {
+            Some((tag, value)) if key == "tag" => (format!("tag:{tag}"), value),
+            _ => (key.to_owned(), value),
+        };
         let values = || value.split(',').filter(|value| !value.is_empty()).collect::<Vec<_>>();
         match key {
             "name_regex" => name = Some(value),
             "owners" => owners = values(),
             "executable_users" => executable_users = values(),
             _ => {
-                filters.retain(|(known, _)| *known != key);
-                filters.push((key, values()));
+                filters.retain(|(known, _)| *known != filter);
+                filters.push((filter, values()));
             }
         }
     }
@@ -108,7 +113,7 @@ fn form(query: &Query<'_>) -> Vec<(String, String)> {
     form.extend(list("ExecutableBy".to_owned(), &query.executable_users));
     for (number, (name, values)) in query.filters.iter().enumerate() {
         let filter = format!("Filter.{}", number + 1);
-        form.push((format!("{filter}.Name"), (*name).to_owned()));
+        form.push((format!("{filter}.Name"), name.clone()));
         form.extend(list(format!("{filter}.Value"), values));
     }
     form

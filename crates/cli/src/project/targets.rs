@@ -257,6 +257,11 @@ impl Targets<'_> {
         let configs = loading.configs;
         let Some(connected) = connected.map(Arc::clone) else { return Ok(None) };
         let root = Some(self.open.root.clone());
+        let mut environment = environment;
+        // Programs that hooks and blueprints start work in the same role.
+        if settings.assume_role.is_some() && !self.findings.has_errors() {
+            environment.extend(connected.credentials().await?);
+        }
         let work = Work { label: Some(label), root, settings, environment, connected, configs };
         Ok(Some(Tree::Work(Box::new(work))))
     }

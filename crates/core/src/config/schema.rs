@@ -111,7 +111,7 @@ pub(crate) fn schema() -> Value {
                 ]
             },
             "Text": {"type": "string", "not": {"pattern": LOOKUP}},
-            "OptionalText": {"type": ["string", "null"], "not": {"pattern": LOOKUP}},
+            "OptionalText": {"anyOf": [{"$ref": "#/$defs/Text"}, {"type": "null"}]},
             "Texts": {"type": "array", "items": {"type": "string"}},
             "Tags": {
                 "type": "object",

@@ -17,6 +17,8 @@ pub(crate) struct Backing {
     pub(crate) bucket: Option<(BucketName, Arc<dyn ObjectStore>)>,
     /// Keys of graph, lease and state; `None` without a persistent graph.
     pub(crate) objects: Option<Objects>,
+    /// Another run may make the same stacks at the same time, to the same end: what it creates is waited for.
+    pub(crate) shares_stacks: bool,
 }
 
 impl Backing {
@@ -28,14 +30,14 @@ impl Backing {
         });
         let key = config.persistent_graph_key.as_deref().filter(|key| !key.is_empty());
         let objects = bucket.as_ref().and(key).map(|key| Objects::new(&config.namespace, key));
-        Self { bucket, objects }
+        Self { bucket, objects, shares_stacks: false }
     }
 
     /// The backing of a config, for a command that must not write.
     pub(crate) fn read_only(engine: &Engine, config: &Config) -> Self {
-        let Self { bucket, objects } = Self::of(engine, config);
+        let Self { bucket, objects, shares_stacks } = Self::of(engine, config);
         let read_only = |store| Arc::new(ReadOnly::new(store)) as Arc<dyn ObjectStore>;
-        Self { bucket: bucket.map(|(name, store)| (name, read_only(store))), objects }
+        Self { bucket: bucket.map(|(name, store)| (name, read_only(store))), objects, shares_stacks }
     }
 
     /// The store and the keys of the persistent graph.

@@ -39,6 +39,23 @@ pub enum EngineProblem {
         status: crate::provider::StackStatus,
     },
 
+    /// The stack that would make the bucket has made another one.
+    #[error(
+        "the config's bucket does not exist, and `{fqn}`, which would make it, has made the bucket {bucket}"
+    )]
+    #[diagnostic(
+        code(bucket::other),
+        help(
+            "let the configs of a namespace share one `cfngin_bucket`, or give this one a stack `cfngin-bucket` with a `stack_name` of its own"
+        )
+    )]
+    OtherBucket {
+        /// The stack.
+        fqn: String,
+        /// Its bucket.
+        bucket: String,
+    },
+
     /// A stack that was to make a bucket and made another one.
     #[error("stack `{stack}` is complete, and bucket {bucket} still does not exist")]
     #[diagnostic(
@@ -193,7 +210,9 @@ impl Problem for EngineProblem {
             Self::NotRecorded { .. } => ExitCode::Graph,
             Self::StillIntended { .. } | Self::RecordsKept { .. } => ExitCode::Locked,
             Self::NoSuchStack { .. } => ExitCode::Lookup,
-            Self::BucketGone { .. } | Self::BucketNotMade { .. } => ExitCode::Config,
+            Self::BucketGone { .. } | Self::OtherBucket { .. } | Self::BucketNotMade { .. } => {
+                ExitCode::Config
+            }
             Self::Interrupted | Self::HooksInterrupted => ExitCode::Interrupted,
         }
     }

@@ -153,7 +153,7 @@ impl Engine {
 
         if made.observed.bucket_missing && purpose == Purpose::Deploy && backing.bucket.is_some() {
             let remake = self.make(&desired, purpose, &backing, None);
-            match self.with_bucket(made.planned, config, remake, reporter, interrupt).await? {
+            match self.with_bucket(made.planned, config, &backing, remake, reporter, interrupt).await? {
                 Ok(again) => made = again,
                 Err(outcome) => return Ok(outcome),
             }

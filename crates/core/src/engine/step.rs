@@ -191,6 +191,8 @@ struct Call {
     stack: StackRef,
     before: Option<StackState>,
     fqn: StackFqn,
+    /// Somebody else may create it at the same time, to the same end.
+    shared: bool,
 }
 
 /// Asks what the values and the template of a stack still need, now that the stacks it needs are done; `None` if
@@ -236,6 +238,7 @@ pub(crate) fn prepare<'a>(
         stack,
         before: live,
         fqn: step.fqn.clone(),
+        shared: execution.backing.shares_stacks,
     };
     let session = execution.session;
     let token_of = |verb| token(&engine.options.session, verb, &step.fqn);
@@ -369,7 +372,7 @@ impl Call {
         let stack = match result {
             Ok(id) => StackRef::Id(id),
             // An earlier attempt took effect and its answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists && answer_lost => {
+            Err(error) if error.kind == ErrorKind::AlreadyExists && (answer_lost || self.shared) => {
                 StackRef::Name(self.fqn.clone())
             }
             Err(error) => return Err(SubmitError::Failed(refused(&error))),

@@ -28,6 +28,10 @@ pub use problem::JinjaProblem;
 /// CloudFormation's limit of 1 MB takes a few hundred thousand, one that does not end takes them all in a second or two.
 const FUEL: u64 = 5_000_000;
 
+/// Stack for a rendering, in bytes. The engine limits how deep expressions and templates may be in one another, but needs
+/// more for that than threads have that run tasks.
+const STACK: usize = 64 << 20;
+
 /// How many times a template may come to a name that was not read before.
 const TEMPLATES: usize = 200;
 
@@ -65,6 +69,16 @@ pub struct JinjaContext {
 /// # Errors
 /// [`Findings`] with the place that cannot be rendered, which may be in a template that this one includes.
 pub fn render(path: &Utf8Path, files: &dyn Files, context: &JinjaContext) -> Result<String, Findings> {
+    let work = || render_here(path, files, context);
+    std::thread::scope(|scope| {
+        match std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work) {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_) => work(),
+        }
+    })
+}
+
+fn render_here(path: &Utf8Path, files: &dyn Files, context: &JinjaContext) -> Result<String, Findings> {
     let name = path.file_name().unwrap_or_default();
     let directory = path.parent().unwrap_or(Utf8Path::new(""));
     let sources = Sources::default();

@@ -68,7 +68,6 @@ fn all_problems_of_a_file_are_found_in_one_pass() {
             "config::stack_name",
             "config::unknown_key",
             "config::wrong_type",
-            "lookup::not_supported_yet",
             "lookup::unknown",
         ]
     );

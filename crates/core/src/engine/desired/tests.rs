@@ -134,3 +134,46 @@ fn a_hook_may_make_a_template() {
     let after = desired(&config, &files, Purpose::Deploy, Some(&settings));
     assert!(after.1.iter().any(|finding| finding.code() == "template::missing"));
 }
+
+/// A chain of layers: every stack reads three outputs of the layer before, and two parameters.
+fn large(stacks: usize) -> String {
+    use std::fmt::Write as _;
+    const LAYER: usize = 50;
+    let mut text = String::from(
+        "namespace: large\nsizes: &sizes {Size: small, Env: \"${env HOME::default=x}\"}\nstacks:\n",
+    );
+    for index in 0..stacks {
+        let _ = writeln!(
+            text,
+            "  - name: stack-{index}\n    template_path: templates/{}.yml\n    tags: {{owner: team-{}}}\n    variables:\n      <<: *sizes",
+            index % 40,
+            index % 7
+        );
+        for lookup in 0..3 {
+            let _ = match index.checked_sub(LAYER) {
+                Some(before) => writeln!(
+                    text,
+                    "      In{lookup}: ${{output stack-{}.Out}}",
+                    before - before % LAYER + (index + lookup) % LAYER
+                ),
+                None => writeln!(text, "      In{lookup}: ${{default none::x{lookup}}}"),
+            };
+        }
+    }
+    text
+}
+
+/// What grows with the square of the number of stacks would take minutes here.
+#[test]
+fn ten_thousand_stacks_with_thirty_thousand_lookups_are_checked() {
+    let text = large(10_000);
+    let template = "Parameters: {Size: {Type: String}, Env: {Type: String}, In0: {Type: String}, In1: {Type: String}, In2: {Type: String}}\nResources: {R: {Type: 'AWS::SNS::Topic'}}\nOutputs: {Out: {Value: x}}\n";
+    let files: BTreeMap<Utf8PathBuf, String> = (0..40)
+        .map(|index| (Utf8PathBuf::from(format!("templates/{index}.yml")), template.to_owned()))
+        .collect();
+    let (config, findings) = load(&Document::new("c.yml", text), &BTreeMap::new());
+    assert!(!findings.has_errors(), "{findings:?}");
+    let config = Arc::new(config.unwrap());
+    let findings = validate(&config, &files);
+    assert!(!findings.has_errors(), "{:?}", findings.iter().next());
+}

@@ -65,15 +65,20 @@ impl Engine {
     pub(super) async fn make_bucket(
         &self,
         config: &Config,
+        wanted: &Backing,
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<Executed, EngineError> {
         let config = Arc::new(bucket_config(config, self.provider.region()));
         let engine = self.for_bucket(&config);
         let (desired, _) = engine.desired(&config, Purpose::Deploy)?;
-        let backing = Backing { bucket: None, objects: None };
+        let backing = Backing { bucket: None, objects: None, shares_stacks: true };
         let made = engine.make(&desired, Purpose::Deploy, &backing, None).await?;
-        refuse_emptied(&config, &made.observed)?;
+        if let Some(problem) = emptied(&config, &made.observed) {
+            // Perhaps another run has just made it.
+            let missing = wanted.is_bucket_missing().await?;
+            return if missing { Err(EngineError::of(problem)) } else { Ok(Executed::default()) };
+        }
         let Made { planned, observed } = made;
         let execution = Execution {
             engine: &engine,
@@ -102,7 +107,7 @@ impl Engine {
         if !backing.is_bucket_missing().await? {
             return Ok(ok(format!("bucket {bucket} exists")));
         }
-        let executed = self.make_bucket(config, reporter, interrupt).await?;
+        let executed = self.make_bucket(config, &backing, reporter, interrupt).await?;
         if let Some(exit) = failed(&executed) {
             let errors = executed.blind.map(|error| Finding::general(EngineProblem::LeftRunning(error)));
             let text = format!("bucket {bucket} was not created");
@@ -137,12 +142,13 @@ impl Engine {
         &self,
         planned: Planned,
         config: &Config,
+        wanted: &Backing,
         remake: impl Future<Output = Result<Made, EngineError>>,
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<Result<Made, RunOutcome>, EngineError> {
         let started = self.clock.monotonic();
-        let executed = self.make_bucket(config, reporter, interrupt).await?;
+        let executed = self.make_bucket(config, wanted, reporter, interrupt).await?;
         if let Some(exit) = failed(&executed) {
             return Ok(Err(self.report(planned, executed, exit, started, reporter)));
         }
@@ -190,14 +196,25 @@ fn deleted(plan: &Plan) -> BTreeSet<StackName> {
 }
 
 /// A stack that was made and whose bucket somebody deleted: an update would not bring it back.
-fn refuse_emptied(config: &Config, observed: &Observed) -> Result<(), EngineError> {
-    let Some(definition) = config.stacks.get(STACK) else { return Ok(()) };
-    let Some(live) = observed.world.stacks.get(&definition.fqn) else { return Ok(()) };
+fn emptied(config: &Config, observed: &Observed) -> Option<EngineProblem> {
+    let definition = config.stacks.get(STACK)?;
+    let live = observed.world.stacks.get(&definition.fqn)?;
     let status = live.status;
-    if status.is_in_progress() || status.is_failed_creation() || status == StackStatus::ReviewInProgress {
-        return Ok(());
+    let wanted = definition.variables.get("BucketName").map(|variable| &variable.value);
+    let made = live.parameters.get("BucketName").map(|name| VariableValue::Text(name.clone()));
+    if is_generated(definition) && made.is_some() && made.as_ref() != wanted {
+        // An update would replace the other bucket, which is to say delete it.
+        let bucket = live.parameters.get("BucketName").cloned().unwrap_or_default();
+        return Some(EngineProblem::OtherBucket { fqn: live.fqn.as_str().to_owned(), bucket });
     }
-    Err(EngineError::of(EngineProblem::BucketGone { fqn: live.fqn.as_str().to_owned(), status }))
+    if status.is_in_progress() || status.is_failed_creation() || status == StackStatus::ReviewInProgress {
+        return None;
+    }
+    Some(EngineProblem::BucketGone { fqn: live.fqn.as_str().to_owned(), status })
+}
+
+fn is_generated(definition: &StackDefinition) -> bool {
+    matches!(&definition.template, Some(TemplateSource::File { path, .. }) if path == TEMPLATE_PATH)
 }
 
 fn refuse_missing(config: &Config, observed: &Observed) -> Result<(), EngineError> {

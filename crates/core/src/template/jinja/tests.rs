@@ -99,6 +99,28 @@ fn what_does_not_end_is_stopped() {
 }
 
 #[test]
+fn what_is_nested_deeply_is_refused_or_rendered() {
+    for depth in [100, 200, 2_000, 20_000] {
+        for (open, close) in
+            [("(", ")"), ("[", "]"), ("f(", ")"), ("{'a': ", "}"), ("not ", ""), ("-", ""), ("x[", "]")]
+        {
+            let _ = of(&format!("{{{{ {}1{} }}}}", open.repeat(depth), close.repeat(depth)));
+        }
+        for (open, close) in [
+            ("{% if 1 %}", "{% endif %}"),
+            ("{% for x in [1] %}", "{% endfor %}"),
+            ("{% filter upper %}", "{% endfilter %}"),
+        ] {
+            let _ = of(&format!("{}x{}", open.repeat(depth), close.repeat(depth)));
+        }
+        let _ = of(&format!("{{{{ 'x'{} }}}}", " | upper".repeat(depth)));
+        let _ = of(&format!("{{{{ x{} }}}}", ".a".repeat(depth)));
+        let _ = of(&format!("{{{{ 1{} }}}}", " + 1".repeat(depth)));
+        let _ = of(&format!("{{{{ 1{} }}}}", " if 1 else 1".repeat(depth)));
+    }
+}
+
+#[test]
 fn a_missing_template_is_told() {
     let told = render(Utf8Path::new("t/a.j2"), &BTreeMap::new(), &JinjaContext::default()).unwrap_err();
     insta::assert_snapshot!(told.iter().next().unwrap(), @"there is no template t/a.j2");
