@@ -59,6 +59,14 @@ def operation_of(environ, body):
     return verb + "Object"
 
 
+def outputs_of(stack):
+    """Outputs of a stack; what moto says if it cannot make them."""
+    try:
+        return {item["OutputKey"]: str(item["OutputValue"]) for item in stack.outputs or []}
+    except Exception as error:
+        return {"error": str(error)}
+
+
 class Emulator:
     """WSGI application: moto with a look inside."""
 
@@ -186,6 +194,47 @@ class Emulator:
             for stack in list(backend.stacks.values())
             if stack.status != "DELETE_COMPLETE"
         }
+
+    def get_world(self, _query, _given):
+        """All live stacks by account, region and name, and all objects by bucket and key."""
+        stacks = {}
+        for account, regions in list(get_backend("cloudformation").items()):
+            for region, backend in list(regions.items()):
+                for stack in list(backend.stacks.values()):
+                    if stack.status == "DELETE_COMPLETE":
+                        continue
+                    stacks[f"{account}/{region}/{stack.name}"] = {
+                        "status": stack.status,
+                        "description": stack.description,
+                        "parameters": {name: str(value) for name, value in (stack.parameters or {}).items()},
+                        "outputs": outputs_of(stack),
+                        "tags": dict(stack.tags or {}),
+                        "template": stack.template,
+                        "role": stack.role_arn,
+                        "policy": stack.policy,
+                        "timeout": stack.timeout_in_minutes,
+                        "notifications": stack.notification_arns,
+                        "protected": stack.enable_termination_protection,
+                    }
+        buckets = {}
+        for account, regions in list(get_backend("s3").items()):
+            backend = regions["aws"]
+            for name, bucket in list(backend.buckets.items()):
+                buckets[name] = {"account": account, "region": bucket.region_name, "objects": {}}
+                for key in sorted(bucket.keys):
+                    found = bucket.keys[key]
+                    if hasattr(found, "value"):
+                        body = found.value.decode("utf-8", "replace")
+                        tags = backend.tagger.get_tag_dict_for_resource(found.arn)
+                        buckets[name]["objects"][key] = {"body": body, "tags": tags}
+        return {"stacks": stacks, "buckets": buckets}
+
+    def put_status(self, query, given):
+        """The status of a stack, as a rollback that moto does not do would have left it."""
+        for regions in list(get_backend("cloudformation").values()):
+            for stack in list(regions[query["region"]].stacks.values()):
+                if stack.name == query["stack"]:
+                    stack.status = given
 
     def bucket(self, name):
         return get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"].buckets.get(name)
