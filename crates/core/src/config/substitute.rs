@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn python_template_rules() {
         assert_eq!(text("${a} $a $$a ${output vpc.Id} $5 ${x-y}"), "1 1 $a ${output vpc.Id} $5 ${x-y}");
-        assert_eq!(text("${list} ${flag} ${nothing}"), r#"["b",true,null] true null"#);
+        assert_eq!(text("${list} ${flag} ${nothing}"), r#"["b",true,null] True null"#);
         assert_eq!(
             text("a: '$long_name' # ${unknown} $a\nb: \"# ${a}\"\n"),
             "a: 'x' # ${unknown} $a\nb: \"# 1\"\n"
