@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.route53.models import Route53Backend
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
 S3_SUBRESOURCES = {
@@ -268,6 +269,19 @@ class Emulator:
         return [version.version_id for version in versions] + [marker.version_id for marker in markers]
 
 
+def proper_zones():
+    """A new zone's start of authority as Route 53 gives it; moto puts Python's text of it there."""
+    create = Route53Backend.create_hosted_zone
+
+    def create_hosted_zone(self, *arguments, **named):
+        zone = create(self, *arguments, **named)
+        for record_set in zone.rrsets:
+            record_set.records = [item["Value"] if isinstance(item, dict) else item for item in record_set.records]
+        return zone
+
+    Route53Backend.create_hosted_zone = create_hosted_zone
+
+
 def end_with_parent():
     sys.stdin.buffer.read()
     os._exit(0)
@@ -279,5 +293,6 @@ class Quiet(WSGIRequestHandler):
 
 
 if __name__ == "__main__":
+    proper_zones()
     threading.Thread(target=end_with_parent, daemon=True).start()
     run_simple("127.0.0.1", int(sys.argv[1]), Emulator(), threaded=True, request_handler=Quiet)

@@ -187,7 +187,7 @@ fn placeholder(text: &str) -> Option<(Found<'_>, usize)> {
 fn spelled(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        // Python's words, which show where the parameter is part of a text.
+        // As Python writes them: it shows where they are part of a longer text.
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
         other => other.to_string(),
