@@ -108,7 +108,7 @@ impl Scope for StaticScope<'_> {
     }
 
     fn awaits_hooks(&self) -> bool {
-        true
+        self.config.hooks.pre_deploy.iter().any(|hook| hook.enabled)
     }
 
     fn knows_environment(&self) -> bool {

@@ -84,10 +84,15 @@ pub(super) fn call(name: &str, query: &str, place: usize, scope: &dyn Scope) -> 
     {
         let content = ("file", format!("plain:file://{path}"));
         return match external((content.0, &content.1, None), Arguments::default(), scope)? {
-            Resolved::Known { value: Value::String(text), .. } => call(name, text.trim_end(), place, scope),
+            Resolved::Known { value: Value::String(text), .. } => answer(name, text.trim_end(), place, scope),
             other => Ok(other),
         };
     }
+    answer(name, query, place, scope)
+}
+
+/// Answers a lookup whose query is not in a file.
+fn answer(name: &str, query: &str, place: usize, scope: &dyn Scope) -> Result<Resolved, Failure> {
     match name {
         "output" => output(query, scope),
         "rxref" => {
@@ -174,6 +179,10 @@ fn external(
         arguments: arguments.own.clone(),
         place,
     };
+    let upstream = scope.upstream();
+    if request.is_volatile() && !upstream.is_empty() {
+        return Ok(Resolved::Unknown { after: upstream });
+    }
     match scope.fetched(&request) {
         None => Ok(unknown()),
         Some(Ok(fetched)) => {

@@ -23,8 +23,13 @@ pub enum OutputValue {
 /// What is known of the results of hooks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HookData {
-    /// The hooks have run: results by `data_key`.
-    Known(Map<String, Value>),
+    /// The hooks have run.
+    Known {
+        /// Results by `data_key`.
+        results: Map<String, Value>,
+        /// Keys of results that must not be shown, because the hook was given a secret.
+        hidden: BTreeSet<String>,
+    },
     /// They have not. These are the data keys that the hooks before the run will give.
     Expected(BTreeSet<String>),
 }
@@ -74,6 +79,11 @@ pub trait Scope {
     fn hook_data(&self) -> HookData;
     /// Whether hooks that may make what is missing now have yet to run.
     fn awaits_hooks(&self) -> bool;
+    /// Stacks that come before the one whose values are resolved and have yet to change: what a service says may be
+    /// another thing after them.
+    fn upstream(&self) -> BTreeSet<Cause> {
+        BTreeSet::new()
+    }
 }
 
 /// Why a lookup has no value.
@@ -213,11 +223,20 @@ fn resolve_call(call: &LookupCall, scope: &dyn Scope) -> Result<Resolved, Lookup
         unknown @ Resolved::Unknown { .. } => return Ok(unknown),
     };
     let (query, query_is_secret) = query;
-    let fail = |failure: handlers::Failure| LookupError {
-        lookup: written(call),
-        message: failure.message,
-        help: failure.help,
-        kind: failure.kind,
+    let fail = |failure: handlers::Failure| match query_is_secret {
+        false => LookupError {
+            lookup: written(call),
+            message: failure.message,
+            help: failure.help,
+            kind: failure.kind,
+        },
+        // What went wrong may quote the query.
+        true => LookupError {
+            lookup: written(call),
+            message: format!("`{}` has no value", written(call)),
+            help: None,
+            kind: failure.kind,
+        },
     };
     match handlers::call(&call.name, &query, call.span.start, scope).map_err(fail)? {
         Resolved::Known { value, secret } => Ok(Resolved::Known { value, secret: secret || query_is_secret }),

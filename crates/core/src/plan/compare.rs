@@ -138,7 +138,12 @@ impl Comparison {
         };
         for (name, value) in given {
             let old = before.get(&name);
-            let old_shown = old.map(|text| shown(&name, text, false));
+            // The value before is as secret as the one that comes.
+            let is_secret = match &value {
+                Given::Value { secret, .. } | Given::Unknown { secret, .. } => *secret,
+                Given::Previous => false,
+            };
+            let old_shown = old.map(|text| shown(&name, text, is_secret));
             match value {
                 Given::Value { text, secret } => {
                     let kind = template.parameters.get(&name).map_or("", |declared| declared.kind.as_str());
@@ -155,7 +160,7 @@ impl Comparison {
                     }
                 }
                 Given::Previous => self.note_unused_default(&name, template, deployed, old),
-                Given::Unknown(after) => {
+                Given::Unknown { after, .. } => {
                     let shown = Some(ShownValue::KnownAfter(after.clone()));
                     self.changes
                         .parameters
@@ -277,7 +282,8 @@ pub fn is_settled(
         return Ok(false);
     }
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending, planning: false };
+    let scope =
+        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
     let (rendered, secrets) = ready(&scope, definition)?;
     let comparison =
         compare(&scope, definition, (&rendered, &secrets), Some(existing), &mut Findings::default())
@@ -302,7 +308,8 @@ pub fn request_content(
 ) -> Result<(Arc<Template>, Vec<(String, ParameterValue)>), StepFailure> {
     let Some(definition) = desired.config.stacks.get(name) else { return Err(no_template(name)) };
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending, planning: false };
+    let scope =
+        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
     let (rendered, secrets) = ready(&scope, definition)?;
     let existing = world.stacks.get(&definition.fqn);
     let document = &desired.config.document;
@@ -310,7 +317,7 @@ pub fn request_content(
     let parameters = given.into_iter().map(|(name, value)| match value {
         Given::Value { text, .. } => Ok((name, ParameterValue::Value(text))),
         Given::Previous => Ok((name, ParameterValue::Previous)),
-        Given::Unknown(_) => Err(StepFailure {
+        Given::Unknown { .. } => Err(StepFailure {
             message: format!("the value of parameter {name} is still not known"),
             ..StepFailure::default()
         }),
@@ -327,7 +334,8 @@ pub fn current_template(
 ) -> Option<Arc<Template>> {
     let definition = desired.config.stacks.get(name)?;
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending, planning: false };
+    let scope =
+        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
     match wanted_template(&scope, definition) {
         Ok(Wanted::Ready { rendered, .. }) => Some(rendered.template),
         Ok(Wanted::Unknown(_) | Wanted::Absent) | Err(_) => None,

@@ -18,6 +18,8 @@ pub(super) struct PlanScope<'a> {
     pub(super) pending: &'a BTreeSet<StackName>,
     /// Whether steps have yet to run, so that what is absent may still come.
     pub(super) planning: bool,
+    /// Those of the pending stacks that the stack in question needs, at any distance.
+    pub(super) upstream: &'a BTreeSet<StackName>,
 }
 
 impl Scope for PlanScope<'_> {
@@ -99,9 +101,13 @@ impl Scope for PlanScope<'_> {
 
     fn hook_data(&self) -> HookData {
         match &self.world.answers.hooks {
-            Some(results) => HookData::Known(results.clone()),
+            Some(hooks) => HookData::Known { results: hooks.results.clone(), hidden: hooks.hidden.clone() },
             None => HookData::Expected(self.desired.config.hooks.data_keys()),
         }
+    }
+
+    fn upstream(&self) -> BTreeSet<Cause> {
+        self.upstream.iter().cloned().map(Cause::Stack).collect()
     }
 
     fn awaits_hooks(&self) -> bool {
@@ -118,5 +124,5 @@ pub fn hook_scope<T>(
     resolve: impl FnOnce(&dyn Scope) -> T,
 ) -> T {
     let pending = BTreeSet::new();
-    resolve(&PlanScope { desired, world, settings, pending: &pending, planning: false })
+    resolve(&PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending })
 }

@@ -70,9 +70,7 @@ pub(super) fn wanted_template(
         None => Ok(Wanted::Unknown(BTreeSet::new())),
         Some(Ok(rendered)) => Ok(Wanted::Ready { rendered: Rendered::clone(rendered), secrets }),
         // What it reads of hooks it has only once they have run.
-        Some(Err(_)) if scope.awaits_hooks() && !scope.desired.config.hooks.data_keys().is_empty() => {
-            Ok(Wanted::Unknown(BTreeSet::from([Cause::Hook(None)])))
-        }
+        Some(Err(_)) if scope.awaits_hooks() => Ok(Wanted::Unknown(BTreeSet::from([Cause::Hook(None)]))),
         Some(Err(findings)) => Err(findings.clone()),
     }
 }

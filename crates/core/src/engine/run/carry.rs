@@ -9,7 +9,8 @@ use crate::error::Finding;
 use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::lock::Session;
-use crate::plan::{Desired, Plan, Purpose, World};
+use crate::lookup::Cause;
+use crate::plan::{Desired, Plan, Purpose, Reason, Step, World};
 
 /// A plan that was carried out as far as it went.
 pub(super) struct Carried {
@@ -107,7 +108,9 @@ impl Run<'_> {
     ) -> Result<Result<Made, (Made, ExitCode)>, EngineError> {
         let known = Some(&before.observed.world);
         let mut made = self.engine.make(self.desired, self.purpose, self.backing, known).await?;
-        if grown(&before.planned.plan, &made.planned.plan) {
+        // Whoever approves whatever comes sees what comes; a person is asked about what was not shown.
+        let differs = made.planned.plan != before.planned.plan && made.planned.plan.has_changes();
+        if differs && approval == Approval::Standing || grown(&before.planned.plan, &made.planned.plan) {
             let asked = async { Ok(self.gate.approve(&made.planned, 1).await) };
             if let Approval::Refused(exit) = or_interrupted(self.interrupt, asked).await? {
                 return Ok(Err((made, exit)));
@@ -129,10 +132,25 @@ impl Run<'_> {
     }
 }
 
-/// Whether a plan changes a stack in a way that an earlier one did not show.
+/// Whether a plan changes a stack in a way that an earlier one neither showed nor left open until hooks have run.
 fn grown(before: &Plan, now: &Plan) -> bool {
-    let shown = |step: &crate::plan::Step| before.step(&step.name).map(|step| step.action);
-    now.steps.iter().any(|step| step.action.is_change() && shown(step) != Some(step.action))
+    let shown = |step: &Step| {
+        before.step(&step.name).is_some_and(|earlier| {
+            let same = earlier.action == step.action;
+            same && (waits_for_hooks(earlier)
+                || earlier.reasons == step.reasons && earlier.changes == step.changes)
+        })
+    };
+    now.steps.iter().any(|step| step.action.is_change() && !shown(step))
+}
+
+fn waits_for_hooks(step: &Step) -> bool {
+    step.reasons.iter().any(|reason| match reason {
+        Reason::TemplateUnknown { after } | Reason::ParametersUnknown { after, .. } => {
+            after.iter().any(|cause| matches!(cause, Cause::Hook(_)))
+        }
+        _ => false,
+    })
 }
 
 /// What is told of steps that never began.
