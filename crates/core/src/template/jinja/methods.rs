@@ -160,7 +160,7 @@ fn expandtabs(text: &str, size: usize) -> String {
     for character in text.chars() {
         match character {
             '\t' => {
-                let blanks = size.checked_sub(column.checked_rem(size).unwrap_or(0)).unwrap_or(0);
+                let blanks = size.saturating_sub(column.checked_rem(size).unwrap_or(0));
                 expanded.push_str(&" ".repeat(blanks));
                 column += blanks;
             }
