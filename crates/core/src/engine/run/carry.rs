@@ -1,7 +1,7 @@
 //! Carries out a plan that may go on: the hooks before, the steps, the hooks after.
 
+use super::Made;
 use super::locking::Run;
-use super::{Made, or_interrupted};
 use crate::engine::execute::{Executed, Execution};
 use crate::engine::hooks::{self, HooksFailed};
 use crate::engine::{Approval, EngineError};
@@ -30,9 +30,16 @@ pub(super) struct Stopped {
     pub(super) finding: Option<Finding>,
 }
 
-impl From<HooksFailed> for Stopped {
-    fn from(failed: HooksFailed) -> Self {
-        Self { exit: failed.exit, finding: Some(failed.finding) }
+impl Stopped {
+    /// What hooks that did not all run mean for the run.
+    fn by(failed: HooksFailed, executed: &mut Executed) -> Option<Self> {
+        match failed {
+            HooksFailed::Finding(finding, exit) => Some(Self { exit, finding: Some(finding) }),
+            HooksFailed::Lost(error) => {
+                executed.lost = Some(error);
+                None
+            }
+        }
     }
 }
 
@@ -52,9 +59,12 @@ impl Run<'_> {
         let mut made = made;
         if !hooks::enabled(&desired, before).is_empty() {
             let world = &made.observed.world;
-            if let Err(failed) = engine.run_hooks(&desired, world, before, interrupt, reporter).await {
-                let executed = untouched(&made.planned.plan, world);
-                return Ok(Carried { desired, made, executed, stopped: Some(failed.into()) });
+            if let Err(failed) =
+                engine.run_hooks(&desired, world, before, session.as_deref(), interrupt, reporter).await
+            {
+                let mut executed = untouched(&made.planned.plan, world);
+                let stopped = Stopped::by(failed, &mut executed);
+                return Ok(Carried { desired, made, executed, stopped });
             }
             desired = engine.desired(&desired.config, self.purpose)?.0;
             let run = Run { desired: &desired, ..*self };
@@ -76,12 +86,13 @@ impl Run<'_> {
             interrupt,
             pages: made.observed.pages,
         };
-        let executed = execution.run(made.observed.world.clone(), reporter).await;
+        let mut executed = execution.run(made.observed.world.clone(), reporter).await;
         let mut stopped = None;
         if is_clean(&executed) {
             let world = World { stacks: executed.stacks.clone(), ..made.observed.world.clone() };
-            let ran = engine.run_hooks(&desired, &world, after, interrupt, reporter).await;
-            stopped = ran.err().map(Stopped::from);
+            let ran =
+                engine.run_hooks(&desired, &world, after, session.as_deref(), interrupt, reporter).await;
+            stopped = ran.err().and_then(|failed| Stopped::by(failed, &mut executed));
         }
         Ok(Carried { desired, made, executed, stopped })
     }
@@ -91,14 +102,14 @@ impl Run<'_> {
     async fn plan_again(
         &self,
         before: Made,
-        approval: Approval,
+        mut approval: Approval,
         session: Option<&mut Session>,
     ) -> Result<Result<Made, (Made, ExitCode)>, EngineError> {
         let known = Some(&before.observed.world);
         let mut made = self.engine.make(self.desired, self.purpose, self.backing, known).await?;
         if grown(&before.planned.plan, &made.planned.plan) {
-            let asked = async { Ok(self.gate.approve(&made.planned, 1).await) };
-            if let Approval::Refused(exit) = or_interrupted(self.interrupt, asked).await? {
+            approval = self.ask(&made, 1).await?;
+            if let Approval::Refused(exit) = approval {
                 return Ok(Err((made, exit)));
             }
         }
