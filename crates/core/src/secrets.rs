@@ -9,10 +9,15 @@ const SHORTEST_LINE: usize = 6;
 /// Of texts in a secret value that are shorter than this nothing could be read any more.
 const SHORTEST_TEXT: usize = 4;
 
-/// Adds the texts in a secret value that are worth hiding.
+/// Adds the texts in a secret value that are worth hiding, those of a JSON document in it too.
 pub fn texts(value: &Value, found: &mut Vec<String>) {
     match value {
-        Value::String(text) if text.len() >= SHORTEST_TEXT => found.push(text.clone()),
+        Value::String(text) if text.len() >= SHORTEST_TEXT => {
+            found.push(text.clone());
+            if let Some(document) = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()) {
+                document.iter().for_each(|document| texts(document, found));
+            }
+        }
         Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
         Value::Object(entries) => entries.values().for_each(|item| texts(item, found)),
         _ => {}

@@ -155,6 +155,7 @@ impl Engine {
             world.answers.extend(answers);
         }
         let mut arguments = Arguments { values: Map::new(), secrets: Vec::new() };
+        world.answers.secrets(&mut arguments.secrets);
         for (name, argument) in &hook.args {
             let problem = |message: String, help, kind| {
                 let (path, argument_name) = (hook.path.clone(), name.clone());
@@ -173,7 +174,11 @@ impl Engine {
             match resolved.map_err(|error| problem(error.message, error.help, error.kind))? {
                 Resolved::Known { value, secret } => {
                     if secret {
-                        texts(&value, &mut arguments.secrets);
+                        // What was looked up is hidden in what it is a part of; only what was made of it is not found.
+                        let mut made = Vec::new();
+                        texts(&value, &mut made);
+                        made.retain(|text| !arguments.secrets.iter().any(|secret| text.contains(secret)));
+                        arguments.secrets.extend(made);
                     }
                     arguments.values.insert(name.clone(), value);
                 }

@@ -351,5 +351,6 @@ fn no_template(name: &StackName) -> StepFailure {
 
 fn failure(findings: Findings) -> StepFailure {
     let message = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    StepFailure { message, ..StepFailure::default() }
+    let help = findings.iter().find_map(|finding| Some(finding.problem.help()?.to_string()));
+    StepFailure { message, help, ..StepFailure::default() }
 }

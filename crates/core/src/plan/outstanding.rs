@@ -82,6 +82,9 @@ pub fn of_stacks<'a>(
             let key = render_key(definition, &variables);
             if !world.answers.rendered.contains_key(&key) {
                 let mut secrets = Vec::new();
+                if !secret.is_empty() {
+                    world.answers.secrets(&mut secrets);
+                }
                 variables.iter().filter(|(name, _)| secret.contains(*name)).for_each(|(_, value)| {
                     texts(value, &mut secrets);
                 });

@@ -13,6 +13,7 @@ use crate::graph::{DependencyGraph, GraphState, PersistentGraph};
 use crate::ident::{StackFqn, StackName};
 use crate::provider::{Place, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
+use crate::secrets::texts;
 use crate::template::Template;
 
 /// A config with the files it names.
@@ -68,6 +69,14 @@ pub struct Answers {
     pub rendered: BTreeMap<RenderKey, Result<Arc<Rendered>, Findings>>,
     /// Results of hooks by `data_key`; `None` as long as hooks have yet to run before the stacks.
     pub hooks: Option<Map<String, Value>>,
+}
+
+impl Answers {
+    /// Adds the texts of every secret that was looked up: whoever has one of them may show a part of what it is in.
+    pub(crate) fn secrets(&self, found: &mut Vec<String>) {
+        let answers = self.lookups.values().flatten();
+        answers.filter(|fetched| fetched.secret).for_each(|fetched| texts(&fetched.value, found));
+    }
 }
 
 /// A stack and the values its template is rendered with.

@@ -4,7 +4,7 @@ use super::Made;
 use super::locking::Run;
 use crate::engine::execute::{Executed, Execution};
 use crate::engine::hooks::{self, HooksFailed};
-use crate::engine::{Approval, EngineError};
+use crate::engine::{Approval, EngineError, EngineProblem};
 use crate::error::Finding;
 use crate::event::Reporter;
 use crate::exit::ExitCode;
@@ -26,20 +26,35 @@ pub(super) struct Carried {
 /// Why a run stopped before or after its steps.
 pub(super) struct Stopped {
     pub(super) exit: ExitCode,
-    /// `None` if a refusal at the gate says it all.
-    pub(super) finding: Option<Finding>,
+    /// None if a refusal at the gate says it all.
+    pub(super) findings: Vec<Finding>,
 }
 
 impl Stopped {
     /// What hooks that did not all run mean for the run.
     fn by(failed: HooksFailed, executed: &mut Executed) -> Option<Self> {
         match failed {
-            HooksFailed::Finding(finding, exit) => Some(Self { exit, finding: Some(finding) }),
+            HooksFailed::Finding(finding, exit) => Some(Self { exit, findings: vec![finding] }),
             HooksFailed::Lost(error) => {
                 executed.lost = Some(error);
                 None
             }
         }
+    }
+
+    /// What an error between hooks and stacks means for the run: nothing was done, and what was recorded for it is to
+    /// be put right.
+    fn before_stacks(error: EngineError, session: Option<&Session>, executed: &mut Executed) -> Option<Self> {
+        executed.lost = session.and_then(Session::loss);
+        if executed.lost.is_some() {
+            return None;
+        }
+        let EngineError { findings, exit } = match error.exit {
+            // It says that nothing was changed, which is not so.
+            ExitCode::Interrupted => EngineError::of(EngineProblem::HooksInterrupted),
+            _ => error,
+        };
+        Some(Self { exit, findings })
     }
 }
 
@@ -52,7 +67,7 @@ impl Run<'_> {
         approval: Approval,
         mut session: Option<&mut Session>,
         reporter: &mut dyn Reporter,
-    ) -> Result<Carried, EngineError> {
+    ) -> Carried {
         let (engine, interrupt) = (self.engine, self.interrupt);
         let (before, after) = hooks::stages(self.purpose);
         let mut desired = self.desired.clone();
@@ -64,16 +79,19 @@ impl Run<'_> {
             {
                 let mut executed = untouched(&made.planned.plan, world);
                 let stopped = Stopped::by(failed, &mut executed);
-                return Ok(Carried { desired, made, executed, stopped });
+                return Carried { desired, made, executed, stopped };
             }
-            desired = engine.desired(&desired.config, self.purpose)?.0;
-            let run = Run { desired: &desired, ..*self };
-            match run.plan_again(made, approval, session.as_deref_mut()).await? {
-                Ok(again) => made = again,
-                Err((again, exit)) => {
-                    let executed = untouched(&again.planned.plan, &again.observed.world);
-                    let stopped = Some(Stopped { exit, finding: None });
-                    return Ok(Carried { desired, made: again, executed, stopped });
+            match self.plan_after_hooks(&made, approval, session.as_deref_mut()).await {
+                Ok((now_desired, Ok(again))) => (desired, made) = (now_desired, again),
+                Ok((desired, Err((made, exit)))) => {
+                    let executed = untouched(&made.planned.plan, &made.observed.world);
+                    let stopped = Some(Stopped { exit, findings: Vec::new() });
+                    return Carried { desired, made, executed, stopped };
+                }
+                Err(error) => {
+                    let mut executed = untouched(&made.planned.plan, &made.observed.world);
+                    let stopped = Stopped::before_stacks(error, session.as_deref(), &mut executed);
+                    return Carried { desired, made, executed, stopped };
                 }
             }
         }
@@ -94,7 +112,20 @@ impl Run<'_> {
                 engine.run_hooks(&desired, &world, after, session.as_deref(), interrupt, reporter).await;
             stopped = ran.err().and_then(|failed| Stopped::by(failed, &mut executed));
         }
-        Ok(Carried { desired, made, executed, stopped })
+        Carried { desired, made, executed, stopped }
+    }
+
+    /// What is wanted and planned now that hooks have run.
+    async fn plan_after_hooks(
+        &self,
+        before: &Made,
+        approval: Approval,
+        session: Option<&mut Session>,
+    ) -> Result<(Desired, Result<Made, (Made, ExitCode)>), EngineError> {
+        let (desired, _) = self.engine.desired(&self.desired.config, self.purpose)?;
+        let run = Run { desired: &desired, ..*self };
+        let again = run.plan_again(before.clone(), approval, session).await?;
+        Ok((desired, again))
     }
 
     /// Plans once more, now that hooks have run. A plan that changes stacks which the first one did not is shown, and
