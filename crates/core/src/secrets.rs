@@ -47,6 +47,11 @@ impl Secrets {
         Self { texts }
     }
 
+    /// Whether there is any of them in `text`.
+    pub fn are_in(&self, text: &str) -> bool {
+        self.texts.iter().any(|secret| text.contains(secret.as_str()))
+    }
+
     /// `text` with the secrets hidden.
     pub fn hide(&self, text: &str) -> String {
         self.texts.iter().fold(text.to_owned(), |text, secret| {

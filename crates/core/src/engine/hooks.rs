@@ -154,8 +154,7 @@ impl Engine {
             let answers = self.answer(desired, outstanding, &world.place.region).await;
             world.answers.extend(answers);
         }
-        let mut arguments = Arguments { values: Map::new(), secrets: Vec::new() };
-        world.answers.secrets(&mut arguments.secrets);
+        let mut arguments = Arguments { values: Map::new(), secrets: world.answers.secret_texts() };
         for (name, argument) in &hook.args {
             let problem = |message: String, help, kind| {
                 let (path, argument_name) = (hook.path.clone(), name.clone());

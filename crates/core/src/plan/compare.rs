@@ -64,7 +64,7 @@ pub(super) fn compare(
     if existing.is_some() {
         comparison.template(deployed.as_ref(), template);
     }
-    comparison.parameters(template, deployed.as_ref(), existing, given);
+    comparison.parameters(scope, (template, deployed.as_ref()), existing, given);
     if let Some(stack) = existing {
         comparison.settings(scope, stack, definition);
     } else if template.has_macros() && definition.timeout_minutes.is_some() {
@@ -119,8 +119,8 @@ impl Comparison {
 
     fn parameters(
         &mut self,
-        template: &Template,
-        deployed: Option<&Template>,
+        scope: &PlanScope<'_>,
+        (template, deployed): (&Template, Option<&Template>),
         existing: Option<&StackState>,
         given: Vec<(String, Given)>,
     ) {
@@ -128,9 +128,10 @@ impl Comparison {
         let before = existing.map_or(&empty, |stack| &stack.parameters);
         let (mut changed, mut hidden, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut after_stacks = BTreeSet::new();
+        let secrets = scope.world.answers.secrets();
         let shown = |name: &str, text: &str, secret: bool| {
             let no_echo = template.parameters.get(name).is_some_and(|declared| declared.no_echo);
-            if secret || no_echo || text == HIDDEN {
+            if secret || no_echo || text == HIDDEN || secrets.are_in(text) {
                 ShownValue::Secret
             } else {
                 ShownValue::Plain(text.to_owned())
@@ -138,7 +139,6 @@ impl Comparison {
         };
         for (name, value) in given {
             let old = before.get(&name);
-            let old_shown = old.map(|text| shown(&name, text, false));
             match value {
                 Given::Value { text, secret } => {
                     let kind = template.parameters.get(&name).map_or("", |declared| declared.kind.as_str());
@@ -147,6 +147,8 @@ impl Comparison {
                         Some(old) if same_value(kind, old, &text) => {}
                         _ => {
                             let after = Some(shown(&name, &text, secret));
+                            // What takes the place of a secret was one, too.
+                            let old_shown = old.map(|old| shown(&name, old, secret));
                             self.changes
                                 .parameters
                                 .insert(name.clone(), ParameterChange { before: old_shown, after });
@@ -156,10 +158,10 @@ impl Comparison {
                 }
                 Given::Previous => self.note_unused_default(&name, template, deployed, old),
                 Given::Unknown(after) => {
-                    let shown = Some(ShownValue::KnownAfter(after.clone()));
-                    self.changes
-                        .parameters
-                        .insert(name.clone(), ParameterChange { before: old_shown, after: shown });
+                    let before = old.map(|text| shown(&name, text, false));
+                    let change =
+                        ParameterChange { before, after: Some(ShownValue::KnownAfter(after.clone())) };
+                    self.changes.parameters.insert(name.clone(), change);
                     after_stacks.extend(after);
                     unknown.push(name);
                 }

@@ -81,10 +81,7 @@ pub fn of_stacks<'a>(
         if let Ok(Variables::Known(variables, secret)) = variables(&scope, definition) {
             let key = render_key(definition, &variables);
             if !world.answers.rendered.contains_key(&key) {
-                let mut secrets = Vec::new();
-                if !secret.is_empty() {
-                    world.answers.secrets(&mut secrets);
-                }
+                let mut secrets = world.answers.secret_texts();
                 variables.iter().filter(|(name, _)| secret.contains(*name)).for_each(|(_, value)| {
                     texts(value, &mut secrets);
                 });
