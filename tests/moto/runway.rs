@@ -23,7 +23,7 @@ fn project(scene: &Scene, stacks: &str) {
 }
 
 fn ours(line: &str) -> String {
-    format!("{line} -c infra.cfn/cfngin.yml --param namespace=example")
+    format!("{line} -e test")
 }
 
 const CHAIN: &str = concat!(

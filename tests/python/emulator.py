@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.route53.models import Route53Backend
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
 S3_SUBRESOURCES = {
@@ -57,6 +58,14 @@ def operation_of(environ, body):
             return "ListObjects" if query or path else "ListBuckets"
         return {"Put": "CreateBucket", "Head": "HeadBucket", "Delete": "DeleteBucket"}.get(verb, verb + "Bucket")
     return verb + "Object"
+
+
+def outputs_of(stack):
+    """Outputs of a stack; what moto says if it cannot make them."""
+    try:
+        return {item["OutputKey"]: str(item["OutputValue"]) for item in stack.outputs or []}
+    except Exception as error:
+        return {"error": str(error)}
 
 
 class Emulator:
@@ -187,6 +196,47 @@ class Emulator:
             if stack.status != "DELETE_COMPLETE"
         }
 
+    def get_world(self, _query, _given):
+        """All live stacks by account, region and name, and all objects by bucket and key."""
+        stacks = {}
+        for account, regions in list(get_backend("cloudformation").items()):
+            for region, backend in list(regions.items()):
+                for stack in list(backend.stacks.values()):
+                    if stack.status == "DELETE_COMPLETE":
+                        continue
+                    stacks[f"{account}/{region}/{stack.name}"] = {
+                        "status": stack.status,
+                        "description": stack.description,
+                        "parameters": {name: str(value) for name, value in (stack.parameters or {}).items()},
+                        "outputs": outputs_of(stack),
+                        "tags": dict(stack.tags or {}),
+                        "template": stack.template,
+                        "role": stack.role_arn,
+                        "policy": stack.policy,
+                        "timeout": stack.timeout_in_minutes,
+                        "notifications": stack.notification_arns,
+                        "protected": stack.enable_termination_protection,
+                    }
+        buckets = {}
+        for account, regions in list(get_backend("s3").items()):
+            backend = regions["aws"]
+            for name, bucket in list(backend.buckets.items()):
+                buckets[name] = {"account": account, "region": bucket.region_name, "objects": {}}
+                for key in sorted(bucket.keys):
+                    found = bucket.keys[key]
+                    if hasattr(found, "value"):
+                        body = found.value.decode("utf-8", "replace")
+                        tags = backend.tagger.get_tag_dict_for_resource(found.arn)
+                        buckets[name]["objects"][key] = {"body": body, "tags": tags}
+        return {"stacks": stacks, "buckets": buckets}
+
+    def put_status(self, query, given):
+        """The status of a stack, as a rollback that moto does not do would have left it."""
+        for regions in list(get_backend("cloudformation").values()):
+            for stack in list(regions[query["region"]].stacks.values()):
+                if stack.name == query["stack"]:
+                    stack.status = given
+
     def bucket(self, name):
         return get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"].buckets.get(name)
 
@@ -219,6 +269,19 @@ class Emulator:
         return [version.version_id for version in versions] + [marker.version_id for marker in markers]
 
 
+def proper_zones():
+    """A new zone's start of authority as Route 53 gives it; moto puts Python's text of it there."""
+    create = Route53Backend.create_hosted_zone
+
+    def create_hosted_zone(self, *arguments, **named):
+        zone = create(self, *arguments, **named)
+        for record_set in zone.rrsets:
+            record_set.records = [item["Value"] if isinstance(item, dict) else item for item in record_set.records]
+        return zone
+
+    Route53Backend.create_hosted_zone = create_hosted_zone
+
+
 def end_with_parent():
     sys.stdin.buffer.read()
     os._exit(0)
@@ -230,5 +293,6 @@ class Quiet(WSGIRequestHandler):
 
 
 if __name__ == "__main__":
+    proper_zones()
     threading.Thread(target=end_with_parent, daemon=True).start()
     run_simple("127.0.0.1", int(sys.argv[1]), Emulator(), threaded=True, request_handler=Quiet)

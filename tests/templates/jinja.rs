@@ -9,15 +9,18 @@ use serde_json::Value;
 use crate::{Directory, root, runway};
 
 /// Templates that render otherwise than with Jinja2, and why. They are in `docs/templates.md`.
-const DIFFERENCES: [(&str, &str); 10] = [
+const DIFFERENCES: [(&str, &str); 13] = [
     ("difference-append", "lists cannot be changed"),
     ("difference-context-object", "what only Python has is an error"),
     ("difference-format-repr", "`%r` is not supported"),
     ("difference-include-without-context", "included templates see what is set around them"),
-    ("difference-large-float", "numbers are written out"),
+    ("difference-large-float", "numbers in texts and lists are written out"),
+    ("difference-lenient", "values of different kinds have an order"),
     ("difference-percent", "`%` on texts is not supported"),
     ("difference-pprint", "the filter `pprint` is not supported"),
+    ("difference-range", "a range is a list of numbers"),
     ("difference-random", "a template must render to the same text every time"),
+    ("difference-undefined-in-lists", "an undefined item is written in lower case"),
     ("difference-varargs", "macros take the arguments they declare"),
     ("difference-views", "views and iterators of Python print otherwise"),
 ];

@@ -28,6 +28,20 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     run(cargo(), &all)
 }
 
+/// Runs Runway and runway-rs side by side.
+///
+/// # Errors
+/// If something cannot be installed, or there is a difference that no case lists.
+pub(crate) fn compat(cases: &[String], write: bool, verbose: bool) -> Result<(), Failure> {
+    python::install("moto")?;
+    python::install("runway")?;
+    let mut all = vec!["test", "--locked", "--package", "runway-cli", "--test", "compat", "--"];
+    all.extend(cases.iter().map(String::as_str));
+    all.extend(write.then_some("--write"));
+    all.extend(verbose.then_some("--verbose"));
+    run(cargo(), &all)
+}
+
 /// Formatting, lints, generated files, rules, tests; with `full` the release build and its benchmark too.
 ///
 /// # Errors

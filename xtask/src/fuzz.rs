@@ -35,7 +35,7 @@ pub(crate) struct Limits {
 impl Limits {
     /// The limits of a run over so many inputs.
     pub(crate) fn new(count: u64, seed: u64, from: u64) -> Self {
-        Self { count, seed, from, time: Duration::from_secs(20), memory: 1024 }
+        Self { count, seed, from, time: Duration::from_secs(20), memory: 512 }
     }
 }
 

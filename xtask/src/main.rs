@@ -45,6 +45,17 @@ enum Command {
         #[arg(long)]
         full: bool,
     },
+    /// Run Runway and runway-rs side by side on the cases of `fixtures/compat` and report every difference
+    Compat {
+        /// Parts of the names of cases; all of them without any
+        cases: Vec<String>,
+        /// Keep the report as docs/compat.md
+        #[arg(long)]
+        write: bool,
+        /// Show what the programs print
+        #[arg(long)]
+        verbose: bool,
+    },
     /// Measure runway-rs beside Runway on the emulator
     Bench {
         /// Shapes such as `flat:10`, `chain:20`, `layered:50`, `diamond:10`; all of the report without any
@@ -79,6 +90,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Test { arguments } => ci::test(&arguments),
         Command::Ci { full } => ci::run_all(full),
+        Command::Compat { cases, write, verbose } => ci::compat(&cases, write, verbose),
         Command::Bench { shapes, write } => bench::run_bench(&shapes, write),
         Command::Fuzz { count, seed, from } => fuzz::run(fuzz::Limits::new(count, seed, from)),
         Command::Speed => speed::measure(),

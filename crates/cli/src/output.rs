@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
@@ -40,8 +40,8 @@ pub(crate) struct Output {
     pub(crate) label: Option<String>,
     /// Other targets speak at the same time, so every line says of which it is.
     pub(crate) is_one_of_many: bool,
-    /// Texts that are never shown.
-    pub(crate) secrets: Arc<Vec<String>>,
+    /// Texts that are never shown, by this output and all of its copies.
+    pub(crate) secrets: Arc<Mutex<Vec<String>>>,
 }
 
 impl Output {
@@ -82,6 +82,11 @@ impl Output {
         Self { label: label.map(str::to_owned), is_one_of_many, ..self.clone() }
     }
 
+    /// From now on these texts are not shown.
+    pub(crate) fn hide(&self, secrets: Vec<String>) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets);
+    }
+
     /// A text for people, below the name of the target.
     pub(crate) fn headed(&self, text: &str) -> String {
         self.label.as_ref().map_or_else(|| text.to_owned(), |label| format!("{label}\n\n{text}"))
@@ -109,7 +114,8 @@ impl Output {
     /// A text without the secrets in it, also where they stand as JSON writes them.
     fn without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
-        for secret in self.secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
+        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
             let quoted = Value::String(secret.clone()).to_string();
             for form in [secret.as_str(), quoted.trim_matches('"')] {
                 if text.contains(form) {

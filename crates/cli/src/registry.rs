@@ -12,6 +12,7 @@ use runway_core::registry::{HookHandler, LookupHandler, Registry};
 use runway_host::python::{
     DEFAULT_TIMEOUT, INTERPRETER_VARIABLE, PythonBridge, PythonSettings, TIMEOUT_VARIABLE,
 };
+use runway_host::random::RandomString;
 
 use crate::load::Loaded;
 use crate::settings::Environment;
@@ -44,6 +45,7 @@ pub(crate) fn registry(
 ) -> Registry {
     let mut registry = Registry::default();
     registry.lookups.insert("file".to_owned(), Arc::new(FileLookup::new(files)));
+    registry.lookups.insert("random.string".to_owned(), Arc::new(RandomString));
     registry.hooks = runway_host::hooks::hooks(&work.connected.provider);
     cloud(&mut registry, work, clock);
 

@@ -94,7 +94,6 @@ impl Context {
             reversed: false,
             concurrent: false,
             findings: Findings::default(),
-            secrets: Vec::new(),
             files: 1,
         }
     }
@@ -116,16 +115,14 @@ impl Context {
         let check = if validates.is_some() { Check::All } else { Check::For(self.purpose()) };
         let mut targets = Targets { check, reversed, concurrent, ..self.look_at(open, settings, depth) };
         let tree = targets.tree().await?;
-        let mut output = self.output.clone();
-        output.secrets = Arc::new(targets.secrets);
         if let Some(arguments) = validates {
             return Ok(self.validated(targets.findings, targets.files, &arguments.form));
         }
         if targets.findings.has_errors() {
             return Err(targets.findings.into());
         }
-        output.findings(&targets.findings.split().1, ExitCode::Ok);
-        let exit = self.carry_out(&tree, &output).await;
+        self.output.findings(&targets.findings.split().1, ExitCode::Ok);
+        let exit = self.carry_out(&tree, &self.output).await;
         self.stats(&connector).await;
         exit
     }

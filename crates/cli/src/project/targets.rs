@@ -56,8 +56,6 @@ pub(crate) struct Targets<'c> {
     /// Package sources that were resolved by this run.
     pub(crate) known_sources: &'c Known,
     pub(crate) findings: Findings,
-    /// Texts that must never be shown.
-    pub(crate) secrets: Vec<String>,
     /// Files that were read: the project's and the configs.
     pub(crate) files: usize,
 }

@@ -187,6 +187,9 @@ fn placeholder(text: &str) -> Option<(Found<'_>, usize)> {
 fn spelled(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        // As Python writes them: it shows where they are part of a longer text.
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
         other => other.to_string(),
     }
 }
@@ -217,7 +220,7 @@ mod tests {
     #[test]
     fn python_template_rules() {
         assert_eq!(text("${a} $a $$a ${output vpc.Id} $5 ${x-y}"), "1 1 $a ${output vpc.Id} $5 ${x-y}");
-        assert_eq!(text("${list} ${flag} ${nothing}"), r#"["b",true,null] true null"#);
+        assert_eq!(text("${list} ${flag} ${nothing}"), r#"["b",true,null] True null"#);
         assert_eq!(
             text("a: '$long_name' # ${unknown} $a\nb: \"# ${a}\"\n"),
             "a: 'x' # ${unknown} $a\nb: \"# 1\"\n"

@@ -343,3 +343,6 @@ impl Scope for ProjectScope<'_, '_> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests;

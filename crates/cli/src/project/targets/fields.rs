@@ -32,8 +32,8 @@ impl Targets<'_> {
             let values = resolve(&mut resolver);
             let (requests, findings, secrets) = (resolver.requests, resolver.findings, resolver.secrets);
             if requests.is_empty() {
+                self.output.hide(secrets);
                 self.findings.extend(findings);
-                self.secrets.extend(secrets);
                 return Ok(Some(values));
             }
             let Depth::Connected(connector) = self.depth else { return Ok(None) };

@@ -1,5 +1,6 @@
 //! Filters of Jinja2 that the engine does not have, or has with another result.
 
+use minijinja::formatting::FormatStyle;
 use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
 use serde_json::Value as Json;
@@ -19,9 +20,10 @@ pub(super) fn add(environment: &mut Environment<'_>) {
     environment.add_filter("dictsort", dictsort);
     environment.add_filter("e", escape);
     environment.add_filter("escape", escape);
-    environment.add_filter("filesizeformat", minijinja_contrib::filters::filesizeformat);
+    environment.add_filter("filesizeformat", filesizeformat);
     environment.add_filter("float", float);
     environment.add_filter("forceescape", forceescape);
+    environment.add_filter("round", round);
     environment.add_filter("indent", indent);
     environment.add_filter("int", int);
     environment.add_filter("random", random);
@@ -116,6 +118,45 @@ fn int(
     minijinja::filters::int(state, value, Some(default), base, named)
 }
 
+/// With a method the result is a fraction, of whole numbers too.
+fn round(
+    value: &Value,
+    precision: Option<i32>,
+    method: Option<String>,
+    named: Kwargs,
+) -> Result<Value, Error> {
+    let method = argument(method, &named, "method")?.unwrap_or_else(|| "common".to_owned());
+    let precision = argument(precision, &named, "precision")?;
+    let whole = method != "common" && value.is_integer();
+    let given = if whole { Value::from(f64::try_from(value.clone())?) } else { value.clone() };
+    minijinja::filters::round(given, precision, Some(&method), named)
+}
+
+fn filesizeformat(
+    state: &State<'_, '_>,
+    value: &Value,
+    binary: Option<bool>,
+    named: Kwargs,
+) -> Result<String, Error> {
+    let binary = argument(binary, &named, "binary")?.unwrap_or(false);
+    let size = f64::try_from(minijinja::filters::float(state, value, None, named)?)?;
+    let base = if binary { 1024.0 } else { 1000.0 };
+    if size < base {
+        return Ok(if size == 1.0 { "1 Byte".to_owned() } else { format!("{} Bytes", size.trunc()) });
+    }
+    let mut rest = size / base;
+    let mut prefixes = "kMGTPEZ".chars();
+    let mut prefix = prefixes.next().unwrap_or('k');
+    while rest >= base {
+        (rest, prefix) = (rest / base, prefixes.next().unwrap_or('Y'));
+        if prefix == 'Y' {
+            break;
+        }
+    }
+    let prefix = if binary { format!("{}i", prefix.to_ascii_uppercase()) } else { prefix.to_string() };
+    Ok(format!("{rest:.1} {prefix}B"))
+}
+
 /// Indents by a number of blanks, or by a text.
 fn indent(state: &State<'_, '_>, value: &Value, arguments: Rest<ValueOrKwargs>) -> Result<String, Error> {
     let arguments = arguments.into_values();
@@ -196,8 +237,12 @@ fn escape(value: &Value) -> Value {
     if value.is_safe() { value.clone() } else { forceescape(value) }
 }
 
-/// Prints a value; inside `{% autoescape true %}` as MarkupSafe does.
+/// Prints a value as Python does; inside `{% autoescape true %}` as MarkupSafe does.
 pub(super) fn print(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    if value.kind() == ValueKind::Number && !value.is_integer() {
+        let text = minijinja::formatting::format(FormatStyle::Printf, "%s", std::slice::from_ref(value))?;
+        return out.write_str(&text).map_err(|error| Error::new(ErrorKind::WriteFailure, error.to_string()));
+    }
     if *state.auto_escape() != AutoEscape::Html || value.is_safe() || value.is_undefined() {
         return escape_formatter(out, state, value);
     }

@@ -15,7 +15,7 @@ pub(super) fn call(
 ) -> Result<Value, Error> {
     let own = match (value.as_str(), value.kind()) {
         (Some(text), _) => text_method(state, text, method, arguments)?,
-        (None, ValueKind::Seq) => list_method(value, method, arguments)?,
+        (None, ValueKind::Seq | ValueKind::Iterable) => list_method(value, method, arguments)?,
         (None, ValueKind::Map) if method == "copy" => {
             let () = from_args(arguments)?;
             Some(value.clone())
@@ -109,6 +109,25 @@ fn text_method(
             let () = from_args(arguments)?;
             Value::from(text.to_lowercase().replace('ß', "ss"))
         }
+        "title" => {
+            let () = from_args(arguments)?;
+            Value::from(title(text))
+        }
+        "istitle" => {
+            let () = from_args(arguments)?;
+            Value::from(text.chars().any(char::is_alphabetic) && title(text) == text)
+        }
+        "isidentifier" => {
+            let () = from_args(arguments)?;
+            let letter = |c: char| c.is_alphabetic() || c == '_';
+            Value::from(text.starts_with(letter) && text.chars().all(|c| letter(c) || c.is_numeric()))
+        }
+        "expandtabs" => {
+            let (size,): (Option<usize>,) = from_args(arguments)?;
+            let size = size.unwrap_or(8);
+            charge(state, text.matches('\t').count().saturating_mul(size))?;
+            Value::from(expandtabs(text, size))
+        }
         "isdecimal" => {
             let () = from_args(arguments)?;
             Value::from(!text.is_empty() && text.chars().all(|c| c.is_ascii_digit()))
@@ -116,6 +135,46 @@ fn text_method(
         _ => return Ok(None),
     };
     Ok(Some(result))
+}
+
+/// `str.title`: every letter that follows no other letter is upper case, all others are lower case.
+fn title(text: &str) -> String {
+    let mut titled = String::with_capacity(text.len());
+    let mut in_word = false;
+    for character in text.chars() {
+        match (in_word, character) {
+            (true, _) => titled.extend(character.to_lowercase()),
+            // The only letter that has a title case of its own that is not its upper case.
+            (false, 'ß') => titled.push_str("Ss"),
+            (false, _) => titled.extend(character.to_uppercase()),
+        }
+        in_word = character.is_alphabetic();
+    }
+    titled
+}
+
+/// `str.expandtabs`: blanks up to the next column that is a multiple of `size`.
+fn expandtabs(text: &str, size: usize) -> String {
+    let mut expanded = String::with_capacity(text.len());
+    let mut column: usize = 0;
+    for character in text.chars() {
+        match character {
+            '\t' => {
+                let blanks = size.saturating_sub(column.checked_rem(size).unwrap_or(0));
+                expanded.push_str(&" ".repeat(blanks));
+                column += blanks;
+            }
+            '\n' | '\r' => {
+                expanded.push(character);
+                column = 0;
+            }
+            _ => {
+                expanded.push(character);
+                column += 1;
+            }
+        }
+    }
+    expanded
 }
 
 /// `str.rsplit`: the last parts, in order.
@@ -163,6 +222,10 @@ fn list_method(value: &Value, method: &str, arguments: &[Value]) -> Result<Optio
                     Err(Error::new(ErrorKind::InvalidOperation, format!("{wanted:?} is not in the list")))
                 }
             }
+        }
+        "count" => {
+            let (wanted,): (&Value,) = from_args(arguments)?;
+            Ok(Some(Value::from(value.try_iter()?.filter(|item| item == wanted).count())))
         }
         "copy" => {
             let () = from_args(arguments)?;

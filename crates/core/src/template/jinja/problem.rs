@@ -13,6 +13,21 @@ use crate::exit::ExitCode;
 use crate::files::FileError;
 use crate::text::Document;
 
+/// Methods of Python that change a list or a map.
+const CHANGES: [&str; 11] = [
+    "append",
+    "clear",
+    "extend",
+    "insert",
+    "pop",
+    "popitem",
+    "remove",
+    "reverse",
+    "setdefault",
+    "sort",
+    "update",
+];
+
 /// Problems of Jinja2 templates.
 #[derive(Debug, Error, Diagnostic)]
 pub enum JinjaProblem {
@@ -167,8 +182,10 @@ fn problem(error: &Error, expression: &str, span: SourceSpan) -> JinjaProblem {
         {
             "give the variable a value in the config, or use `|default(\"value\")` or `is defined`"
         }
-        ErrorKind::UnknownMethod if expression.contains(".append") || message.contains("append") => {
-            "lists cannot be changed here: write `{% set items = items + [item] %}`, inside a loop with a `namespace`"
+        ErrorKind::UnknownMethod
+            if CHANGES.iter().any(|method| message.ends_with(&format!("`{method}`"))) =>
+        {
+            "values cannot be changed here: write for example `{% set items = items + [item] %}`, inside a loop with a `namespace`"
         }
         ErrorKind::UnknownMethod => "docs/templates.md lists the methods of texts, lists and maps",
         ErrorKind::InvalidOperation if message.contains("exists in Python only") => {

@@ -38,7 +38,7 @@ fn mistakes_have_a_place_and_a_remedy() {
     insta::assert_snapshot!(tell("{{ missing() }}"), @"jinja::render t/a.j2:1:4 missing is unknown | functions are range, dict, namespace, cycler, joiner and the template's macros");
     insta::assert_snapshot!(tell("{{ '%s and %s' % ('a', 'b') }}"), @r###"jinja::render t/a.j2:1:4 tried to use % operator on unsupported types string and sequence | Python's `"%s" % value` is not supported: write `"%s"|format(value)`"###);
     insta::assert_snapshot!(tell("{{ '%s' % 'b' }}"), @r###"jinja::render t/a.j2:1:4 tried to use % operator on unsupported types string and string | Python's `"%s" % value` is not supported: write `"%s"|format(value)`"###);
-    insta::assert_snapshot!(tell("{% set l = [1] %}{% set _ = l.append(2) %}"), @"jinja::render t/a.j2:1:30 a sequence has no method `append` | lists cannot be changed here: write `{% set items = items + [item] %}`, inside a loop with a `namespace`");
+    insta::assert_snapshot!(tell("{% set l = [1] %}{% set _ = l.append(2) %}"), @"jinja::render t/a.j2:1:30 a sequence has no method `append` | values cannot be changed here: write for example `{% set items = items + [item] %}`, inside a loop with a `namespace`");
     insta::assert_snapshot!(tell("{{ 'x'.no_such() }}"), @"jinja::render t/a.j2:1:7 a string has no method `no_such` | docs/templates.md lists the methods of texts, lists and maps");
     insta::assert_snapshot!(tell("{{ 1 / 0 }}"), @"jinja::render t/a.j2:1:4 unable to calculate 1 / 0 | correct the expression, or the value where it comes from");
     insta::assert_snapshot!(tell("{{ 1 + 'a' }}"), @"jinja::render t/a.j2:1:4 tried to use + operator on unsupported types number and string | correct the expression, or the value where it comes from");
