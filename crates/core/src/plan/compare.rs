@@ -292,6 +292,9 @@ pub fn is_settled(
     Ok(certain.count() == 0 && comparison.possible.is_empty())
 }
 
+/// Parameters of a request, in order.
+pub type Parameters = Vec<(String, ParameterValue)>;
+
 /// Template and parameters of a create or update, now that everything it needs is done.
 ///
 /// # Errors
@@ -301,7 +304,7 @@ pub fn request_content(
     world: &World,
     settings: &Settings,
     name: &StackName,
-) -> Result<(Arc<Template>, Vec<(String, ParameterValue)>), StepFailure> {
+) -> Result<(Arc<Template>, Parameters), StepFailure> {
     let Some(definition) = desired.config.stacks.get(name) else { return Err(no_template(name)) };
     let pending = BTreeSet::new();
     let scope = PlanScope { desired, world, settings, pending: &pending };
