@@ -1,7 +1,6 @@
 //! Stacks that leave the config, stacks that are left alone, and configs that ask for too much.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use runway_core::engine::{Approval, Gate, Interrupt, Planned};
