@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{StreamExt, iter};
-use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
-use crate::engine::hooks::secret_texts;
 use crate::error::{Finding, Findings};
-use crate::plan::outstanding::{self, Ingredients, Outstanding};
+use crate::plan::outstanding::{self, Outstanding, Unrendered};
 use crate::plan::{Answers, Desired, HookResults, PlanProblem, RenderKey, Rendered, World, selected};
 use crate::registry::{BlueprintRequest, Fetched, HandlerFailure, LookupFailure, LookupRequest};
+use crate::secrets::Secrets;
 use crate::template::Template;
 use crate::template::jinja::{self, JinjaContext};
 use crate::text::Span;
@@ -90,8 +89,8 @@ impl Engine {
             .collect()
             .await;
         let rendered = iter(outstanding.renders)
-            .map(|(key, ingredients)| async move {
-                let render = || self.render(desired, &key, ingredients, region);
+            .map(|(key, wanted)| async move {
+                let render = || self.render(desired, &key, wanted, region);
                 let rendered = cell(&self.asked.renders, &key).get_or_init(render).await.clone();
                 (key, rendered)
             })
@@ -114,21 +113,15 @@ impl Engine {
         cell(&self.asked.lookups, request).get_or_init(ask).await.clone()
     }
 
-    async fn render(
-        &self,
-        desired: &Desired,
-        key: &RenderKey,
-        ingredients: Ingredients,
-        region: &str,
-    ) -> Render {
+    async fn render(&self, desired: &Desired, key: &RenderKey, wanted: Unrendered, region: &str) -> Render {
         let Some(definition) = desired.config.stacks.get(&key.stack) else {
             return Err(Findings::default());
         };
         match &definition.template {
             Some(TemplateSource::Blueprint { class_path, .. }) => {
-                self.render_blueprint(desired, definition, class_path, ingredients).await
+                self.render_blueprint(desired, definition, class_path, wanted).await
             }
-            _ => self.render_jinja(desired, definition, ingredients, region),
+            _ => self.render_jinja(desired, definition, wanted, region),
         }
     }
 
@@ -137,28 +130,27 @@ impl Engine {
         desired: &Desired,
         definition: &StackDefinition,
         class_path: &str,
-        ingredients: Ingredients,
+        Unrendered { variables, secrets }: Unrendered,
     ) -> Render {
-        let failed = |failure: HandlerFailure| not_rendered(desired, definition, failure);
+        let hidden = Secrets::new(&secrets);
+        let failed = |failure: HandlerFailure| not_rendered(desired, definition, failure.without(&hidden));
         let Some(renderer) = &self.registry.blueprints else {
             return Err(failed(HandlerFailure {
                 message: "Python blueprints cannot be rendered here".to_owned(),
                 ..HandlerFailure::default()
             }));
         };
-        let hidden = ingredients.secret_texts();
-        let variables = ingredients.variables;
         let request = BlueprintRequest {
             stack: definition.name.clone(),
             class_path: class_path.to_owned(),
             description: definition.description.clone(),
             variables,
             hook_data: self.asked.hooks().unwrap_or_default().results,
-            secrets: hidden.clone(),
+            secrets: secrets.clone(),
         };
         let blueprint = renderer.render(&request).await.map_err(failed)?;
         let template = Template::parse(class_path, &blueprint.body)
-            .map_err(|findings| without_texts(findings, &hidden))?;
+            .map_err(|findings| without_texts(findings, &secrets))?;
         Ok(Arc::new(Rendered { template: Arc::new(template), parameters: Some(blueprint.parameters) }))
     }
 
@@ -166,11 +158,9 @@ impl Engine {
         &self,
         desired: &Desired,
         definition: &StackDefinition,
-        ingredients: Ingredients,
+        Unrendered { mut variables, secrets }: Unrendered,
         region: &str,
     ) -> Render {
-        let hidden = ingredients.secret_texts();
-        let mut variables = ingredients.variables;
         let config = &desired.config;
         let Some(path) = desired.jinja.get(&definition.name) else { return Err(Findings::default()) };
         // CFNgin: variables without a value are not there at all.
@@ -191,19 +181,8 @@ impl Engine {
         };
         let body = jinja::render(path, self.files.as_ref(), &context)?;
         let template = Template::parse(self.files.shown(path).as_str(), &body)
-            .map_err(|findings| without_texts(findings, &hidden))?;
+            .map_err(|findings| without_texts(findings, &secrets))?;
         Ok(Arc::new(Rendered { template: Arc::new(template), parameters: None }))
-    }
-}
-
-impl Ingredients {
-    /// The texts among the variables that must not be shown.
-    fn secret_texts(&self) -> Vec<String> {
-        let mut texts = Vec::new();
-        for name in &self.secrets {
-            secret_texts(self.variables.get(name).unwrap_or(&Value::Null), &mut texts);
-        }
-        texts
     }
 }
 

@@ -30,8 +30,13 @@ pub enum HookData {
         /// Keys of results that must not be shown, because the hook was given a secret.
         hidden: BTreeSet<String>,
     },
-    /// They have not. These are the data keys that the hooks before the run will give.
-    Expected(BTreeSet<String>),
+    /// They have not.
+    Expected {
+        /// The data keys that the hooks before the run will give.
+        keys: BTreeSet<String>,
+        /// Whether they may give others, too.
+        more: bool,
+    },
 }
 
 /// What lookups may ask.

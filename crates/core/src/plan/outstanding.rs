@@ -14,6 +14,7 @@ use crate::lookup::Cause;
 use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
 use crate::provider::StackState;
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
+use crate::secrets::texts;
 
 /// Questions that have no answer yet.
 #[derive(Debug, Default)]
@@ -21,16 +22,16 @@ pub struct Outstanding {
     /// Lookups to ask for.
     pub lookups: BTreeSet<LookupRequest>,
     /// Templates to render.
-    pub renders: BTreeMap<RenderKey, Ingredients>,
+    pub renders: BTreeMap<RenderKey, Unrendered>,
 }
 
-/// What goes into a rendered template.
-#[derive(Debug)]
-pub struct Ingredients {
-    /// All variables of the stack.
+/// A template to render.
+#[derive(Debug, Default)]
+pub struct Unrendered {
+    /// The variables that go in.
     pub variables: Map<String, Value>,
-    /// Names of those whose values must not be shown.
-    pub secrets: BTreeSet<String>,
+    /// Texts in them that must not be shown.
+    pub secrets: Vec<String>,
 }
 
 impl Outstanding {
@@ -79,10 +80,14 @@ pub fn of_stacks<'a>(
         if !rendered {
             continue;
         }
-        if let Ok(Variables::Known(values, secrets)) = variables(&scope, definition) {
-            let key = render_key(definition, &values);
+        if let Ok(Variables::Known(variables, secret)) = variables(&scope, definition) {
+            let key = render_key(definition, &variables);
             if !world.answers.rendered.contains_key(&key) {
-                outstanding.renders.insert(key, Ingredients { variables: values, secrets });
+                let mut secrets = world.answers.secret_texts();
+                variables.iter().filter(|(name, _)| secret.contains(*name)).for_each(|(_, value)| {
+                    texts(value, &mut secrets);
+                });
+                outstanding.renders.insert(key, Unrendered { variables, secrets });
             }
         }
     }

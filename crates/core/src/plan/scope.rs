@@ -102,7 +102,10 @@ impl Scope for PlanScope<'_> {
     fn hook_data(&self) -> HookData {
         match &self.world.answers.hooks {
             Some(hooks) => HookData::Known { results: hooks.results.clone(), hidden: hooks.hidden.clone() },
-            None => HookData::Expected(self.desired.config.hooks.data_keys()),
+            None => HookData::Expected {
+                keys: self.desired.config.hooks.data_keys(),
+                more: self.desired.config.hooks.may_keep_more(),
+            },
         }
     }
 

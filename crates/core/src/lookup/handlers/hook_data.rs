@@ -16,13 +16,10 @@ pub(super) fn hook_data(query: &str, scope: &dyn Scope) -> Result<Resolved, Fail
     let path = path.trim();
     let (results, hidden) = match scope.hook_data() {
         HookData::Known { results, hidden } => (results, hidden),
-        HookData::Expected(keys) => {
+        HookData::Expected { keys, more } => {
             return match expected(path, &keys) {
                 Some(key) => Ok(Resolved::Unknown { after: BTreeSet::from([Cause::Hook(Some(key))]) }),
-                // A hook may keep data under keys of its own choice.
-                None if scope.awaits_hooks() => {
-                    Ok(Resolved::Unknown { after: BTreeSet::from([Cause::Hook(None)]) })
-                }
+                None if more => Ok(Resolved::Unknown { after: BTreeSet::from([Cause::Hook(None)]) }),
                 None => arguments.default_or(no_such_key(path, keys.iter())),
             };
         }
@@ -43,11 +40,11 @@ pub(super) fn hook_data(query: &str, scope: &dyn Scope) -> Result<Resolved, Fail
 /// `${awslambda data_key}` and `${awslambda.Code data_key}`: Python makes the value from the hook's result.
 pub(super) fn awslambda(name: &str, query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
     match scope.hook_data() {
-        HookData::Expected(keys) if keys.contains(query.trim()) => {
+        HookData::Expected { keys, .. } if keys.contains(query.trim()) => {
             let after = BTreeSet::from([Cause::Hook(Some(query.trim().to_owned()))]);
             Ok(Resolved::Unknown { after })
         }
-        HookData::Expected(keys) => {
+        HookData::Expected { keys, .. } => {
             Err(Failure::new(no_such_key(query.trim(), keys.iter()), "add an awslambda hook to `pre_deploy`"))
         }
         HookData::Known { .. } => external((name, query, None), Arguments::default(), scope),
