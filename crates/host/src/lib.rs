@@ -2,10 +2,10 @@
 //! the archives of package sources.
 
 pub mod branch;
+mod group;
 pub mod hooks;
 mod prints;
 mod program;
 pub mod python;
 pub mod random;
-mod secrets;
 pub mod sources;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::config::HookDefinition;
 use crate::engine::answers::with_detail;
@@ -17,6 +17,7 @@ use crate::lookup::resolve::resolve;
 use crate::lookup::{Cause, Resolved};
 use crate::plan::{Desired, Purpose, World, hook_scope, outstanding};
 use crate::registry::{HandlerFailure, HookCall, HookHandler, HookOutput, HookStage};
+use crate::secrets::Secrets;
 
 /// Why the hooks of a stage did not all run.
 pub(crate) struct HooksFailed {
@@ -221,7 +222,7 @@ impl Engine {
         };
         let (value, kept) = match listen(handler.as_ref(), &call, interrupt, reporter).await {
             Some((Ok(value), kept)) => (value, kept),
-            Some((Err(failure), _)) => return outcome(failure),
+            Some((Err(failure), _)) => return outcome(Secrets::new(&call.secrets).hide_in(failure)),
             None => return Err(interrupted().finding),
         };
         results.extend(kept);
@@ -261,31 +262,25 @@ async fn listen(
 ) -> Option<Heard> {
     let (lines, mut heard) = unbounded_channel();
     let output = Output { lines, kept: Mutex::default() };
+    let secrets = Secrets::new(&call.secrets);
+    let mut report = |line: &str| {
+        reporter.event(&Event::HookOutput { path: call.path.clone(), line: secrets.hide(line) });
+    };
     let ended = {
         let mut running = handler.run(call, &output);
         loop {
             tokio::select! {
                 biased;
                 () = interrupt.abandon.cancelled() => break None,
-                Some(line) = heard.recv() => report(call, &line, reporter),
+                Some(line) = heard.recv() => report(&line),
                 ended = &mut running => break Some(ended),
             }
         }
     };
-    drain(call, &mut heard, reporter);
-    Some((ended?, output.kept.into_inner().unwrap_or_else(PoisonError::into_inner)))
-}
-
-fn drain(call: &HookCall, heard: &mut UnboundedReceiver<String>, reporter: &mut dyn Reporter) {
     while let Ok(line) = heard.try_recv() {
-        report(call, &line, reporter);
+        report(&line);
     }
-}
-
-fn report(call: &HookCall, line: &str, reporter: &mut dyn Reporter) {
-    let hidden = |line: String, secret: &String| line.replace(secret.as_str(), "***");
-    let line = call.secrets.iter().fold(line.to_owned(), hidden);
-    reporter.event(&Event::HookOutput { path: call.path.clone(), line });
+    Some((ended?, output.kept.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
 struct Output {
