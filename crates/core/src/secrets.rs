@@ -1,11 +1,28 @@
 //! Keeps secrets out of what is shown.
 
-use crate::registry::HandlerFailure;
+use serde_json::Value;
 
 /// What is shown in place of a secret.
 const HIDDEN: &str = "****";
 /// Lines of a secret that are shorter than this are no secrets of their own: `{` and `}` of a JSON document, say.
 const SHORTEST_LINE: usize = 6;
+/// Of texts in a secret value that are shorter than this nothing could be read any more.
+const SHORTEST_TEXT: usize = 4;
+
+/// Adds the texts in a secret value that are worth hiding, those of a JSON document in it too.
+pub fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.len() >= SHORTEST_TEXT => {
+            found.push(text.clone());
+            if let Some(document) = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()) {
+                document.iter().for_each(|document| texts(document, found));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(entries) => entries.values().for_each(|item| texts(item, found)),
+        _ => {}
+    }
+}
 
 /// Texts that must not be shown.
 #[derive(Debug, Default)]
@@ -30,21 +47,16 @@ impl Secrets {
         Self { texts }
     }
 
+    /// Whether there is any of them in `text`.
+    pub fn are_in(&self, text: &str) -> bool {
+        self.texts.iter().any(|secret| text.contains(secret.as_str()))
+    }
+
     /// `text` with the secrets hidden.
     pub fn hide(&self, text: &str) -> String {
         self.texts.iter().fold(text.to_owned(), |text, secret| {
             if text.contains(secret.as_str()) { text.replace(secret.as_str(), HIDDEN) } else { text }
         })
-    }
-
-    /// A failure with the secrets hidden: services and programs sometimes repeat what they were sent.
-    pub fn hide_in(&self, failure: HandlerFailure) -> HandlerFailure {
-        HandlerFailure {
-            message: self.hide(&failure.message),
-            help: failure.help.map(|help| self.hide(&help)),
-            detail: failure.detail.map(|detail| self.hide(&detail)),
-            kind: failure.kind,
-        }
     }
 }
 
@@ -63,14 +75,5 @@ mod tests {
         assert_eq!(secrets.hide("a password, a pass"), "a ****, a ****");
         assert_eq!(secrets.hide("key MIIEow"), "key ****");
         assert_eq!(secrets.hide("nothing"), "nothing");
-        let failure = HandlerFailure {
-            message: "no password".to_owned(),
-            help: Some("change the pass".to_owned()),
-            detail: Some("MIIEow".to_owned()),
-            kind: None,
-        };
-        let hidden = secrets.hide_in(failure);
-        let told = (hidden.message.as_str(), hidden.help.as_deref(), hidden.detail.as_deref());
-        assert_eq!(told, ("no ****", Some("change the ****"), Some("****")));
     }
 }

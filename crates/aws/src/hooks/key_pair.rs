@@ -112,7 +112,7 @@ async fn create(
         // Without its private part the pair is of no use to anybody.
         let gone: Result<IgnoredAny, _> = ec2.query(Call::change("DeleteKeyPair"), name, &form).await;
         let secrets = Secrets::new(&[pair.key_material.unwrap_or_default()]);
-        let mut failure = secrets.hide_in(HandlerFailure::from(refused));
+        let mut failure = HandlerFailure::from(refused).without(&secrets);
         failure.message = match gone {
             Ok(_) => format!(
                 "key pair `{name}` was deleted again, its private part could not be kept: {}",

@@ -143,6 +143,6 @@ impl HookHandler for AwsHook {
             Name::PurgeRepository => ecr::purge(&run, arguments).await,
             Name::SecureString => parameters::secure_string(&run, arguments).await,
         };
-        result.map_err(|failure| run.secrets.hide_in(failure))
+        result.map_err(|failure| failure.without(&run.secrets))
     }
 }

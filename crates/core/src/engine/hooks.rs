@@ -13,18 +13,26 @@ use crate::engine::{Engine, Interrupt};
 use crate::error::{Finding, Problem};
 use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
+use crate::lock::{LockError, Session};
 use crate::lookup::resolve::resolve;
 use crate::lookup::{Cause, Resolved};
 use crate::plan::{Desired, Purpose, World, hook_scope, outstanding};
 use crate::registry::{HandlerFailure, HookCall, HookHandler, HookOutput, HookStage};
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, texts};
 
 /// Why the hooks of a stage did not all run.
-pub(crate) struct HooksFailed {
-    /// What to tell.
-    pub(crate) finding: Finding,
-    /// The exit code of the run.
-    pub(crate) exit: ExitCode,
+pub(crate) enum HooksFailed {
+    /// The finding, and the exit code of the run.
+    Finding(Finding, ExitCode),
+    /// The lock was lost before or between them.
+    Lost(LockError),
+}
+
+impl HooksFailed {
+    fn of(problem: impl Problem) -> Self {
+        let exit = problem.exit_code();
+        Self::Finding(Finding::general(problem), exit)
+    }
 }
 
 /// The stages before and after the stacks of a run.
@@ -55,11 +63,13 @@ struct Arguments {
 
 impl Engine {
     /// Runs the enabled hooks of a stage in order. A required one that fails ends the run, any other is a warning.
+    /// Before each one the lock is looked at, as before each batch of changes to stacks.
     pub(crate) async fn run_hooks(
         &self,
         desired: &Desired,
         world: &World,
         stage: HookStage,
+        session: Option<&Session>,
         interrupt: &Interrupt,
         reporter: &mut dyn Reporter,
     ) -> Result<(), HooksFailed> {
@@ -71,7 +81,10 @@ impl Engine {
         let mut results = self.asked.hooks().unwrap_or_default();
         for hook in hooks {
             if interrupt.stop.is_cancelled() {
-                return Err(interrupted());
+                return Err(HooksFailed::of(EngineProblem::HooksInterrupted));
+            }
+            if let Some(session) = session {
+                still_locked(session, reporter).await?;
             }
             self.asked.after_hooks(results.clone());
             world.answers.after_hooks(results.clone());
@@ -114,7 +127,7 @@ impl Engine {
         match finding {
             Some(finding) if ends => {
                 let exit = finding.problem.exit_code();
-                Err(HooksFailed { finding, exit })
+                Err(HooksFailed::Finding(finding, exit))
             }
             Some(finding) => {
                 reporter.event(&Event::Warning { code: finding.code(), text: finding.to_string() });
@@ -141,7 +154,7 @@ impl Engine {
             let answers = self.answer(desired, outstanding, &world.place.region).await;
             world.answers.extend(answers);
         }
-        let mut arguments = Arguments { values: Map::new(), secrets: Vec::new() };
+        let mut arguments = Arguments { values: Map::new(), secrets: world.answers.secret_texts() };
         for (name, argument) in &hook.args {
             let problem = |message: String, help, kind| {
                 let (path, argument_name) = (hook.path.clone(), name.clone());
@@ -160,7 +173,11 @@ impl Engine {
             match resolved.map_err(|error| problem(error.message, error.help, error.kind))? {
                 Resolved::Known { value, secret } => {
                     if secret {
-                        texts(&value, &mut arguments.secrets);
+                        // What was looked up is hidden in what it is a part of; only what was made of it is not found.
+                        let mut made = Vec::new();
+                        texts(&value, &mut made);
+                        made.retain(|text| !arguments.secrets.iter().any(|secret| text.contains(secret)));
+                        arguments.secrets.extend(made);
                     }
                     arguments.values.insert(name.clone(), value);
                 }
@@ -192,7 +209,9 @@ impl Engine {
         interrupt: &Interrupt,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Finding>, Finding> {
+        let secrets = Secrets::new(&arguments.secrets);
         let failed = |failure: HandlerFailure| {
+            let failure = failure.without(&secrets);
             let problem = EngineProblem::HookFailed {
                 stage: stage.as_str(),
                 path: hook.path.clone(),
@@ -220,10 +239,10 @@ impl Engine {
             hook_data: results.clone(),
             secrets: arguments.secrets,
         };
-        let (value, kept) = match listen(handler.as_ref(), &call, interrupt, reporter).await {
+        let (value, kept) = match listen(handler.as_ref(), (&call, &secrets), interrupt, reporter).await {
             Some((Ok(value), kept)) => (value, kept),
-            Some((Err(failure), _)) => return outcome(Secrets::new(&call.secrets).hide_in(failure)),
-            None => return Err(interrupted().finding),
+            Some((Err(failure), _)) => return outcome(failure),
+            None => return Err(Finding::general(EngineProblem::HooksInterrupted)),
         };
         results.extend(kept);
         if !is_true(&value) {
@@ -244,9 +263,16 @@ impl Engine {
     }
 }
 
-fn interrupted() -> HooksFailed {
-    let problem = EngineProblem::HooksInterrupted;
-    HooksFailed { exit: problem.exit_code(), finding: Finding::general(problem) }
+/// Whether hooks may still run under the lock.
+async fn still_locked(session: &Session, reporter: &mut dyn Reporter) -> Result<(), HooksFailed> {
+    match session.look().await {
+        Ok(()) => Ok(()),
+        Err(error @ LockError::Lost { .. }) => {
+            reporter.event(&Event::LockLost { reason: error.to_string() });
+            Err(HooksFailed::Lost(error))
+        }
+        Err(error) => Err(HooksFailed::of(error)),
+    }
 }
 
 /// What a hook gave back, and what it kept beside it.
@@ -256,31 +282,32 @@ type Heard = (Result<Value, HandlerFailure>, Map<String, Value>);
 /// if the user did not want to wait for that either.
 async fn listen(
     handler: &dyn HookHandler,
-    call: &HookCall,
+    (call, secrets): (&HookCall, &Secrets),
     interrupt: &Interrupt,
     reporter: &mut dyn Reporter,
 ) -> Option<Heard> {
     let (lines, mut heard) = unbounded_channel();
     let output = Output { lines, kept: Mutex::default() };
-    let secrets = Secrets::new(&call.secrets);
-    let mut report = |line: &str| {
-        reporter.event(&Event::HookOutput { path: call.path.clone(), line: secrets.hide(line) });
-    };
     let ended = {
         let mut running = handler.run(call, &output);
         loop {
             tokio::select! {
                 biased;
                 () = interrupt.abandon.cancelled() => break None,
-                Some(line) = heard.recv() => report(&line),
+                Some(line) = heard.recv() => report((call, secrets), &line, reporter),
                 ended = &mut running => break Some(ended),
             }
         }
     };
     while let Ok(line) = heard.try_recv() {
-        report(&line);
+        report((call, secrets), &line, reporter);
     }
     Some((ended?, output.kept.into_inner().unwrap_or_else(PoisonError::into_inner)))
+}
+
+fn report((call, secrets): (&HookCall, &Secrets), line: &str, reporter: &mut dyn Reporter) {
+    let line = secrets.hide(line);
+    reporter.event(&Event::HookOutput { path: call.path.clone(), line });
 }
 
 struct Output {
@@ -307,15 +334,5 @@ fn is_true(value: &Value) -> bool {
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(entries) => !entries.is_empty(),
-    }
-}
-
-/// The texts in a value that are worth hiding: of what is shorter nothing could be read any more.
-fn texts(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::String(text) if text.len() >= 4 => found.push(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
-        Value::Object(entries) => entries.values().for_each(|item| texts(item, found)),
-        _ => {}
     }
 }
