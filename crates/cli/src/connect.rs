@@ -206,6 +206,10 @@ async fn aws(
         ca_bundle: variable("AWS_CA_BUNDLE").map(Into::into),
         read_attempts: variable("AWS_MAX_ATTEMPTS").and_then(|text| text.trim().parse().ok()),
         application: variable("AWS_SDK_UA_APP_ID"),
+        object_headers: runway_aws::ObjectHeaders::parse(
+            variable("RUNWAY_RS_OBJECT_ENCRYPTION").as_deref(),
+            variable("RUNWAY_RS_OBJECT_ACL").as_deref(),
+        )?,
         keys: match keys {
             Some([Some(access_key_id), Some(secret_access_key), session_token]) => {
                 Some(runway_aws::Keys { access_key_id, secret_access_key, session_token })

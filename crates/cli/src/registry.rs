@@ -105,6 +105,7 @@ fn cloud(_registry: &mut Registry, _work: &Work, _clock: Arc<dyn Clock>) {}
 
 fn python(work: &Work, loaded: &Loaded, environment: &Environment, root: &Utf8Path) -> PythonSettings {
     let own = loaded.config.sys_path.iter().map(|path| loaded.directory.join(path));
+    let packages = loaded.config.package_paths.iter().map(|path| loaded.directory.join(path));
     PythonSettings {
         interpreter: environment.get(INTERPRETER_VARIABLE).filter(|path| !path.is_empty()).map(Into::into),
         directory: loaded.directory.clone(),
@@ -116,7 +117,7 @@ fn python(work: &Work, loaded: &Loaded, environment: &Environment, root: &Utf8Pa
         region: work.connected.provider.region().to_owned(),
         root_directory: root.to_owned(),
         work_directory: root.join(".runway"),
-        sys_path: own.collect(),
+        sys_path: packages.chain(own).collect(),
         timeout: work.settings.python_timeout,
     }
 }
