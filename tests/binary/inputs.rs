@@ -223,3 +223,12 @@ fn wrong_command_lines() {
         project.run(line).ended(64);
     }
 }
+
+#[test]
+fn hooks_that_speak_to_aws_do_not_run_without_it() {
+    let hook = "pre_deploy:\n  - {path: runway.cfngin.hooks.ecs.create_clusters, args: {clusters: [a]}}\n";
+    let project = Project::new(&format!("{HEAD}{hook}stacks: []\n"));
+    let ran = project.run("deploy --yes");
+    assert!(ran.stderr.contains("this hook speaks to AWS; the embedded provider has none"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("Python"), "{}", ran.stderr);
+}

@@ -162,7 +162,7 @@ pub struct HandlerFailure {
 
 impl HandlerFailure {
     /// The same, with the secrets hidden.
-    pub(crate) fn without(self, secrets: &Secrets) -> Self {
+    pub fn without(self, secrets: &Secrets) -> Self {
         let hide = |text: String| secrets.hide(&text);
         Self {
             message: hide(self.message),
