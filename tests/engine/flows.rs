@@ -1,8 +1,12 @@
 //! Whole runs: order, failures, interruption, locks, removals, and what they cost.
 
+mod answers;
+mod blueprints;
 mod buckets;
 mod change_sets;
 mod failures;
+mod hooks;
+mod hooks_locked;
 mod interrupts;
 mod locks;
 mod recovery;

@@ -4,5 +4,6 @@
 
 mod converge;
 mod crash;
+mod fakes;
 mod flows;
 mod support;

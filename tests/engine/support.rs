@@ -15,12 +15,15 @@ use runway_core::engine::{
 };
 use runway_core::event::Event;
 use runway_core::exit::ExitCode;
+use runway_core::ident::StackFqn;
 use runway_core::plan::Purpose;
-use runway_core::provider::{CloudFormation, Provider, StackState};
+use runway_core::provider::{CloudFormation, Provider, StackRef, StackState};
 use runway_core::registry::Registry;
 use runway_core::text::Document;
 use runway_local::Local;
 use runway_store::{BucketName, ObjectKey, ObjectStore, StoreErrorKind, Tags};
+
+use crate::fakes::Fakes;
 
 /// Key of the graph object of every project here.
 pub(crate) fn graph_key() -> ObjectKey {
@@ -33,6 +36,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<TokioClock>,
     pub(crate) local: Arc<Local>,
     pub(crate) provider: Arc<dyn Provider>,
+    pub(crate) fakes: Arc<Fakes>,
+    registry: Registry,
     sessions: Arc<Mutex<u32>>,
 }
 
@@ -90,12 +95,19 @@ impl World {
         let clock = Arc::new(TokioClock::starting_at("2030-01-01T00:00:00Z".parse().unwrap()));
         let local = Arc::new(Local::memory(Arc::clone(&clock) as Arc<dyn Clock>, Default::default()));
         let provider = Arc::clone(&local) as Arc<dyn Provider>;
-        Self { clock, local, provider, sessions: Arc::default() }
+        let fakes = Arc::new(Fakes::default());
+        let registry = fakes.registry();
+        Self { clock, local, provider, fakes, registry, sessions: Arc::default() }
     }
 
     /// The same cloud behind another provider, for example one that injects faults.
     pub(crate) fn behind(&self, provider: Arc<dyn Provider>) -> Self {
         Self { provider, ..self.clone() }
+    }
+
+    /// The same cloud without anything that answers lookups, renders blueprints or runs hooks.
+    pub(crate) fn without_handlers(self) -> Self {
+        Self { registry: Registry::default(), ..self }
     }
 
     pub(crate) fn engine(
@@ -123,10 +135,10 @@ impl World {
         change(&mut options);
         Engine {
             provider: Arc::clone(&self.provider),
-            files: Arc::new(files),
+            files: self.fakes.files(files),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             options,
-            registry: Registry::default(),
+            registry: self.registry.clone(),
             asked: Asked::default(),
         }
     }
@@ -142,13 +154,24 @@ impl World {
         interrupt: &Interrupt,
         change: impl FnOnce(&mut Options),
     ) -> Run {
+        self.run_gated(project, purpose, (&Yes, interrupt), change).await
+    }
+
+    /// A run whose plans are shown to a gate.
+    pub(crate) async fn run_gated(
+        &self,
+        project: &Project,
+        purpose: Purpose,
+        (gate, interrupt): (&dyn Gate, &Interrupt),
+        change: impl FnOnce(&mut Options),
+    ) -> Run {
         let engine = self.engine(project.files.clone(), change);
         let events = Arc::new(Mutex::new(Vec::new()));
         let mut reporter = {
             let events = Arc::clone(&events);
             move |event: &Event| events.lock().unwrap().push(event.clone())
         };
-        let result = engine.run(&project.config(), purpose, &Yes, &mut reporter, interrupt).await;
+        let result = engine.run(&project.config(), purpose, gate, &mut reporter, interrupt).await;
         let events = events.lock().unwrap().clone();
         Run { result, events }
     }
@@ -165,9 +188,29 @@ impl World {
         }
     }
 
+    /// Why there is no plan.
+    pub(crate) async fn no_plan(&self, project: &Project) -> EngineError {
+        let engine = self.engine(project.files.clone(), |_| ());
+        engine.plan(&project.config(), Purpose::Deploy).await.expect_err("a plan that cannot be made")
+    }
+
+    /// That nobody has the lock, and that every intent is settled.
+    pub(crate) async fn assert_at_rest(&self) {
+        assert_eq!(self.lease_text().await, None);
+        assert!(!self.graph_tags().await.contains_key("cfngin_lock_code"));
+        let state = self.state_text().await.unwrap_or_default();
+        assert!(!state.contains("\"steps\""), "{state}");
+    }
+
     /// CloudFormation, beside any session.
     pub(crate) fn local_cloudformation(&self) -> Arc<dyn CloudFormation> {
         self.local.cloudformation()
+    }
+
+    /// The template of a stack as it was submitted.
+    pub(crate) async fn template(&self, fqn: &str) -> String {
+        let stack = StackRef::Name(StackFqn::new(fqn));
+        self.local.cloudformation().get_template(&stack).await.unwrap().unwrap()
     }
 
     /// Every live stack by name.
@@ -237,16 +280,37 @@ impl World {
 }
 
 /// Config and templates as texts.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Project {
+    /// What stands before the stacks.
+    pub(crate) head: String,
     pub(crate) stacks: String,
     pub(crate) files: BTreeMap<Utf8PathBuf, String>,
+}
+
+impl Default for Project {
+    fn default() -> Self {
+        Self::new("")
+    }
 }
 
 impl Project {
     /// A project whose config lists `stacks` (YAML list items, indented by two).
     pub(crate) fn new(stacks: &str) -> Self {
-        Self { stacks: stacks.to_owned(), files: BTreeMap::new() }
+        let head = "namespace: ns\ncfngin_bucket: templates\npersistent_graph_key: main\n".to_owned();
+        Self { head, stacks: stacks.to_owned(), files: BTreeMap::new() }
+    }
+
+    /// Adds to the config's top level, for example hooks.
+    pub(crate) fn with(mut self, text: &str) -> Self {
+        self.head.push_str(text);
+        self
+    }
+
+    /// The same without a persistent graph.
+    pub(crate) fn without_graph(mut self) -> Self {
+        self.head = self.head.replace("persistent_graph_key: main\n", "");
+        self
     }
 
     /// Adds a template.
@@ -257,7 +321,8 @@ impl Project {
 
     pub(crate) fn config(&self) -> Arc<Config> {
         let text = format!(
-            "namespace: ns\ncfngin_bucket: templates\npersistent_graph_key: main\nstacks:{}",
+            "{}stacks:{}",
+            self.head,
             if self.stacks.is_empty() { " []\n".to_owned() } else { format!("\n{}", self.stacks) }
         );
         let (config, findings) = load(&Document::new("cfngin.yml", text), &BTreeMap::new());

@@ -24,6 +24,7 @@ pub mod registry;
 pub mod render;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod secrets;
 pub mod template;
 pub mod text;
 pub mod yaml;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use crate::config::Config;
 use crate::ident::StackName;
 use crate::provider::{ErrorKind, ProviderError};
+use crate::secrets::Secrets;
 
 /// The handlers of one config in one account and region.
 #[derive(Clone, Default)]
@@ -149,6 +150,19 @@ pub struct HandlerFailure {
     pub detail: Option<String>,
     /// What kind of call failed, if it was a call to a service: it decides the exit code.
     pub kind: Option<ErrorKind>,
+}
+
+impl HandlerFailure {
+    /// The same, with the secrets hidden.
+    pub(crate) fn without(self, secrets: &Secrets) -> Self {
+        let hide = |text: String| secrets.hide(&text);
+        Self {
+            message: hide(self.message),
+            help: self.help.map(hide),
+            detail: self.detail.map(hide),
+            kind: self.kind,
+        }
+    }
 }
 
 impl From<ProviderError> for HandlerFailure {

@@ -7,5 +7,4 @@ mod prints;
 mod program;
 pub mod python;
 pub mod random;
-mod secrets;
 pub mod sources;

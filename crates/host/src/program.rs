@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::prints::Prints;
-use crate::secrets::Secrets;
+use runway_core::secrets::Secrets;
 
 /// How long to wait for output after a program has ended: one that it left behind may hold it open for ever.
 const LAST_WORDS: Duration = Duration::from_secs(2);

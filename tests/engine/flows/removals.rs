@@ -1,7 +1,6 @@
 //! Stacks that leave the config, stacks that are left alone, and configs that ask for too much.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use runway_core::engine::{Approval, Gate, Interrupt, Planned};
@@ -160,25 +159,4 @@ async fn a_plan_that_no_longer_stands_is_not_carried_out() {
     assert_eq!(run.expect_err("a stale plan").exit, ExitCode::Stale);
     assert_eq!(world.stacks().await.keys().collect::<Vec<_>>(), ["ns-z"]);
     assert_eq!(world.lease_text().await, None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_config_with_hooks_is_refused_before_anything_happens() {
-    let world = World::new();
-    let mut config = (*project(FOUR).config()).clone();
-    let text = "namespace: ns\ncfngin_bucket: templates\npersistent_graph_key: main\npre_deploy:\n  - {path: hooks.one, required: true}\nstacks: []\n";
-    let (with_hooks, _) = runway_core::config::load::load(
-        &runway_core::text::Document::new("cfngin.yml", text.to_owned()),
-        &BTreeMap::new(),
-    );
-    config.hooks = with_hooks.expect("a config").hooks;
-    let engine = world.engine(project(FOUR).files, |_| ());
-    let mut nothing = |_: &Event| ();
-    let run = engine
-        .run(&Arc::new(config), Purpose::Deploy, &crate::support::Yes, &mut nothing, &Interrupt::default())
-        .await;
-    let error = run.expect_err("hooks");
-    assert_eq!(error.exit, ExitCode::Config);
-    assert_eq!(error.findings[0].offset(), text.find("hooks.one").expect("the hook"));
-    assert!(world.stacks().await.is_empty());
 }

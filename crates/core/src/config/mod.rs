@@ -198,7 +198,17 @@ pub struct Hooks {
 impl Hooks {
     /// Keys under which the enabled hooks before a deploy keep their results.
     pub fn data_keys(&self) -> BTreeSet<String> {
-        self.pre_deploy.iter().filter(|hook| hook.enabled).filter_map(|hook| hook.data_key.clone()).collect()
+        // CFNgin's docker hooks have a key of their own, whatever their `data_key` is.
+        let docker = |hook: &HookDefinition| {
+            hook.path.starts_with("runway.cfngin.hooks.docker.").then(|| "docker".to_owned())
+        };
+        let enabled = self.pre_deploy.iter().filter(|hook| hook.enabled);
+        enabled.flat_map(|hook| [hook.data_key.clone(), docker(hook)]).flatten().collect()
+    }
+
+    /// Whether a hook before a deploy may keep more than its result: one of the user's own can write into the context.
+    pub fn may_keep_more(&self) -> bool {
+        self.pre_deploy.iter().any(|hook| hook.enabled && !hook.path.starts_with("runway."))
     }
 
     /// The stages of a purpose and their hooks, in order.

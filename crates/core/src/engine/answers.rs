@@ -10,9 +10,10 @@ use tokio::sync::OnceCell;
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
 use crate::error::{Finding, Findings};
-use crate::plan::outstanding::{self, Outstanding};
+use crate::plan::outstanding::{self, Outstanding, Unrendered};
 use crate::plan::{Answers, Desired, PlanProblem, RenderKey, Rendered, World};
 use crate::registry::{BlueprintRequest, Fetched, HandlerFailure, LookupFailure, LookupRequest};
+use crate::secrets::Secrets;
 use crate::template::Template;
 use crate::template::jinja::{self, JinjaContext};
 
@@ -79,8 +80,8 @@ impl Engine {
             .collect()
             .await;
         let rendered = iter(outstanding.renders)
-            .map(|(key, variables)| async move {
-                let render = || self.render(desired, &key, variables, region);
+            .map(|(key, wanted)| async move {
+                let render = || self.render(desired, &key, wanted, region);
                 let rendered = cell(&self.asked.renders, &key).get_or_init(render).await.clone();
                 (key, rendered)
             })
@@ -103,21 +104,15 @@ impl Engine {
         cell(&self.asked.lookups, request).get_or_init(ask).await.clone()
     }
 
-    async fn render(
-        &self,
-        desired: &Desired,
-        key: &RenderKey,
-        variables: Map<String, Value>,
-        region: &str,
-    ) -> Render {
+    async fn render(&self, desired: &Desired, key: &RenderKey, wanted: Unrendered, region: &str) -> Render {
         let Some(definition) = desired.config.stacks.get(&key.stack) else {
             return Err(Findings::default());
         };
         match &definition.template {
             Some(TemplateSource::Blueprint { class_path, .. }) => {
-                self.render_blueprint(desired, definition, class_path, variables).await
+                self.render_blueprint(desired, definition, class_path, wanted).await
             }
-            _ => self.render_jinja(desired, definition, variables, region),
+            _ => self.render_jinja(desired, definition, wanted.variables, region),
         }
     }
 
@@ -126,9 +121,10 @@ impl Engine {
         desired: &Desired,
         definition: &StackDefinition,
         class_path: &str,
-        variables: Map<String, Value>,
+        Unrendered { variables, secrets }: Unrendered,
     ) -> Render {
-        let failed = |failure: HandlerFailure| not_rendered(desired, definition, failure);
+        let hidden = Secrets::new(&secrets);
+        let failed = |failure: HandlerFailure| not_rendered(desired, definition, failure.without(&hidden));
         let Some(renderer) = &self.registry.blueprints else {
             return Err(failed(HandlerFailure {
                 message: "Python blueprints cannot be rendered here".to_owned(),
@@ -141,7 +137,7 @@ impl Engine {
             description: definition.description.clone(),
             variables,
             hook_data: self.asked.hooks().unwrap_or_default(),
-            secrets: Vec::new(),
+            secrets,
         };
         let blueprint = renderer.render(&request).await.map_err(failed)?;
         let template = Template::parse(class_path, &blueprint.body)?;

@@ -100,7 +100,7 @@ impl Scope for StaticScope<'_> {
     }
 
     fn hook_data(&self) -> HookData {
-        HookData::Expected(self.config.hooks.data_keys())
+        HookData::Expected { keys: self.config.hooks.data_keys(), more: self.config.hooks.may_keep_more() }
     }
 
     fn awaits_hooks(&self) -> bool {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::config::HookDefinition;
 use crate::engine::answers::with_detail;
@@ -13,17 +13,26 @@ use crate::engine::{Engine, Interrupt};
 use crate::error::{Finding, Problem};
 use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
+use crate::lock::{LockError, Session};
 use crate::lookup::resolve::resolve;
 use crate::lookup::{Cause, Resolved};
 use crate::plan::{Desired, Purpose, World, hook_scope, outstanding};
 use crate::registry::{HandlerFailure, HookCall, HookHandler, HookOutput, HookStage};
+use crate::secrets::{Secrets, texts};
 
 /// Why the hooks of a stage did not all run.
-pub(crate) struct HooksFailed {
-    /// What to tell.
-    pub(crate) finding: Finding,
-    /// The exit code of the run.
-    pub(crate) exit: ExitCode,
+pub(crate) enum HooksFailed {
+    /// The finding, and the exit code of the run.
+    Finding(Finding, ExitCode),
+    /// The lock was lost before or between them.
+    Lost(LockError),
+}
+
+impl HooksFailed {
+    fn of(problem: impl Problem) -> Self {
+        let exit = problem.exit_code();
+        Self::Finding(Finding::general(problem), exit)
+    }
 }
 
 /// The stages before and after the stacks of a run.
@@ -54,11 +63,13 @@ struct Arguments {
 
 impl Engine {
     /// Runs the enabled hooks of a stage in order. A required one that fails ends the run, any other is a warning.
+    /// Before each one the lock is looked at, as before each batch of changes to stacks.
     pub(crate) async fn run_hooks(
         &self,
         desired: &Desired,
         world: &World,
         stage: HookStage,
+        session: Option<&Session>,
         interrupt: &Interrupt,
         reporter: &mut dyn Reporter,
     ) -> Result<(), HooksFailed> {
@@ -70,7 +81,10 @@ impl Engine {
         let mut results = self.asked.hooks().unwrap_or_default();
         for hook in hooks {
             if interrupt.stop.is_cancelled() {
-                return Err(interrupted());
+                return Err(HooksFailed::of(EngineProblem::HooksInterrupted));
+            }
+            if let Some(session) = session {
+                still_locked(session, reporter).await?;
             }
             self.asked.after_hooks(results.clone());
             world.answers.after_hooks(results.clone());
@@ -113,7 +127,7 @@ impl Engine {
         match finding {
             Some(finding) if ends => {
                 let exit = finding.problem.exit_code();
-                Err(HooksFailed { finding, exit })
+                Err(HooksFailed::Finding(finding, exit))
             }
             Some(finding) => {
                 reporter.event(&Event::Warning { code: finding.code(), text: finding.to_string() });
@@ -140,7 +154,7 @@ impl Engine {
             let answers = self.answer(desired, outstanding, &world.place.region).await;
             world.answers.extend(answers);
         }
-        let mut arguments = Arguments { values: Map::new(), secrets: Vec::new() };
+        let mut arguments = Arguments { values: Map::new(), secrets: world.answers.secret_texts() };
         for (name, argument) in &hook.args {
             let problem = |message: String, help, kind| {
                 let (path, argument_name) = (hook.path.clone(), name.clone());
@@ -159,7 +173,11 @@ impl Engine {
             match resolved.map_err(|error| problem(error.message, error.help, error.kind))? {
                 Resolved::Known { value, secret } => {
                     if secret {
-                        texts(&value, &mut arguments.secrets);
+                        // What was looked up is hidden in what it is a part of; only what was made of it is not found.
+                        let mut made = Vec::new();
+                        texts(&value, &mut made);
+                        made.retain(|text| !arguments.secrets.iter().any(|secret| text.contains(secret)));
+                        arguments.secrets.extend(made);
                     }
                     arguments.values.insert(name.clone(), value);
                 }
@@ -191,7 +209,9 @@ impl Engine {
         interrupt: &Interrupt,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Finding>, Finding> {
+        let secrets = Secrets::new(&arguments.secrets);
         let failed = |failure: HandlerFailure| {
+            let failure = failure.without(&secrets);
             let problem = EngineProblem::HookFailed {
                 stage: stage.as_str(),
                 path: hook.path.clone(),
@@ -219,10 +239,10 @@ impl Engine {
             hook_data: results.clone(),
             secrets: arguments.secrets,
         };
-        let (value, kept) = match listen(handler.as_ref(), &call, interrupt, reporter).await {
+        let (value, kept) = match listen(handler.as_ref(), (&call, &secrets), interrupt, reporter).await {
             Some((Ok(value), kept)) => (value, kept),
             Some((Err(failure), _)) => return outcome(failure),
-            None => return Err(interrupted().finding),
+            None => return Err(Finding::general(EngineProblem::HooksInterrupted)),
         };
         results.extend(kept);
         if !is_true(&value) {
@@ -243,9 +263,16 @@ impl Engine {
     }
 }
 
-fn interrupted() -> HooksFailed {
-    let problem = EngineProblem::HooksInterrupted;
-    HooksFailed { exit: problem.exit_code(), finding: Finding::general(problem) }
+/// Whether hooks may still run under the lock.
+async fn still_locked(session: &Session, reporter: &mut dyn Reporter) -> Result<(), HooksFailed> {
+    match session.look().await {
+        Ok(()) => Ok(()),
+        Err(error @ LockError::Lost { .. }) => {
+            reporter.event(&Event::LockLost { reason: error.to_string() });
+            Err(HooksFailed::Lost(error))
+        }
+        Err(error) => Err(HooksFailed::of(error)),
+    }
 }
 
 /// What a hook gave back, and what it kept beside it.
@@ -255,7 +282,7 @@ type Heard = (Result<Value, HandlerFailure>, Map<String, Value>);
 /// if the user did not want to wait for that either.
 async fn listen(
     handler: &dyn HookHandler,
-    call: &HookCall,
+    (call, secrets): (&HookCall, &Secrets),
     interrupt: &Interrupt,
     reporter: &mut dyn Reporter,
 ) -> Option<Heard> {
@@ -267,24 +294,19 @@ async fn listen(
             tokio::select! {
                 biased;
                 () = interrupt.abandon.cancelled() => break None,
-                Some(line) = heard.recv() => report(call, &line, reporter),
+                Some(line) = heard.recv() => report((call, secrets), &line, reporter),
                 ended = &mut running => break Some(ended),
             }
         }
     };
-    drain(call, &mut heard, reporter);
+    while let Ok(line) = heard.try_recv() {
+        report((call, secrets), &line, reporter);
+    }
     Some((ended?, output.kept.into_inner().unwrap_or_else(PoisonError::into_inner)))
 }
 
-fn drain(call: &HookCall, heard: &mut UnboundedReceiver<String>, reporter: &mut dyn Reporter) {
-    while let Ok(line) = heard.try_recv() {
-        report(call, &line, reporter);
-    }
-}
-
-fn report(call: &HookCall, line: &str, reporter: &mut dyn Reporter) {
-    let hidden = |line: String, secret: &String| line.replace(secret.as_str(), "***");
-    let line = call.secrets.iter().fold(line.to_owned(), hidden);
+fn report((call, secrets): (&HookCall, &Secrets), line: &str, reporter: &mut dyn Reporter) {
+    let line = secrets.hide(line);
     reporter.event(&Event::HookOutput { path: call.path.clone(), line });
 }
 
@@ -312,15 +334,5 @@ fn is_true(value: &Value) -> bool {
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => !items.is_empty(),
         Value::Object(entries) => !entries.is_empty(),
-    }
-}
-
-/// The texts in a value that are worth hiding: of what is shorter nothing could be read any more.
-fn texts(value: &Value, found: &mut Vec<String>) {
-    match value {
-        Value::String(text) if text.len() >= 4 => found.push(text.clone()),
-        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
-        Value::Object(entries) => entries.values().for_each(|item| texts(item, found)),
-        _ => {}
     }
 }

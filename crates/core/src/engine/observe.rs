@@ -14,6 +14,7 @@ use crate::plan::{Answers, Purpose, World};
 use crate::provider::{Place, ProviderError, StackRef, StackState, StackStatus};
 
 /// What was seen.
+#[derive(Clone)]
 pub(crate) struct Observed {
     /// The world as plans see it.
     pub(crate) world: World,

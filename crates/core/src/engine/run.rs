@@ -46,6 +46,7 @@ impl Options {
 }
 
 /// A plan together with what it was made from.
+#[derive(Clone)]
 struct Made {
     planned: Planned,
     observed: Observed,
@@ -162,7 +163,7 @@ impl Engine {
         let graph = backing.graph().filter(|_| !made.observed.bucket_missing || purpose == Purpose::Deploy);
         let run = Run { engine: self, desired: &desired, purpose, backing: &backing, gate, interrupt };
         let Some((store, objects)) = graph else {
-            let carried = run.carry_out(made, approval, None, reporter).await?;
+            let carried = run.carry_out(made, approval, None, reporter).await;
             return Ok(self.summarise(carried, Vec::new(), started, reporter));
         };
         let (mut session, made) = match run.lock(store, objects, made, approval, reporter).await? {
@@ -170,14 +171,7 @@ impl Engine {
             Locking::Refused(planned, exit) => return Ok(ended(planned, Executed::default(), exit)),
         };
         reporter.event(&Event::Locked { graph: backing.location(), code: session.code().to_string() });
-        let mut carried = match run.carry_out(made, approval, Some(&mut session), reporter).await {
-            Ok(carried) => carried,
-            Err(error) => {
-                // What kept the run from going on is what the user has to hear; the lease expires by itself.
-                let _ = session.give_up().await;
-                return Err(error);
-            }
-        };
+        let mut carried = run.carry_out(made, approval, Some(&mut session), reporter).await;
         let unlocked = self.unlock_after(session, &carried).await;
         let mut errors = Vec::new();
         match unlocked {
@@ -217,8 +211,8 @@ impl Engine {
     ) -> RunOutcome {
         let Carried { made: Made { planned, .. }, executed, stopped, .. } = carried;
         let (stopped_with, stopped_by) = match stopped {
-            Some(Stopped { exit, finding }) => (Some(exit), finding),
-            None => (None, None),
+            Some(Stopped { exit, findings }) => (Some(exit), findings),
+            None => (None, Vec::new()),
         };
         let exit = match (&executed.lost, &executed.blind) {
             (Some(error), _) => error.exit_code(),

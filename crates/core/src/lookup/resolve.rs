@@ -25,8 +25,13 @@ pub enum OutputValue {
 pub enum HookData {
     /// The hooks have run: results by `data_key`.
     Known(Map<String, Value>),
-    /// They have not. These are the data keys that the hooks before the run will give.
-    Expected(BTreeSet<String>),
+    /// They have not.
+    Expected {
+        /// The data keys that the hooks before the run will give.
+        keys: BTreeSet<String>,
+        /// Whether they may give others, too.
+        more: bool,
+    },
 }
 
 /// What lookups may ask.

@@ -64,7 +64,7 @@ pub(super) fn compare(
     if existing.is_some() {
         comparison.template(deployed.as_ref(), template);
     }
-    comparison.parameters(template, deployed.as_ref(), existing, given);
+    comparison.parameters(scope, (template, deployed.as_ref()), existing, given);
     if let Some(stack) = existing {
         comparison.settings(scope, stack, definition);
     } else if template.has_macros() && definition.timeout_minutes.is_some() {
@@ -119,8 +119,8 @@ impl Comparison {
 
     fn parameters(
         &mut self,
-        template: &Template,
-        deployed: Option<&Template>,
+        scope: &PlanScope<'_>,
+        (template, deployed): (&Template, Option<&Template>),
         existing: Option<&StackState>,
         given: Vec<(String, Given)>,
     ) {
@@ -128,9 +128,10 @@ impl Comparison {
         let before = existing.map_or(&empty, |stack| &stack.parameters);
         let (mut changed, mut hidden, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut after_stacks = BTreeSet::new();
+        let secrets = scope.world.answers.secrets();
         let shown = |name: &str, text: &str, secret: bool| {
             let no_echo = template.parameters.get(name).is_some_and(|declared| declared.no_echo);
-            if secret || no_echo || text == HIDDEN {
+            if secret || no_echo || text == HIDDEN || secrets.are_in(text) {
                 ShownValue::Secret
             } else {
                 ShownValue::Plain(text.to_owned())
@@ -138,7 +139,6 @@ impl Comparison {
         };
         for (name, value) in given {
             let old = before.get(&name);
-            let old_shown = old.map(|text| shown(&name, text, false));
             match value {
                 Given::Value { text, secret } => {
                     let kind = template.parameters.get(&name).map_or("", |declared| declared.kind.as_str());
@@ -147,6 +147,8 @@ impl Comparison {
                         Some(old) if same_value(kind, old, &text) => {}
                         _ => {
                             let after = Some(shown(&name, &text, secret));
+                            // What takes the place of a secret was one, too.
+                            let old_shown = old.map(|old| shown(&name, old, secret));
                             self.changes
                                 .parameters
                                 .insert(name.clone(), ParameterChange { before: old_shown, after });
@@ -156,10 +158,10 @@ impl Comparison {
                 }
                 Given::Previous => self.note_unused_default(&name, template, deployed, old),
                 Given::Unknown(after) => {
-                    let shown = Some(ShownValue::KnownAfter(after.clone()));
-                    self.changes
-                        .parameters
-                        .insert(name.clone(), ParameterChange { before: old_shown, after: shown });
+                    let before = old.map(|text| shown(&name, text, false));
+                    let change =
+                        ParameterChange { before, after: Some(ShownValue::KnownAfter(after.clone())) };
+                    self.changes.parameters.insert(name.clone(), change);
                     after_stacks.extend(after);
                     unknown.push(name);
                 }
@@ -290,6 +292,9 @@ pub fn is_settled(
     Ok(certain.count() == 0 && comparison.possible.is_empty())
 }
 
+/// Parameters of a request, in order.
+pub type Parameters = Vec<(String, ParameterValue)>;
+
 /// Template and parameters of a create or update, now that everything it needs is done.
 ///
 /// # Errors
@@ -299,7 +304,7 @@ pub fn request_content(
     world: &World,
     settings: &Settings,
     name: &StackName,
-) -> Result<(Arc<Template>, Vec<(String, ParameterValue)>), StepFailure> {
+) -> Result<(Arc<Template>, Parameters), StepFailure> {
     let Some(definition) = desired.config.stacks.get(name) else { return Err(no_template(name)) };
     let pending = BTreeSet::new();
     let scope = PlanScope { desired, world, settings, pending: &pending };
@@ -351,5 +356,6 @@ fn no_template(name: &StackName) -> StepFailure {
 
 fn failure(findings: Findings) -> StepFailure {
     let message = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    StepFailure { message, ..StepFailure::default() }
+    let help = findings.iter().find_map(|finding| Some(finding.problem.help()?.to_string()));
+    StepFailure { message, help, ..StepFailure::default() }
 }

@@ -20,7 +20,7 @@ mod select;
 mod template;
 mod world;
 
-pub use compare::{current_template, is_settled, request_content};
+pub use compare::{Parameters, current_template, is_settled, request_content};
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
 pub use problem::PlanProblem;

@@ -13,14 +13,24 @@ use crate::ident::StackFqn;
 use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
 use crate::provider::StackState;
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
+use crate::secrets::texts;
 
 /// Questions that have no answer yet.
 #[derive(Debug, Default)]
 pub struct Outstanding {
     /// Lookups to ask for.
     pub lookups: BTreeSet<LookupRequest>,
-    /// Templates to render, with the variables that go in.
-    pub renders: BTreeMap<RenderKey, Map<String, Value>>,
+    /// Templates to render.
+    pub renders: BTreeMap<RenderKey, Unrendered>,
+}
+
+/// A template to render.
+#[derive(Debug, Default)]
+pub struct Unrendered {
+    /// The variables that go in.
+    pub variables: Map<String, Value>,
+    /// Texts in them that must not be shown.
+    pub secrets: Vec<String>,
 }
 
 impl Outstanding {
@@ -68,10 +78,14 @@ pub fn of_stacks<'a>(
         if !rendered {
             continue;
         }
-        if let Ok(Variables::Known(values, _)) = variables(&scope, definition) {
-            let key = render_key(definition, &values);
+        if let Ok(Variables::Known(variables, secret)) = variables(&scope, definition) {
+            let key = render_key(definition, &variables);
             if !world.answers.rendered.contains_key(&key) {
-                outstanding.renders.insert(key, values);
+                let mut secrets = world.answers.secret_texts();
+                variables.iter().filter(|(name, _)| secret.contains(*name)).for_each(|(_, value)| {
+                    texts(value, &mut secrets);
+                });
+                outstanding.renders.insert(key, Unrendered { variables, secrets });
             }
         }
     }

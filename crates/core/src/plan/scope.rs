@@ -83,7 +83,10 @@ impl Scope for PlanScope<'_> {
     fn hook_data(&self) -> HookData {
         match &self.world.answers.hooks {
             Some(results) => HookData::Known(results.clone()),
-            None => HookData::Expected(self.desired.config.hooks.data_keys()),
+            None => HookData::Expected {
+                keys: self.desired.config.hooks.data_keys(),
+                more: self.desired.config.hooks.may_keep_more(),
+            },
         }
     }
 

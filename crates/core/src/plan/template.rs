@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::scope::PlanScope;
 use super::{PlanProblem, RenderKey, Rendered};
-use crate::config::{StackDefinition, TemplateSource};
+use crate::config::{Hooks, StackDefinition, TemplateSource};
 use crate::error::{Finding, Findings};
 use crate::lookup::resolve::{LookupError, Scope, resolve};
 use crate::lookup::{Cause, Resolved};
@@ -70,11 +70,16 @@ pub(super) fn wanted_template(
         None => Ok(Wanted::Unknown(BTreeSet::new())),
         Some(Ok(rendered)) => Ok(Wanted::Ready { rendered: Rendered::clone(rendered), secrets }),
         // What it reads of hooks it has only once they have run.
-        Some(Err(_)) if scope.awaits_hooks() && !scope.desired.config.hooks.data_keys().is_empty() => {
+        Some(Err(_)) if scope.awaits_hooks() && keeps_data(&scope.desired.config.hooks) => {
             Ok(Wanted::Unknown(BTreeSet::from([Cause::Hook(None)])))
         }
         Some(Err(findings)) => Err(findings.clone()),
     }
+}
+
+/// Whether hooks before a deploy may keep anything.
+fn keeps_data(hooks: &Hooks) -> bool {
+    hooks.may_keep_more() || !hooks.data_keys().is_empty()
 }
 
 /// What a rendering is kept under.

@@ -13,6 +13,7 @@ use crate::graph::{DependencyGraph, GraphState, PersistentGraph};
 use crate::ident::{StackFqn, StackName};
 use crate::provider::{Place, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
+use crate::secrets::{Secrets, texts};
 use crate::template::Template;
 
 /// A config with the files it names.
@@ -68,6 +69,21 @@ pub struct Answers {
     pub rendered: BTreeMap<RenderKey, Result<Arc<Rendered>, Findings>>,
     /// Results of hooks by `data_key`; `None` as long as hooks have yet to run before the stacks.
     pub hooks: Option<Map<String, Value>>,
+}
+
+impl Answers {
+    /// The texts of every secret that was looked up: whoever has one of them may show a part of what it is in.
+    pub(crate) fn secret_texts(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let answers = self.lookups.values().flatten();
+        answers.filter(|fetched| fetched.secret).for_each(|fetched| texts(&fetched.value, &mut found));
+        found
+    }
+
+    /// The same, to look for them.
+    pub(crate) fn secrets(&self) -> Secrets {
+        Secrets::new(&self.secret_texts())
+    }
 }
 
 /// A stack and the values its template is rendered with.

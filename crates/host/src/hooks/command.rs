@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::arguments::Arguments;
 use super::{in_directory, wrong};
 use crate::program::{Input, Program, Wanted};
-use crate::secrets::Secrets;
+use runway_core::secrets::Secrets;
 
 /// The shell of `shell: true`.
 const SHELL: &str = "/bin/sh";

@@ -12,7 +12,7 @@ use super::arguments::Arguments;
 use super::image::{self, HOOK_DATA, Image};
 use super::{in_directory, wrong};
 use crate::program::{Ended, Input, Program, Wanted};
-use crate::secrets::Secrets;
+use runway_core::secrets::Secrets;
 
 /// What a docker hook does.
 #[derive(Debug, Clone, Copy)]

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use self::problem::PythonProblem;
 use self::process::{Answer, Process, Raised, StartProblem};
-use crate::secrets::Secrets;
+use runway_core::secrets::Secrets;
 
 mod interpreter;
 mod problem;

@@ -16,7 +16,7 @@ use super::PythonSettings;
 use super::interpreter;
 use super::problem::{PythonProblem, status_words};
 use crate::prints::Prints;
-use crate::secrets::Secrets;
+use runway_core::secrets::Secrets;
 
 const START: &str = include_str!("start.py");
 const BRIDGE: &str = include_str!("bridge.py");

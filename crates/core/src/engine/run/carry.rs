@@ -1,10 +1,10 @@
 //! Carries out a plan that may go on: the hooks before, the steps, the hooks after.
 
+use super::Made;
 use super::locking::Run;
-use super::{Made, or_interrupted};
 use crate::engine::execute::{Executed, Execution};
 use crate::engine::hooks::{self, HooksFailed};
-use crate::engine::{Approval, EngineError};
+use crate::engine::{Approval, EngineError, EngineProblem};
 use crate::error::Finding;
 use crate::event::Reporter;
 use crate::exit::ExitCode;
@@ -26,13 +26,35 @@ pub(super) struct Carried {
 /// Why a run stopped before or after its steps.
 pub(super) struct Stopped {
     pub(super) exit: ExitCode,
-    /// `None` if a refusal at the gate says it all.
-    pub(super) finding: Option<Finding>,
+    /// None if a refusal at the gate says it all.
+    pub(super) findings: Vec<Finding>,
 }
 
-impl From<HooksFailed> for Stopped {
-    fn from(failed: HooksFailed) -> Self {
-        Self { exit: failed.exit, finding: Some(failed.finding) }
+impl Stopped {
+    /// What hooks that did not all run mean for the run.
+    fn by(failed: HooksFailed, executed: &mut Executed) -> Option<Self> {
+        match failed {
+            HooksFailed::Finding(finding, exit) => Some(Self { exit, findings: vec![finding] }),
+            HooksFailed::Lost(error) => {
+                executed.lost = Some(error);
+                None
+            }
+        }
+    }
+
+    /// What an error between hooks and stacks means for the run: nothing was done, and what was recorded for it is to
+    /// be put right.
+    fn before_stacks(error: EngineError, session: Option<&Session>, executed: &mut Executed) -> Option<Self> {
+        executed.lost = session.and_then(Session::loss);
+        if executed.lost.is_some() {
+            return None;
+        }
+        let EngineError { findings, exit } = match error.exit {
+            // It says that nothing was changed, which is not so.
+            ExitCode::Interrupted => EngineError::of(EngineProblem::HooksInterrupted),
+            _ => error,
+        };
+        Some(Self { exit, findings })
     }
 }
 
@@ -45,25 +67,31 @@ impl Run<'_> {
         approval: Approval,
         mut session: Option<&mut Session>,
         reporter: &mut dyn Reporter,
-    ) -> Result<Carried, EngineError> {
+    ) -> Carried {
         let (engine, interrupt) = (self.engine, self.interrupt);
         let (before, after) = hooks::stages(self.purpose);
         let mut desired = self.desired.clone();
         let mut made = made;
         if !hooks::enabled(&desired, before).is_empty() {
             let world = &made.observed.world;
-            if let Err(failed) = engine.run_hooks(&desired, world, before, interrupt, reporter).await {
-                let executed = untouched(&made.planned.plan, world);
-                return Ok(Carried { desired, made, executed, stopped: Some(failed.into()) });
+            if let Err(failed) =
+                engine.run_hooks(&desired, world, before, session.as_deref(), interrupt, reporter).await
+            {
+                let mut executed = untouched(&made.planned.plan, world);
+                let stopped = Stopped::by(failed, &mut executed);
+                return Carried { desired, made, executed, stopped };
             }
-            desired = engine.desired(&desired.config, self.purpose)?.0;
-            let run = Run { desired: &desired, ..*self };
-            match run.plan_again(made, approval, session.as_deref_mut()).await? {
-                Ok(again) => made = again,
-                Err((again, exit)) => {
-                    let executed = untouched(&again.planned.plan, &again.observed.world);
-                    let stopped = Some(Stopped { exit, finding: None });
-                    return Ok(Carried { desired, made: again, executed, stopped });
+            match self.plan_after_hooks(&made, approval, session.as_deref_mut()).await {
+                Ok((now_desired, Ok(again))) => (desired, made) = (now_desired, again),
+                Ok((desired, Err((made, exit)))) => {
+                    let executed = untouched(&made.planned.plan, &made.observed.world);
+                    let stopped = Some(Stopped { exit, findings: Vec::new() });
+                    return Carried { desired, made, executed, stopped };
+                }
+                Err(error) => {
+                    let mut executed = untouched(&made.planned.plan, &made.observed.world);
+                    let stopped = Stopped::before_stacks(error, session.as_deref(), &mut executed);
+                    return Carried { desired, made, executed, stopped };
                 }
             }
         }
@@ -76,14 +104,28 @@ impl Run<'_> {
             interrupt,
             pages: made.observed.pages,
         };
-        let executed = execution.run(made.observed.world.clone(), reporter).await;
+        let mut executed = execution.run(made.observed.world.clone(), reporter).await;
         let mut stopped = None;
         if is_clean(&executed) {
             let world = World { stacks: executed.stacks.clone(), ..made.observed.world.clone() };
-            let ran = engine.run_hooks(&desired, &world, after, interrupt, reporter).await;
-            stopped = ran.err().map(Stopped::from);
+            let ran =
+                engine.run_hooks(&desired, &world, after, session.as_deref(), interrupt, reporter).await;
+            stopped = ran.err().and_then(|failed| Stopped::by(failed, &mut executed));
         }
-        Ok(Carried { desired, made, executed, stopped })
+        Carried { desired, made, executed, stopped }
+    }
+
+    /// What is wanted and planned now that hooks have run.
+    async fn plan_after_hooks(
+        &self,
+        before: &Made,
+        approval: Approval,
+        session: Option<&mut Session>,
+    ) -> Result<(Desired, Result<Made, (Made, ExitCode)>), EngineError> {
+        let (desired, _) = self.engine.desired(&self.desired.config, self.purpose)?;
+        let run = Run { desired: &desired, ..*self };
+        let again = run.plan_again(before.clone(), approval, session).await?;
+        Ok((desired, again))
     }
 
     /// Plans once more, now that hooks have run. A plan that changes stacks which the first one did not is shown, and
@@ -91,14 +133,14 @@ impl Run<'_> {
     async fn plan_again(
         &self,
         before: Made,
-        approval: Approval,
+        mut approval: Approval,
         session: Option<&mut Session>,
     ) -> Result<Result<Made, (Made, ExitCode)>, EngineError> {
         let known = Some(&before.observed.world);
         let mut made = self.engine.make(self.desired, self.purpose, self.backing, known).await?;
         if grown(&before.planned.plan, &made.planned.plan) {
-            let asked = async { Ok(self.gate.approve(&made.planned, 1).await) };
-            if let Approval::Refused(exit) = or_interrupted(self.interrupt, asked).await? {
+            approval = self.ask(&made, 1).await?;
+            if let Approval::Refused(exit) = approval {
                 return Ok(Err((made, exit)));
             }
         }

@@ -89,7 +89,7 @@ impl Run<'_> {
         }
     }
 
-    /// A run that has no stack to change does not fail because somebody has the lock: its records can be brought up to
+    /// A run that has no stack to change and no hooks does not fail because somebody has the lock: its records can be brought up to
     /// date by a later one.
     async fn or_kept(
         &self,
@@ -97,7 +97,7 @@ impl Run<'_> {
         plan: &Plan,
     ) -> Result<Locking, EngineError> {
         match ended {
-            Err(error) if error.exit == ExitCode::Locked && !plan.has_changes() => {
+            Err(error) if error.exit == ExitCode::Locked && !plan.has_changes() && plan.hooks.is_empty() => {
                 let why = error.findings.first().map(ToString::to_string).unwrap_or_default();
                 let made = self.engine.make(self.desired, self.purpose, self.backing, None).await?;
                 let mut planned = made.planned;
@@ -141,7 +141,7 @@ impl Run<'_> {
     }
 
     /// Shows a plan again, and asks whether to go on.
-    async fn ask(&self, made: &Made, again: u32) -> Result<Approval, EngineError> {
+    pub(super) async fn ask(&self, made: &Made, again: u32) -> Result<Approval, EngineError> {
         or_interrupted(self.interrupt, async { Ok(self.gate.approve(&made.planned, again).await) }).await
     }
 

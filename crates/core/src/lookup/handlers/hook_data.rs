@@ -16,9 +16,10 @@ pub(super) fn hook_data(query: &str, scope: &dyn Scope) -> Result<Resolved, Fail
     let path = path.trim();
     let results = match scope.hook_data() {
         HookData::Known(results) => results,
-        HookData::Expected(keys) => {
+        HookData::Expected { keys, more } => {
             return match expected(path, &keys) {
                 Some(key) => Ok(Resolved::Unknown { after: BTreeSet::from([Cause::Hook(Some(key))]) }),
+                None if more => Ok(Resolved::Unknown { after: BTreeSet::from([Cause::Hook(None)]) }),
                 None => arguments.default_or(no_such_key(path, keys.iter())),
             };
         }
@@ -38,11 +39,11 @@ pub(super) fn hook_data(query: &str, scope: &dyn Scope) -> Result<Resolved, Fail
 /// `${awslambda data_key}` and `${awslambda.Code data_key}`: Python makes the value from the hook's result.
 pub(super) fn awslambda(name: &str, query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
     match scope.hook_data() {
-        HookData::Expected(keys) if keys.contains(query.trim()) => {
+        HookData::Expected { keys, .. } if keys.contains(query.trim()) => {
             let after = BTreeSet::from([Cause::Hook(Some(query.trim().to_owned()))]);
             Ok(Resolved::Unknown { after })
         }
-        HookData::Expected(keys) => {
+        HookData::Expected { keys, .. } => {
             Err(Failure::new(no_such_key(query.trim(), keys.iter()), "add an awslambda hook to `pre_deploy`"))
         }
         HookData::Known(_) => external((name, query, None), Arguments::default(), scope),

@@ -52,7 +52,7 @@ impl Scope for Fixed {
     }
     fn hook_data(&self) -> HookData {
         if self.before_hooks {
-            return HookData::Expected(BTreeSet::from(["build".to_owned()]));
+            return HookData::Expected { keys: BTreeSet::from(["build".to_owned()]), more: false };
         }
         let Value::Object(results) =
             json!({"build": {"hash": 0, "code": {"$python": "x", "properties": {"S3Key": "k"}}}})

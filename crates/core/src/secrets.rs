@@ -1,19 +1,38 @@
 //! Keeps secrets out of what is shown.
 
+use serde_json::Value;
+
 /// What is shown in place of a secret.
 const HIDDEN: &str = "****";
 /// Lines of a secret that are shorter than this are no secrets of their own: `{` and `}` of a JSON document, say.
 const SHORTEST_LINE: usize = 6;
+/// Of texts in a secret value that are shorter than this nothing could be read any more.
+const SHORTEST_TEXT: usize = 4;
+
+/// Adds the texts in a secret value that are worth hiding, those of a JSON document in it too.
+pub fn texts(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.len() >= SHORTEST_TEXT => {
+            found.push(text.clone());
+            if let Some(document) = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()) {
+                document.iter().for_each(|document| texts(document, found));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(entries) => entries.values().for_each(|item| texts(item, found)),
+        _ => {}
+    }
+}
 
 /// Texts that must not be shown.
 #[derive(Debug, Default)]
-pub(crate) struct Secrets {
+pub struct Secrets {
     texts: Vec<String>,
 }
 
 impl Secrets {
     /// `secrets`, and their lines, since output is shown line by line.
-    pub(crate) fn new(secrets: &[String]) -> Self {
+    pub fn new(secrets: &[String]) -> Self {
         let mut texts: Vec<String> = secrets
             .iter()
             .filter(|secret| !secret.is_empty())
@@ -28,8 +47,13 @@ impl Secrets {
         Self { texts }
     }
 
+    /// Whether there is any of them in `text`.
+    pub fn are_in(&self, text: &str) -> bool {
+        self.texts.iter().any(|secret| text.contains(secret.as_str()))
+    }
+
     /// `text` with the secrets hidden.
-    pub(crate) fn hide(&self, text: &str) -> String {
+    pub fn hide(&self, text: &str) -> String {
         self.texts.iter().fold(text.to_owned(), |text, secret| {
             if text.contains(secret.as_str()) { text.replace(secret.as_str(), HIDDEN) } else { text }
         })
