@@ -20,8 +20,8 @@ use runway_host::sources::{Access, Known};
 
 use crate::Arguments;
 use crate::args::{
-    Command, FormatArguments, GraphCommand, GraphFormat, OutputsFormat, PlanFormat, PlanningArguments,
-    SchemaDocument, TextOrJson, ValidateArguments,
+    Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanFormat,
+    PlanningArguments, SchemaDocument, TextOrJson, ValidateArguments,
 };
 use crate::clock::SystemClock;
 use crate::commands::session::Session;
@@ -242,9 +242,10 @@ impl Context {
         }
         // Pending changes are no reason to stop.
         let pending = AtomicBool::new(false);
-        let only = self.with_the_stack(&works);
+        let with_the_stack = self.with_the_stack(&works);
         let run = async |work: &Work, beside: bool| {
-            if only.is_some_and(|only| !std::ptr::eq(only, work)) {
+            if !with_the_stack.is_empty() && !with_the_stack.iter().any(|having| std::ptr::eq(*having, work))
+            {
                 return Ok(ExitCode::Ok);
             }
             let (output, clock) = session(work, beside);
@@ -264,13 +265,15 @@ impl Context {
         Ok(if pending { ExitCode::ChangesPending } else { exit })
     }
 
-    /// The work that has the stack whose outputs are wanted, if it is the only one.
-    fn with_the_stack<'w>(&self, works: &[&'w Work]) -> Option<&'w Work> {
-        let Command::Outputs(arguments) = &self.arguments.command else { return None };
-        let stack = arguments.stack.as_deref()?;
-        let has = |work: &&&Work| work.configs.iter().any(|loaded| loaded.config.stacks.contains_key(stack));
-        let mut having = works.iter().filter(has);
-        having.next().filter(|_| having.next().is_none()).copied()
+    /// The work that has the stack whose outputs are wanted; empty if none has, or if all are wanted.
+    fn with_the_stack<'w>(&self, works: &[&'w Work]) -> Vec<&'w Work> {
+        let Command::Outputs(OutputsArguments { stack: Some(stack), .. }) = &self.arguments.command else {
+            return Vec::new();
+        };
+        let has = |work: &&&Work| {
+            work.configs.iter().any(|loaded| loaded.config.stacks.contains_key(stack.as_str()))
+        };
+        works.iter().filter(has).copied().collect()
     }
 
     /// Loads configs; `None` if that has to wait for the provider.

@@ -112,7 +112,8 @@ impl Target<'_> {
                     Utf8Component::ParentDir => depth.checked_sub(1),
                     Utf8Component::RootDir | Utf8Component::Prefix(_) => None,
                 };
-                depth = next.ok_or_else(|| format!("a link in it leads out of the package, to {target:?}"))?;
+                depth =
+                    next.ok_or_else(|| format!("a link in it leads out of the package, to {target:?}"))?;
             }
         }
         Ok(())

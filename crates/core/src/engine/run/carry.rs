@@ -10,6 +10,7 @@ use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::lock::Session;
 use crate::plan::{Desired, Plan, World};
+use crate::registry::HookStage;
 
 /// A plan that was carried out as far as it went.
 pub(super) struct Carried {
@@ -72,7 +73,11 @@ impl Run<'_> {
         let (before, after) = hooks::stages(self.purpose);
         let mut desired = self.desired.clone();
         let mut made = made;
-        if !hooks::enabled(&desired, before).is_empty() {
+        // What the plan does not list does not run.
+        let has_hooks = |made: &Made, stage: HookStage| {
+            made.planned.plan.hooks.iter().any(|hook| hook.stage == stage.as_str())
+        };
+        if has_hooks(&made, before) {
             let world = &made.observed.world;
             if let Err(failed) =
                 engine.run_hooks(&desired, world, before, session.as_deref(), interrupt, reporter).await
@@ -104,9 +109,10 @@ impl Run<'_> {
             interrupt,
             pages: made.observed.pages,
         };
+        let runs_after = has_hooks(&made, after);
         let mut executed = execution.run(made.observed.world.clone(), reporter).await;
         let mut stopped = None;
-        if is_clean(&executed) {
+        if is_clean(&executed) && runs_after {
             let world = World { stacks: executed.stacks.clone(), ..made.observed.world.clone() };
             let ran =
                 engine.run_hooks(&desired, &world, after, session.as_deref(), interrupt, reporter).await;
