@@ -258,6 +258,20 @@ fn as_written(document: &Value, other: &str) -> String {
     if other.trim_end().contains('\n') { format!("{document:#}\n") } else { format!("{document}\n") }
 }
 
+/// A JSON document with so many spaces for each level.
+pub(crate) fn indented(document: &str, spaces: usize) -> String {
+    let indent = " ".repeat(spaces);
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(indent.as_bytes());
+    let mut writer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    let written = serde_json::from_str::<Value>(document)
+        .and_then(|value| serde::Serialize::serialize(&value, &mut writer));
+    match (written, String::from_utf8(bytes)) {
+        (Ok(()), Ok(text)) => format!("{text}\n"),
+        _ => document.to_owned(),
+    }
+}
+
 /// A pretty JSON document as one line: strings have no line ends of their own.
 pub(crate) fn one_line(document: &str) -> String {
     let mut line: String = document.lines().map(str::trim_start).collect();
