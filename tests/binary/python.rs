@@ -11,7 +11,7 @@ const HOOKS: &str = r#"
 import os
 import sys
 
-from runway.cfngin.hooks.base import Hook
+from runway.cfngin.hooks.base import Hook, HookArgsBaseModel
 
 
 def say(text):
@@ -36,7 +36,13 @@ def bye(context, provider, **kwargs):
     return True
 
 
+class Words(HookArgsBaseModel):
+    word: str
+
+
 class Stages(Hook):
+    ARGS_PARSER = Words
+
     def pre_deploy(self):
         say(f"class {self.args.word}")
         return {"word": self.args.word}
@@ -163,7 +169,7 @@ impl WithPython {
             project.file(&format!("{package}/own.py"), text);
         }
         project.file("page.yml.j2", PAGE);
-        project.file("name.txt", "the thing\n");
+        project.file("name.txt", "the thing");
         project.file("note.txt", "x\n");
         project.file("data.json", "{\"text\": \"from a file\"}\n");
         let interpreter = project.path().join("python");
@@ -206,12 +212,8 @@ fn a_project_lives_from_its_first_deploy_to_its_destroy() {
     crate::formats::check("plan", &plan);
     let hooks: Vec<&str> =
         plan["hooks"].as_array().unwrap().iter().map(|hook| hook["path"].as_str().unwrap()).collect();
-    let expected = [
-        "runway.cfngin.hooks.command.run_command",
-        "hooks.own.build",
-        "hooks.own.Stages",
-        "hooks.own.after",
-    ];
+    let expected =
+        ["runway.cfngin.hooks.command.run_command", "hooks.own.build", "hooks.own.Stages", "hooks.own.after"];
     assert_eq!(hooks, expected);
     assert_eq!(project.take("said.txt"), [""; 0], "a plan runs no hooks");
     assert_eq!(project.take("starts").len(), 1, "one Python for all lookups");
@@ -230,7 +232,8 @@ fn a_project_lives_from_its_first_deploy_to_its_destroy() {
     // Nothing to do, which only the hooks know.
     let again = project.run("deploy --yes --format json").ended(0);
     assert_eq!(project.take("said.txt"), said);
-    let last: Value = serde_json::from_str(again.stdout.lines().last().unwrap()).unwrap();
+    let mut lines = again.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let last = lines.find(|line| line["event"] == "run_finished").unwrap();
     assert_eq!((&last["done"]["update"], &last["done"]["create"]), (&json!(0), &json!(0)), "{last}");
 
     project.project.file("note.txt", "y\n");
@@ -261,8 +264,7 @@ fn a_config_without_python_starts_none() {
     assert_eq!(project.take("starts").len(), 0);
 }
 
-const BLUEPRINT: &str =
-    "sys_path: ./\nstacks:\n  - {name: settings, class_path: blueprints.own.Settings, variables: {Count: 1}}\n";
+const BLUEPRINT: &str = "sys_path: ./\nstacks:\n  - {name: settings, class_path: blueprints.own.Settings, variables: {Count: 1}}\n";
 
 fn hook(path: &str) -> String {
     format!(
