@@ -117,11 +117,7 @@ fn a_mistake_in_a_later_config_stops_the_earlier_one_too() {
         )
     };
     project.file("configs/1.yml", &config("first", "", "x"));
-    let mistakes = [
-        (config("second", "", "w"), 10),
-        (config("second", "", "\"${env NOT_SET}\""), 11),
-        (config("second", "pre_deploy: [{path: some.hook}]\n", "x"), 10),
-    ];
+    let mistakes = [(config("second", "", "w"), 10), (config("second", "", "\"${env NOT_SET}\""), 11)];
     for (second, code) in mistakes {
         project.file("configs/2.yml", &second);
         let ran = project.run("deploy --yes -c configs").ended(code);
@@ -226,4 +222,13 @@ fn wrong_command_lines() {
     for line in ["plan --provider azure", "plan --nonsense", "deploy --lock-ttl 1s", "fly"] {
         project.run(line).ended(64);
     }
+}
+
+#[test]
+fn hooks_that_speak_to_aws_do_not_run_without_it() {
+    let hook = "pre_deploy:\n  - {path: runway.cfngin.hooks.ecs.create_clusters, args: {clusters: [a]}}\n";
+    let project = Project::new(&format!("{HEAD}{hook}stacks: []\n"));
+    let ran = project.run("deploy --yes");
+    assert!(ran.stderr.contains("this hook speaks to AWS; the embedded provider has none"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("Python"), "{}", ran.stderr);
 }

@@ -153,6 +153,57 @@ async fn a_program_left_behind_does_not_hold_the_run() {
     assert!(start.elapsed() < Duration::from_secs(15));
 }
 
+fn runs(process: &str) -> bool {
+    // A zombie runs no more.
+    fs_err::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Process group of a process.
+fn group_of(process: &str) -> String {
+    let stat = fs_err::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    stat.rsplit(')').next().unwrap().split_whitespace().nth(2).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_command_leads_a_group_that_ends_with_it_unless_it_is_interactive() {
+    let own = group_of(&std::process::id().to_string());
+    for interactive in [false, true] {
+        let script = "sleep 60 & echo $$ $! > marker; wait";
+        let args = json!({"command": script, "shell": true, "interactive": interactive, "stdin": "x"});
+        let (call, _directory) = command(args);
+        let marker = call.directory.join("marker");
+        let written = async || {
+            loop {
+                match fs_err::read_to_string(&marker) {
+                    Ok(text) if text.ends_with('\n') => return text,
+                    _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        let (hook, output) = (run_command(), Output::default());
+        let processes = tokio::select! {
+            _ = hook.run(&call, &output) => panic!("it sleeps"),
+            text = written() => {
+                let groups: Vec<String> = text.split_whitespace().map(group_of).collect();
+                let leader = text.split_whitespace().next().unwrap();
+                let expected = if interactive { own.as_str() } else { leader };
+                assert_eq!(groups, [expected, expected]);
+                text
+            }
+        };
+        let mut processes = processes.split_whitespace();
+        let (shell, sleeper) = (processes.next().unwrap(), processes.next().unwrap());
+        let start = Instant::now();
+        while runs(shell) || (!interactive && runs(sleeper)) {
+            assert!(start.elapsed() < Duration::from_secs(20), "still there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if interactive {
+            Command::new("kill").arg(sleeper).status().unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn secrets_are_hidden_in_what_is_shown_and_kept_in_what_is_returned() {
     let (mut call, _directory) = command(json!({"command": ["sh", "-c", "echo topsecret; exit 1"]}));

@@ -74,6 +74,18 @@ async fn a_hook_that_takes_too_long_is_killed_with_all_it_started() {
 }
 
 #[tokio::test]
+async fn what_a_vanished_python_has_started_is_killed() {
+    let project = Project::new();
+    let marker = project.path().join("marker");
+    let bridge = project.bridge();
+    let hook = call("hooks.plain.leaves", json!({"marker": marker}));
+    let failure = bridge.run(&hook, &Output::default()).await.unwrap_err();
+    assert!(failure.message.contains("exit status: 7"), "{}", failure.message);
+    let child = fs_err::read_to_string(marker).unwrap();
+    wait_until(|| !runs(&child)).await;
+}
+
+#[tokio::test]
 async fn dropping_the_bridge_ends_python_working_or_not() {
     let project = Project::new();
     let marker = project.path().join("marker");

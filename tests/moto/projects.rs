@@ -109,3 +109,42 @@ fn every_target_has_the_credentials_of_its_own_role_and_account() {
     run(&scene, "destroy -e dev --yes").ended(0);
     assert!(stacks(&scene).is_empty());
 }
+
+/// What a hook and a lookup of Python see of the credentials.
+#[test]
+fn a_chosen_profile_reaches_what_a_run_starts_and_nothing_else() {
+    let scene = Scene::new();
+    scene.file("credentials", "[other]\naws_access_key_id = OTHER\naws_secret_access_key = other-secret\n");
+    let show = "echo $AWS_ACCESS_KEY_ID/$AWS_SESSION_TOKEN/$AWS_PROFILE/$AWS_REGION/$AWS_DEFAULT_REGION";
+    let hook = format!(
+        "pre_deploy:\n  - {{path: runway.cfngin.hooks.command.run_command, args: {{command: \"{show} >> seen\", shell: true}}}}\n"
+    );
+    let region = scene.region;
+    let run = |line: &str| {
+        let mut command = scene.command(line);
+        command.env("AWS_SHARED_CREDENTIALS_FILE", scene.path().join("credentials"));
+        command.env("AWS_SESSION_TOKEN", "stale").env_remove("AWS_DEFAULT_REGION");
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        finished(command.spawn().unwrap()).ended(0)
+    };
+    let seen = |path: &str| std::fs::read_to_string(scene.path().join(path)).unwrap();
+
+    let stack = "stacks:\n  - {name: profiled, template_path: infra.cfn/templates/t.yml, variables: {Note: x, Up: none}}\n";
+    project(&scene, "", "");
+    scene.file("plain.yml", &format!("namespace: \"\"\ncfngin_bucket: \"\"\n{hook}{stack}"));
+    run("deploy -c plain.yml --yes --profile other");
+    assert_eq!(seen("seen"), format!("OTHER//other/{region}/{region}\n"));
+    std::fs::remove_file(scene.path().join("seen")).unwrap();
+    run("deploy -c plain.yml --yes");
+    assert_eq!(seen("seen"), format!("testing/stale//{region}/{region}\n"));
+
+    // Of two deployments one names a profile.
+    project(&scene, "    env_vars: {AWS_PROFILE: other}\n", "");
+    let config = seen("infra.cfn/cfngin.yml");
+    scene.file("infra.cfn/cfngin.yml", &config.replace("stacks:", &format!("{hook}stacks:")));
+    run("deploy -e dev --yes");
+    let expected = format!("OTHER//other/{region}/{region}\ntesting/stale//{region}/{region}\n");
+    assert_eq!(seen("infra.cfn/seen"), expected);
+    run("destroy -e dev --yes");
+    run("destroy -c plain.yml --yes");
+}

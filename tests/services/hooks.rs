@@ -399,6 +399,11 @@ fn key_pairs_are_imported_or_created() {
 
         for (args, words) in [
             (json!({"keypair": "x"}), "is not told how to make one"),
+            // As in Runway, whether there is such a pair or not.
+            (
+                json!({"keypair": "created", "public_key_path": "keys/id.pub", "ssm_parameter_name": "/hook/key"}),
+                "`public_key_path` and `ssm_parameter_name` exclude each other",
+            ),
             (
                 json!({"keypair": "x", "public_key_path": "keys/none.pub"}),
                 "keys/none.pub`, which the argument `public_key_path` names, cannot be read",

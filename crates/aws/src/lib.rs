@@ -8,6 +8,7 @@ mod count;
 mod error;
 mod hooks;
 mod lookups;
+mod object_headers;
 mod s3;
 mod sdk_config;
 mod service;
@@ -27,6 +28,7 @@ use crate::cloudformation::AwsCloudFormation;
 use crate::count::Counter;
 pub use crate::hooks::hooks;
 pub use crate::lookups::lookups;
+pub use crate::object_headers::ObjectHeaders;
 use crate::s3::S3;
 pub use crate::sdk_config::{AssumeRole, ConnectOptions, Keys};
 use crate::service::{Call, Connection, IAM};
@@ -42,6 +44,7 @@ struct Inner {
     cloudformation: Arc<AwsCloudFormation>,
     place: OnceCell<Place>,
     s3: Mutex<BTreeMap<String, aws_sdk_s3::Client>>,
+    headers: ObjectHeaders,
 }
 
 /// Connects: finds region, credentials sources and endpoints as every AWS tool does. Makes no request unless a
@@ -55,14 +58,15 @@ pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderErr
         let message = "no region is configured";
         return Err(ProviderError::new(ErrorKind::NoRegion, "connection", "AWS", message));
     };
-    Ok(AwsProvider::of(config, region, Counter::default()))
+    Ok(AwsProvider::of(config, region, Counter::default(), options.object_headers))
 }
 
 impl AwsProvider {
-    fn of(config: SdkConfig, region: String, counter: Counter) -> Self {
+    fn of(config: SdkConfig, region: String, counter: Counter, headers: ObjectHeaders) -> Self {
         let connection = Connection { config, region, counter };
         let cloudformation = Arc::new(AwsCloudFormation::connect(&connection, &connection.region));
-        let inner = Inner { connection, cloudformation, place: OnceCell::new(), s3: Mutex::default() };
+        let place = OnceCell::new();
+        let inner = Inner { connection, cloudformation, place, s3: Mutex::default(), headers };
         Self { inner: Arc::new(inner) }
     }
 
@@ -170,11 +174,11 @@ impl Provider for AwsProvider {
     }
 
     fn object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore> {
-        Arc::new(S3::new(self.s3_client(region), bucket.clone()))
+        Arc::new(S3::new(self.s3_client(region), bucket.clone(), self.inner.headers.clone()))
     }
 
     fn paid_object_store(&self, bucket: &BucketName, region: Option<&str>) -> Arc<dyn ObjectStore> {
-        Arc::new(S3::new(self.s3_client(region), bucket.clone()).paid_by_caller())
+        Arc::new(S3::new(self.s3_client(region), bucket.clone(), self.inner.headers.clone()).paid_by_caller())
     }
 
     fn keeps_conditions(&self) -> bool {
@@ -187,6 +191,7 @@ impl Provider for AwsProvider {
         }
         let region = aws_config::Region::new(region.to_owned());
         let config = self.inner.connection.config.to_builder().region(region.clone()).build();
-        Arc::new(Self::of(config, region.as_ref().to_owned(), self.inner.connection.counter.clone()))
+        let (counter, headers) = (self.inner.connection.counter.clone(), self.inner.headers.clone());
+        Arc::new(Self::of(config, region.as_ref().to_owned(), counter, headers))
     }
 }

@@ -23,6 +23,7 @@ use runway_store::{
 };
 
 use crate::error::{Failure, failure};
+use crate::object_headers::ObjectHeaders;
 
 /// S3's limit of tags for one object.
 const TAG_LIMIT: usize = 10;
@@ -32,6 +33,7 @@ pub(crate) struct S3 {
     client: Client,
     bucket: BucketName,
     /// Who pays for reads, if not the owner of the bucket.
+    headers: ObjectHeaders,
     payer: Option<sdk::RequestPayer>,
 }
 
@@ -100,8 +102,8 @@ fn tagging(tags: &Tags) -> Option<String> {
 }
 
 impl S3 {
-    pub(crate) fn new(client: Client, bucket: BucketName) -> Self {
-        Self { client, bucket, payer: None }
+    pub(crate) fn new(client: Client, bucket: BucketName, headers: ObjectHeaders) -> Self {
+        Self { client, bucket, headers, payer: None }
     }
 
     /// The caller pays for what it reads.
@@ -132,10 +134,10 @@ impl S3 {
         };
         let remark = match found.code.as_str() {
             "AccessControlListNotSupported" => {
-                " (the bucket does not take the header x-amz-acl: bucket-owner-full-control that CFNgin's objects have)"
+                " (the bucket does not take the header x-amz-acl that CFNgin's objects have: RUNWAY_RS_OBJECT_ACL=none leaves it out)"
             }
             "AccessDenied" if operation == "write" => {
-                " (a bucket policy may refuse the headers x-amz-server-side-encryption: AES256 or x-amz-acl)"
+                " (a bucket policy may refuse the headers x-amz-server-side-encryption or x-amz-acl: RUNWAY_RS_OBJECT_ENCRYPTION and RUNWAY_RS_OBJECT_ACL change them)"
             }
             _ => "",
         };
@@ -266,11 +268,9 @@ impl ObjectStore for S3 {
             .bucket(self.bucket.as_str())
             .key(key.as_str())
             .body(body.into())
-            // What CFNgin sends with everything it writes.
-            .server_side_encryption(sdk::ServerSideEncryption::Aes256)
-            .acl(sdk::ObjectCannedAcl::BucketOwnerFullControl)
             .set_content_type(how.content_type.clone())
             .set_tagging(tagging(&how.tags));
+        request = self.headers.apply(request);
         request = match &how.condition {
             Condition::None => request,
             Condition::IfAbsent => request.if_none_match("*"),

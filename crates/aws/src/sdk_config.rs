@@ -24,6 +24,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::error::causes;
+use crate::object_headers::ObjectHeaders;
 
 /// How to connect; everything left out is found as by every AWS tool.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +44,8 @@ pub struct ConnectOptions {
     pub connect_timeout: Option<Duration>,
     /// Time an attempt may take in all; 30 s if left out.
     pub attempt_timeout: Option<Duration>,
+    /// Headers of the objects that are written.
+    pub object_headers: ObjectHeaders,
     /// Keys that win over everything that would be found otherwise.
     pub keys: Option<Keys>,
     /// Role that is assumed with the credentials found.

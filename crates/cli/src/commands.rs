@@ -201,7 +201,8 @@ impl Context {
                     self.load(paths, settings, region, check, Some(provider)).await?.unwrap_or_default()
                 }
             };
-            let (settings, environment) = (settings.clone(), self.environment.clone());
+            let (settings, mut environment) = (settings.clone(), self.environment.clone());
+            connected.lend(&mut environment).await?;
             let work = Work { label: None, root: None, settings, environment, connected, configs };
             let exit = self.carry_out(&Tree::Work(Box::new(work)), &self.output).await;
             self.stats(&connector).await;

@@ -20,11 +20,45 @@ const LOCAL_REGION: &str = "us-east-1";
 /// A provider, and how to ask it for its request counts.
 pub(crate) struct Connected {
     pub(crate) provider: Arc<dyn Provider>,
+    /// Its credentials, if they are not those that programs find by themselves.
+    chosen: Option<Chosen>,
     #[cfg(feature = "aws")]
     pub(crate) aws: Option<runway_aws::AwsProvider>,
 }
 
+/// Where credentials come from that were chosen for this connection.
+enum Chosen {
+    Profile(String),
+    Role,
+}
+
+impl Chosen {
+    fn of(settings: &Settings) -> Option<Self> {
+        let profile = || settings.profile.clone().map(Self::Profile);
+        settings.assume_role.as_ref().map(|_| Self::Role).or_else(profile)
+    }
+}
+
 impl Connected {
+    /// Lets the programs that hooks, blueprints and lookups of a target start work with the same credentials, if a
+    /// profile or a role was chosen. Nothing of other credentials stays in the variables.
+    pub(crate) async fn lend(&self, environment: &mut Environment) -> Result<(), EngineError> {
+        let Some(chosen) = &self.chosen else { return Ok(()) };
+        let credentials = self.credentials().await?;
+        if credentials.is_empty() {
+            return Ok(());
+        }
+        for name in ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION"] {
+            environment.remove(name);
+        }
+        if let Chosen::Profile(profile) = chosen {
+            environment.remove("AWS_DEFAULT_PROFILE");
+            environment.insert("AWS_PROFILE".to_owned(), profile.clone());
+        }
+        environment.extend(credentials);
+        Ok(())
+    }
+
     /// Requests by API so far, if the provider counts them.
     pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
         #[cfg(feature = "aws")]
@@ -47,7 +81,7 @@ impl Connected {
 
     /// Its credentials as the variables that other programs read.
     #[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "the form of the other build"))]
-    pub(crate) async fn credentials(&self) -> Result<BTreeMap<String, String>, EngineError> {
+    async fn credentials(&self) -> Result<BTreeMap<String, String>, EngineError> {
         #[cfg(feature = "aws")]
         if let Some(aws) = &self.aws {
             return Ok(aws.credentials_environment().await?);
@@ -149,6 +183,7 @@ impl Connector {
                     .map_err(|error| EngineError::from(runway_core::provider::ProviderError::from(error)))?;
                 Ok(Connected {
                     provider: Arc::new(local),
+                    chosen: Chosen::of(settings),
                     #[cfg(feature = "aws")]
                     aws: None,
                 })
@@ -171,6 +206,10 @@ async fn aws(
         ca_bundle: variable("AWS_CA_BUNDLE").map(Into::into),
         read_attempts: variable("AWS_MAX_ATTEMPTS").and_then(|text| text.trim().parse().ok()),
         application: variable("AWS_SDK_UA_APP_ID"),
+        object_headers: runway_aws::ObjectHeaders::parse(
+            variable("RUNWAY_RS_OBJECT_ENCRYPTION").as_deref(),
+            variable("RUNWAY_RS_OBJECT_ACL").as_deref(),
+        )?,
         keys: match keys {
             Some([Some(access_key_id), Some(secret_access_key), session_token]) => {
                 Some(runway_aws::Keys { access_key_id, secret_access_key, session_token })
@@ -186,7 +225,7 @@ async fn aws(
         ..runway_aws::ConnectOptions::default()
     };
     let provider = runway_aws::connect(options).await?;
-    Ok(Connected { provider: Arc::new(provider.clone()), aws: Some(provider) })
+    Ok(Connected { provider: Arc::new(provider.clone()), chosen: Chosen::of(settings), aws: Some(provider) })
 }
 
 #[cfg(not(feature = "aws"))]

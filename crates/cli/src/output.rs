@@ -9,6 +9,7 @@ use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
 use runway_core::render::problems;
 use runway_core::render::style::Style;
+use runway_core::secrets::Secrets;
 use serde_json::{Map, Value};
 
 use crate::args::{Colour, Global};
@@ -108,17 +109,18 @@ impl Output {
 
     /// A text without the secrets in it, also where they stand as JSON writes them.
     fn without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
         let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET) {
-            let quoted = Value::String(secret.clone()).to_string();
-            for form in [secret.as_str(), quoted.trim_matches('"')] {
-                if text.contains(form) {
-                    text = Cow::Owned(text.replace(form, "***"));
-                }
-            }
+        if secrets.is_empty() {
+            return Cow::Borrowed(text);
         }
-        text
+        let long = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
+        let forms: Vec<String> = long
+            .flat_map(|secret| {
+                let quoted = Value::String(secret.clone()).to_string();
+                [secret.clone(), quoted.trim_matches('"').to_owned()]
+            })
+            .collect();
+        Cow::Owned(Secrets::new(&forms).hide(text))
     }
 
     /// Prints lines on standard error.

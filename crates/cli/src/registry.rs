@@ -2,17 +2,16 @@
 //! those of this machine, and Python for everything else.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use async_trait::async_trait;
 use camino::Utf8Path;
 use runway_core::clock::Clock;
 use runway_core::files::Files;
 use runway_core::lookup::file::FileLookup;
-use runway_core::registry::{HookHandler, LookupHandler, Registry};
-use runway_host::python::{
-    DEFAULT_TIMEOUT, INTERPRETER_VARIABLE, PythonBridge, PythonSettings, TIMEOUT_VARIABLE,
-};
+use runway_core::registry::{HandlerFailure, HookCall, HookHandler, HookOutput, LookupHandler, Registry};
+use runway_host::python::{INTERPRETER_VARIABLE, PythonBridge, PythonSettings};
 use runway_host::random::RandomString;
+use serde_json::Value;
 
 use crate::load::Loaded;
 use crate::settings::Environment;
@@ -33,6 +32,34 @@ const OF_PYTHON: [&str; 11] = [
     "awslambda.S3ObjectVersion",
 ];
 
+/// Hooks of Runway that speak to AWS, below `runway.cfngin.hooks`: those of the AWS provider.
+const OF_AWS: [&str; 10] = [
+    "acm.Certificate",
+    "cleanup_s3.purge_bucket",
+    "cleanup_ssm.delete_param",
+    "ecr.purge_repository",
+    "ecs.create_clusters",
+    "iam.create_ecs_service_role",
+    "iam.ensure_server_cert_exists",
+    "keypair.ensure_keypair_exists",
+    "route53.create_domain",
+    "ssm.parameter.SecureString",
+];
+
+/// A hook that speaks to AWS where there is no AWS. Python must not run it either: it would speak to the real one.
+struct NeedsAws;
+
+#[async_trait]
+impl HookHandler for NeedsAws {
+    async fn run(&self, _call: &HookCall, _output: &dyn HookOutput) -> Result<Value, HandlerFailure> {
+        Err(HandlerFailure {
+            message: "this hook speaks to AWS; the embedded provider has none".to_owned(),
+            help: Some("set `enabled: false` for rehearsals, or use --provider aws".to_owned()),
+            ..HandlerFailure::default()
+        })
+    }
+}
+
 /// Builds the registry of a config. `environment` are the variables of its run; `root` is the directory of the project
 /// file, or else of the config.
 pub(crate) fn registry(
@@ -47,6 +74,9 @@ pub(crate) fn registry(
     registry.lookups.insert("file".to_owned(), Arc::new(FileLookup::new(files)));
     registry.lookups.insert("random.string".to_owned(), Arc::new(RandomString));
     registry.hooks = runway_host::hooks::hooks(&work.connected.provider);
+    for name in OF_AWS {
+        registry.hooks.insert(format!("runway.cfngin.hooks.{name}"), Arc::new(NeedsAws));
+    }
     cloud(&mut registry, work, clock);
 
     let python = Arc::new(PythonBridge::new(python(work, loaded, environment, root)));
@@ -74,8 +104,8 @@ fn cloud(registry: &mut Registry, work: &Work, clock: Arc<dyn Clock>) {
 fn cloud(_registry: &mut Registry, _work: &Work, _clock: Arc<dyn Clock>) {}
 
 fn python(work: &Work, loaded: &Loaded, environment: &Environment, root: &Utf8Path) -> PythonSettings {
-    let seconds = environment.get(TIMEOUT_VARIABLE).and_then(|text| text.trim().parse().ok());
     let own = loaded.config.sys_path.iter().map(|path| loaded.directory.join(path));
+    let packages = loaded.config.package_paths.iter().map(|path| loaded.directory.join(path));
     PythonSettings {
         interpreter: environment.get(INTERPRETER_VARIABLE).filter(|path| !path.is_empty()).map(Into::into),
         directory: loaded.directory.clone(),
@@ -87,7 +117,26 @@ fn python(work: &Work, loaded: &Loaded, environment: &Environment, root: &Utf8Pa
         region: work.connected.provider.region().to_owned(),
         root_directory: root.to_owned(),
         work_directory: root.join(".runway"),
-        sys_path: own.collect(),
-        timeout: seconds.map_or(DEFAULT_TIMEOUT, Duration::from_secs),
+        sys_path: packages.chain(own).collect(),
+        timeout: work.settings.python_timeout,
+    }
+}
+
+#[cfg(all(test, feature = "aws"))]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn every_hook_of_the_aws_provider_is_known_without_it() {
+        let options = runway_aws::ConnectOptions {
+            region: Some("eu-west-1".to_owned()),
+            ..runway_aws::ConnectOptions::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let aws = runtime.block_on(runway_aws::connect(options)).unwrap();
+        let hooks = runway_aws::hooks(&aws, Arc::new(SystemClock));
+        let expected = OF_AWS.map(|name| format!("runway.cfngin.hooks.{name}"));
+        assert_eq!(hooks.keys().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>());
     }
 }

@@ -9,6 +9,7 @@ use runway_core::engine::Holder;
 use runway_core::error::Problem;
 use runway_core::exit::ExitCode;
 use runway_core::project::resolve::AssumeRole;
+use runway_host::python::{DEFAULT_TIMEOUT, TIMEOUT_VARIABLE};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -112,6 +113,10 @@ pub(crate) enum SettingsProblem {
     #[error("{name} must be a whole number, not `{value}`")]
     #[diagnostic(code(settings::variable), help("unset the variable or correct it"))]
     Variable { name: &'static str, value: String },
+
+    #[error("{name} must be a whole number of seconds, at least 1, not `{value}`")]
+    #[diagnostic(code(settings::seconds), help("unset the variable or correct it"))]
+    Seconds { name: &'static str, value: String },
 }
 
 impl Problem for SettingsProblem {
@@ -119,7 +124,9 @@ impl Problem for SettingsProblem {
         match self {
             // Runway's exit code, for scripts.
             Self::NoEnvironmentVariables { .. } => ExitCode::Unexpected,
-            Self::Provider { .. } | Self::Variable { .. } | Self::NoModules { .. } => ExitCode::Usage,
+            Self::Provider { .. } | Self::Variable { .. } | Self::Seconds { .. } | Self::NoModules { .. } => {
+                ExitCode::Usage
+            }
             _ => ExitCode::Config,
         }
     }
@@ -157,6 +164,8 @@ pub(crate) struct Settings {
     pub(crate) ci: bool,
     pub(crate) concurrency: usize,
     pub(crate) poll_limit: Duration,
+    /// How long one request to Python may take.
+    pub(crate) python_timeout: Duration,
     pub(crate) holder: Holder,
 }
 
@@ -220,8 +229,20 @@ impl Settings {
                 .or_else(|| usize::try_from(runway_concurrency?).ok())
                 .unwrap_or(CONCURRENCY),
             poll_limit,
+            python_timeout: python_timeout(environment)?,
             holder: holder(command, environment),
         })
+    }
+}
+
+/// How long one request to Python may take.
+pub(crate) fn python_timeout(environment: &Environment) -> Result<Duration, SettingsProblem> {
+    let Some(value) = environment.get(TIMEOUT_VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(DEFAULT_TIMEOUT);
+    };
+    match value.trim().parse::<u64>() {
+        Ok(seconds @ 1..) => Ok(Duration::from_secs(seconds)),
+        _ => Err(SettingsProblem::Seconds { name: TIMEOUT_VARIABLE, value: value.clone() }),
     }
 }
 
@@ -415,6 +436,18 @@ mod tests {
             CONCURRENCY
         );
         assert!(resolve("x plan", &[("CFNGIN_STACK_POLL_TIME", "soon")]).is_err());
+    }
+
+    #[test]
+    fn the_time_for_python_is_a_positive_number() {
+        let limit = |value| resolve("x plan", &[(TIMEOUT_VARIABLE, value)]);
+        assert_eq!(limit("60").unwrap().python_timeout, Duration::from_secs(60));
+        assert_eq!(limit("").unwrap().python_timeout, DEFAULT_TIMEOUT);
+        for wrong in ["0", "-1", "soon", "1.5"] {
+            let problem = limit(wrong).unwrap_err();
+            assert_eq!(problem.exit_code(), ExitCode::Usage);
+            assert!(problem.to_string().ends_with(&format!("at least 1, not `{wrong}`")), "{problem}");
+        }
     }
 
     #[test]

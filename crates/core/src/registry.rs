@@ -49,6 +49,14 @@ pub struct LookupRequest {
     pub place: Option<usize>,
 }
 
+impl LookupRequest {
+    /// Whether stacks and hooks may change the answer. Files, keys of KMS, login passwords and random texts are what they
+    /// are.
+    pub fn is_volatile(&self) -> bool {
+        self.place.is_none() && !matches!(self.name.as_str(), "file" | "kms" | "ecr")
+    }
+}
+
 /// What a lookup found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fetched {
@@ -154,7 +162,7 @@ pub struct HandlerFailure {
 
 impl HandlerFailure {
     /// The same, with the secrets hidden.
-    pub(crate) fn without(self, secrets: &Secrets) -> Self {
+    pub fn without(self, secrets: &Secrets) -> Self {
         let hide = |text: String| secrets.hide(&text);
         Self {
             message: hide(self.message),

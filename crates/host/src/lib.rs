@@ -2,6 +2,7 @@
 //! the archives of package sources.
 
 pub mod branch;
+mod group;
 pub mod hooks;
 mod prints;
 mod program;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::group::Group;
 use crate::prints::Prints;
 use runway_core::secrets::Secrets;
 
@@ -54,6 +55,17 @@ pub(crate) struct Program {
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) input: Input,
     pub(crate) wanted: Wanted,
+    /// It talks with the user, so that the terminal must be its own.
+    pub(crate) interactive: bool,
+}
+
+/// Kills a program that nobody waits for any more, with all it has started.
+struct KillOnDrop(Group);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.kill();
+    }
 }
 
 /// A program that has ended.
@@ -80,7 +92,8 @@ impl Ended {
 }
 
 impl Program {
-    /// Runs it to its end. If the future is dropped, the program is killed.
+    /// Runs it to its end. If the future is dropped, the program is killed with all it has started. An interactive one
+    /// gets the interrupts of the terminal itself.
     ///
     /// # Errors
     /// If it cannot be started. An exit status is no error here.
@@ -106,7 +119,11 @@ impl Program {
             .stderr(self.output());
         #[cfg(unix)]
         command.arg0(self.name.as_ref().unwrap_or(&self.program));
+        if !self.interactive {
+            Group::lead(&mut command);
+        }
         let mut child = command.spawn().map_err(|error| self.not_started(&error.to_string()))?;
+        let mut group = KillOnDrop(if self.interactive { Group::default() } else { Group::of(&child) });
         let input = child.stdin.take();
         let (mut out, mut err) = (Collected::new(self.wanted), Collected::new(self.wanted));
         {
@@ -124,11 +141,14 @@ impl Program {
             tokio::select! {
                 _ = &mut read => {}
                 _ = child.wait() => {
+                    // What it has left behind on purpose goes on.
+                    group.0.release();
                     let _ = timeout(LAST_WORDS, read).await;
                 }
             }
         }
         let status = child.wait().await.map_err(|error| self.not_started(&error.to_string()))?;
+        group.0.release();
         if out.too_long || err.too_long {
             return Err(HandlerFailure {
                 message: format!("`{}` wrote more than {} MiB", self.program, LONGEST_CAPTURE / 1024 / 1024),

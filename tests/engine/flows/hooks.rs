@@ -110,7 +110,7 @@ async fn hooks_run_in_order_under_the_lock_and_around_the_stacks() {
     let destroyed = world.run(&project, Purpose::Destroy).await;
     assert_eq!(destroyed.exit(), ExitCode::Ok, "{}", destroyed.explain());
     let expected =
-        ["locked", "pre_destroy h.bye", "end", "a", "end", "post_destroy h.gone", "end", "unlocked"];
+        ["locked", "pre_destroy h.bye", "end", "a", "end", "unlocked", "post_destroy h.gone", "end"];
     assert_eq!(story(&destroyed), expected);
     let stage = world.fakes.calls.lock().unwrap().last().unwrap().stage;
     assert_eq!(stage, HookStage::PostDestroy);

@@ -2,6 +2,7 @@
 
 use aws_smithy_types::base64;
 use runway_core::registry::HandlerFailure;
+use runway_core::secrets::Secrets;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -25,6 +26,14 @@ pub(super) async fn ensure(run: &Run<'_>, mut arguments: Arguments<'_>) -> Resul
     let parameter = arguments.text("ssm_parameter_name")?;
     let key_id = arguments.text("ssm_key_id")?;
     arguments.finish()?;
+    let given = |argument: &Option<String>| argument.as_ref().is_some_and(|text| !text.is_empty());
+    // As in Runway, also where the pair exists.
+    if given(&public_key_path) && given(&parameter) {
+        return Err(failed(
+            "`public_key_path` and `ssm_parameter_name` exclude each other",
+            "the first imports a key, the second creates one: remove one of them",
+        ));
+    }
     if let Some(pair) = existing(run, &name).await? {
         run.say(format!("key pair `{name}` exists"));
         return Ok(result("exists", &pair));
@@ -102,11 +111,8 @@ async fn create(
     if let Err(refused) = kept {
         // Without its private part the pair is of no use to anybody.
         let gone: Result<IgnoredAny, _> = ec2.query(Call::change("DeleteKeyPair"), name, &form).await;
-        let mut failure = HandlerFailure::from(refused);
-        let secret = pair.key_material.unwrap_or_default();
-        if !secret.is_empty() {
-            failure.message = failure.message.replace(secret.as_str(), "****");
-        }
+        let secrets = Secrets::new(&[pair.key_material.unwrap_or_default()]);
+        let mut failure = HandlerFailure::from(refused).without(&secrets);
         failure.message = match gone {
             Ok(_) => format!(
                 "key pair `{name}` was deleted again, its private part could not be kept: {}",

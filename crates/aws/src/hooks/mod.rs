@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use camino::Utf8Path;
 use runway_core::clock::Clock;
 use runway_core::registry::{HandlerFailure, HookCall, HookHandler, HookOutput, HookStage};
+use runway_core::secrets::Secrets;
 use serde_json::Value;
 
 use self::arguments::Arguments;
@@ -90,6 +91,7 @@ struct Run<'a> {
     clock: &'a dyn Clock,
     call: &'a HookCall,
     output: &'a dyn HookOutput,
+    secrets: Secrets,
 }
 
 impl Run<'_> {
@@ -98,7 +100,7 @@ impl Run<'_> {
     }
 
     fn say(&self, text: impl AsRef<str>) {
-        self.output.line(&without(text.as_ref(), &self.call.secrets));
+        self.output.line(&self.secrets.hide(text.as_ref()));
     }
 
     /// Whether this is a destroy: hooks that keep something up then take it away.
@@ -126,7 +128,8 @@ fn failed(message: impl Into<String>, help: impl Into<String>) -> HandlerFailure
 #[async_trait]
 impl HookHandler for AwsHook {
     async fn run(&self, call: &HookCall, output: &dyn HookOutput) -> Result<Value, HandlerFailure> {
-        let run = Run { provider: &self.provider, clock: self.clock.as_ref(), call, output };
+        let secrets = Secrets::new(&call.secrets);
+        let run = Run { provider: &self.provider, clock: self.clock.as_ref(), call, output, secrets };
         let arguments = Arguments::new(call);
         let result = match self.name {
             Name::Certificate => acm::certificate(&run, arguments).await,
@@ -140,23 +143,6 @@ impl HookHandler for AwsHook {
             Name::PurgeRepository => ecr::purge(&run, arguments).await,
             Name::SecureString => parameters::secure_string(&run, arguments).await,
         };
-        result.map_err(|failure| without_secrets(failure, &call.secrets))
+        result.map_err(|failure| failure.without(&run.secrets))
     }
-}
-
-/// Services sometimes repeat what they were sent.
-fn without_secrets(failure: HandlerFailure, secrets: &[String]) -> HandlerFailure {
-    let clean = |text: String| without(&text, secrets);
-    HandlerFailure {
-        message: clean(failure.message),
-        help: failure.help.map(clean),
-        detail: failure.detail.map(clean),
-        kind: failure.kind,
-    }
-}
-
-/// A text with every secret in it masked.
-fn without(text: &str, secrets: &[String]) -> String {
-    let known = secrets.iter().filter(|secret| !secret.is_empty());
-    known.fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "****"))
 }

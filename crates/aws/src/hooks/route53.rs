@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Arguments, Run, failed};
+use super::{Arguments, Run};
 use crate::service::{Call, Connection, ROUTE53, ServiceError, encoded};
 
 const NAMESPACE: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
@@ -149,13 +149,26 @@ async fn shorten_negative_ttl(run: &Run<'_>, id: &str, name: &str) -> Result<(),
     let query = [("name", name), ("type", "SOA"), ("maxitems", "1")];
     let answer: Answer = client.get(Call::read("ListResourceRecordSets"), name, &path, &query).await?;
     let found = answer.resource_record_sets.resource_record_set.into_iter().find(|set| set.r#type == "SOA");
-    let Some(mut soa) = found else {
-        return Err(no_soa(name));
+    // The zone is there, and of use without this.
+    let left_alone = || {
+        run.say(format!(
+            "hosted zone `{name}` has no SOA record of the usual form: how long negative answers are good for is left as it is"
+        ));
     };
-    let record = soa.resource_records.resource_record.first_mut().ok_or_else(|| no_soa(name))?;
+    let Some(mut soa) = found else {
+        left_alone();
+        return Ok(());
+    };
+    let Some(record) = soa.resource_records.resource_record.first_mut() else {
+        left_alone();
+        return Ok(());
+    };
     // nameserver contact serial refresh retry expire minimum
     let mut fields: Vec<&str> = record.value.split_whitespace().collect();
-    let [_, _, _, _, _, _, minimum] = fields.as_mut_slice() else { return Err(no_soa(name)) };
+    let [_, _, _, _, _, _, minimum] = fields.as_mut_slice() else {
+        left_alone();
+        return Ok(());
+    };
     if *minimum == NEGATIVE_TTL {
         return Ok(());
     }
@@ -166,13 +179,6 @@ async fn shorten_negative_ttl(run: &Run<'_>, id: &str, name: &str) -> Result<(),
     change(run.connection(), id, comment, "UPSERT", vec![soa]).await?;
     run.say(format!("hosted zone `{name}`: negative answers are good for {NEGATIVE_TTL} s"));
     Ok(())
-}
-
-fn no_soa(name: &str) -> HandlerFailure {
-    failed(
-        format!("hosted zone `{name}` has no proper SOA record"),
-        "mend the zone, every one has such a record",
-    )
 }
 
 /// A document with its root element.

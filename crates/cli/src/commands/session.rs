@@ -67,7 +67,9 @@ impl<'s> Session<'s> {
         let settings = &self.work.settings;
         let mut environment = self.work.environment.clone();
         // Runway: lookups see the region and the environment's name of the run.
-        environment.insert("AWS_REGION".to_owned(), self.work.connected.provider.region().to_owned());
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            environment.insert(name.to_owned(), self.work.connected.provider.region().to_owned());
+        }
         environment.insert("DEPLOY_ENVIRONMENT".to_owned(), settings.deploy_environment.clone());
         let planning = planning(&self.context.arguments.command);
         let mut options = Options {

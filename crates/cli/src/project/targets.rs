@@ -27,7 +27,7 @@ use crate::args::Global;
 use crate::connect::{Connected, Connector};
 use crate::load::{self, Check, Loaded, document};
 use crate::output::Output;
-use crate::settings::{Environment, Settings, configs_in, shown};
+use crate::settings::{Environment, Settings, configs_in, python_timeout, shown};
 use crate::sources::Sources;
 use crate::work::{Tree, Work};
 
@@ -267,7 +267,7 @@ impl Targets<'_> {
         &mut self,
         (module, label): (Span, String),
         directory: &Utf8Path,
-        settings: Settings,
+        mut settings: Settings,
         environment: BTreeMap<String, String>,
         connected: Option<&Arc<Connected>>,
     ) -> Result<Option<Tree>, EngineError> {
@@ -301,9 +301,9 @@ impl Targets<'_> {
         let Some(connected) = connected.map(Arc::clone) else { return Ok(None) };
         let root = Some(self.open.root.clone());
         let mut environment = environment;
-        // Programs that hooks and blueprints start work in the same role.
-        if settings.assume_role.is_some() && !self.findings.has_errors() {
-            environment.extend(connected.credentials().await?);
+        settings.python_timeout = python_timeout(&environment).map_err(EngineError::of)?;
+        if !self.findings.has_errors() {
+            connected.lend(&mut environment).await?;
         }
         let work = Work { label: Some(label), root, settings, environment, connected, configs };
         Ok(Some(Tree::Work(Box::new(work))))

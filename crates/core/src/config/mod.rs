@@ -141,6 +141,28 @@ pub struct StackDefinition {
     pub span: Span,
 }
 
+impl StackDefinition {
+    /// Whether any of its values comes from something that other stacks may change, apart from their outputs.
+    pub fn asks_services(&self) -> bool {
+        self.variables.values().any(|variable| variable.asks_services())
+    }
+}
+
+impl Variable {
+    /// Whether its value comes from something outside config, environment, files and outputs of stacks. What comes from
+    /// there may be a secret as well.
+    pub fn asks_services(&self) -> bool {
+        let mut asks = false;
+        self.value.visit_lookups(&mut |call| {
+            asks |= !matches!(
+                call.name.as_str(),
+                "output" | "cfn" | "rxref" | "xref" | "default" | "env" | "envvar" | "split" | "file"
+            );
+        });
+        asks
+    }
+}
+
 /// A variable and its place.
 #[derive(Debug, Clone)]
 pub struct Variable {

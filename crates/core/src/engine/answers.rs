@@ -1,21 +1,21 @@
 //! Asks handlers outside core what plans and steps need: each question once a run, whoever has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{StreamExt, iter};
-use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
 use crate::error::{Finding, Findings};
 use crate::plan::outstanding::{self, Outstanding, Unrendered};
-use crate::plan::{Answers, Desired, PlanProblem, RenderKey, Rendered, World};
+use crate::plan::{Answers, Desired, HookResults, PlanProblem, RenderKey, Rendered, World, selected};
 use crate::registry::{BlueprintRequest, Fetched, HandlerFailure, LookupFailure, LookupRequest};
 use crate::secrets::Secrets;
 use crate::template::Template;
 use crate::template::jinja::{self, JinjaContext};
+use crate::text::Span;
 
 type Lookup = Result<Fetched, LookupFailure>;
 type Render = Result<Arc<Rendered>, Findings>;
@@ -25,7 +25,7 @@ type Render = Result<Arc<Rendered>, Findings>;
 pub struct Asked {
     lookups: Mutex<BTreeMap<LookupRequest, Arc<OnceCell<Lookup>>>>,
     renders: Mutex<BTreeMap<RenderKey, Arc<OnceCell<Render>>>>,
-    hooks: Mutex<Option<Map<String, Value>>>,
+    hooks: Mutex<Option<HookResults>>,
 }
 
 fn cell<K: Ord + Clone, V>(cells: &Mutex<BTreeMap<K, Arc<OnceCell<V>>>>, key: &K) -> Arc<OnceCell<V>> {
@@ -35,16 +35,22 @@ fn cell<K: Ord + Clone, V>(cells: &Mutex<BTreeMap<K, Arc<OnceCell<V>>>>, key: &K
 
 impl Asked {
     /// Results of the hooks that have run; `None` if those before the stacks have not.
-    pub(crate) fn hooks(&self) -> Option<Map<String, Value>> {
+    pub(crate) fn hooks(&self) -> Option<HookResults> {
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Hooks have run: whatever they may have changed has to be asked again.
-    pub(crate) fn after_hooks(&self, results: Map<String, Value>) {
+    pub(crate) fn after_hooks(&self, results: HookResults) {
         *self.hooks.lock().unwrap_or_else(PoisonError::into_inner) = Some(results);
         self.renders.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         lookups.retain(|request, _| request.place.is_some());
+    }
+
+    /// Forgets what a service said, so that it is asked again.
+    pub(crate) fn forget(&self, requests: &BTreeSet<LookupRequest>) {
+        let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
+        lookups.retain(|request, _| !requests.contains(request));
     }
 }
 
@@ -57,11 +63,14 @@ impl Engine {
             let is_left_alone = |definition: &StackDefinition| {
                 definition.locked && world.stacks.contains_key(&definition.fqn)
             };
+            // A selection that means nothing is told when the plan is made.
+            let selected = selected(settings.selection.as_ref(), desired, world).unwrap_or_default();
             let definitions = desired
                 .config
                 .stacks
                 .values()
-                .filter(|definition| definition.enabled && !is_left_alone(definition));
+                .filter(|definition| definition.enabled && !is_left_alone(definition))
+                .filter(|definition| selected.contains(&definition.name));
             let outstanding = outstanding::of_stacks(desired, world, &settings, definitions);
             if outstanding.is_empty() {
                 return;
@@ -112,7 +121,7 @@ impl Engine {
             Some(TemplateSource::Blueprint { class_path, .. }) => {
                 self.render_blueprint(desired, definition, class_path, wanted).await
             }
-            _ => self.render_jinja(desired, definition, wanted.variables, region),
+            _ => self.render_jinja(desired, definition, wanted, region),
         }
     }
 
@@ -136,11 +145,12 @@ impl Engine {
             class_path: class_path.to_owned(),
             description: definition.description.clone(),
             variables,
-            hook_data: self.asked.hooks().unwrap_or_default(),
-            secrets,
+            hook_data: self.asked.hooks().unwrap_or_default().results,
+            secrets: secrets.clone(),
         };
         let blueprint = renderer.render(&request).await.map_err(failed)?;
-        let template = Template::parse(class_path, &blueprint.body)?;
+        let template = Template::parse(class_path, &blueprint.body)
+            .map_err(|findings| without_texts(findings, &secrets))?;
         Ok(Arc::new(Rendered { template: Arc::new(template), parameters: Some(blueprint.parameters) }))
     }
 
@@ -148,7 +158,7 @@ impl Engine {
         &self,
         desired: &Desired,
         definition: &StackDefinition,
-        mut variables: Map<String, Value>,
+        Unrendered { mut variables, secrets }: Unrendered,
         region: &str,
     ) -> Render {
         let config = &desired.config;
@@ -167,12 +177,34 @@ impl Engine {
             namespace_delimiter: config.namespace_delimiter.clone(),
             bucket_name: config.bucket_name(region).map(|bucket| bucket.as_str().to_owned()),
             tags: config.tags.clone(),
-            hook_data: self.asked.hooks().unwrap_or_default(),
+            hook_data: self.asked.hooks().unwrap_or_default().results,
         };
         let body = jinja::render(path, self.files.as_ref(), &context)?;
-        let template = Template::parse(self.files.shown(path).as_str(), &body)?;
+        let template = Template::parse(self.files.shown(path).as_str(), &body)
+            .map_err(|findings| without_texts(findings, &secrets))?;
         Ok(Arc::new(Rendered { template: Arc::new(template), parameters: None }))
     }
+}
+
+/// Findings that quote a rendered template, without these texts.
+fn without_texts(findings: Findings, hidden: &[String]) -> Findings {
+    if hidden.is_empty() {
+        return findings;
+    }
+    let mut masked = Findings::default();
+    for mut finding in findings.into_list() {
+        if let Some(document) = &finding.document {
+            let found = |text: &String| {
+                let length = text.len();
+                let places = document.text.match_indices(text.as_str());
+                places.map(|(start, _)| Span::new(start, length)).collect::<Vec<_>>()
+            };
+            let places: Vec<Span> = hidden.iter().flat_map(found).collect();
+            finding.document = Some(document.masked(&places));
+        }
+        masked.push(finding);
+    }
+    masked
 }
 
 fn not_rendered(desired: &Desired, definition: &StackDefinition, failure: HandlerFailure) -> Findings {

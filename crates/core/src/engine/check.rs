@@ -91,6 +91,10 @@ impl Scope for StaticScope<'_> {
         false
     }
 
+    fn is_own(&self, lookup: &str) -> bool {
+        self.config.lookups.contains_key(lookup)
+    }
+
     fn region(&self) -> Option<String> {
         None
     }
@@ -104,7 +108,7 @@ impl Scope for StaticScope<'_> {
     }
 
     fn awaits_hooks(&self) -> bool {
-        true
+        self.config.hooks.pre_deploy.iter().any(|hook| hook.enabled)
     }
 
     fn knows_environment(&self) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use crate::config::StackDefinition;
 use crate::engine::backing::Backing;
 use crate::engine::cadence::Cadence;
 use crate::engine::judge::Goal;
@@ -20,6 +21,7 @@ use crate::ident::{StackFqn, StackName};
 use crate::lock;
 use crate::plan::{Action, Desired, Plan, Summary, World};
 use crate::provider::{ProviderError, StackRef, StackState};
+use crate::registry::LookupRequest;
 
 /// What a run has done.
 #[derive(Debug, Default)]
@@ -63,6 +65,8 @@ struct Flight {
     watching: Option<Watch>,
     /// Whether an operation of the step has changed something already.
     worked: bool,
+    /// Whether the stack policy was sent by itself.
+    policy_sent: bool,
 }
 
 /// A stack being watched.
@@ -93,6 +97,10 @@ struct Run<'a, 'r> {
     executed: Executed,
     /// When running stacks were last seen; the start of the run before the first look.
     seen_at: Duration,
+    /// In which order stacks changed, from 1.
+    changed_at: BTreeMap<StackName, usize>,
+    /// How many stacks had changed when a service was asked; what is not here was asked for the plan.
+    asked_at: BTreeMap<LookupRequest, usize>,
     /// Nothing new starts.
     stopping: bool,
     first_tick: bool,
@@ -114,6 +122,8 @@ impl<'a> Execution<'a> {
             cadence,
             executed: Executed::default(),
             seen_at,
+            changed_at: BTreeMap::new(),
+            asked_at: BTreeMap::new(),
             stopping: false,
             first_tick: true,
         };
@@ -196,7 +206,10 @@ impl Run<'_, '_> {
         self.reporter.event(&event);
         let operations = step::operations(step, &self.world);
         let started = self.execution.engine.clock.monotonic();
-        self.flights.insert(name.clone(), Flight { operations, started, watching: None, worked: false });
+        self.flights.insert(
+            name.clone(),
+            Flight { operations, started, watching: None, worked: false, policy_sent: false },
+        );
         self.advance(name);
     }
 
@@ -213,6 +226,10 @@ impl Run<'_, '_> {
             self.end(name, Outcome::Abandoned);
             return;
         }
+        if operation.sends_content() {
+            self.forget_stale(name);
+        }
+        let Some(flight) = self.flights.get_mut(name) else { return };
         if operation.sends_content()
             && let Some(asking) = step::ask(&self.execution, &self.world, name)
         {
@@ -227,6 +244,29 @@ impl Run<'_, '_> {
             Ok(None) => self.nothing_left(name),
             Err(failure) => self.end(name, Outcome::Failed(failure)),
         }
+    }
+
+    /// What services said before a stack changed that this one needs has to be asked again.
+    fn forget_stale(&mut self, name: &StackName) {
+        let asks = self.execution.desired.config.stacks.get(name).is_some_and(StackDefinition::asks_services);
+        if !asks {
+            return;
+        }
+        let needs = self.execution.desired.graph.all_needs_of(name);
+        let Some(changed) = needs.iter().filter_map(|need| self.changed_at.get(need)).max().copied() else {
+            return;
+        };
+        let asked_at = &mut self.asked_at;
+        let stale: BTreeSet<LookupRequest> = self
+            .world
+            .answers
+            .lookups
+            .keys()
+            .filter(|request| request.is_volatile() && asked_at.get(*request).is_none_or(|at| *at < changed))
+            .cloned()
+            .collect();
+        self.execution.engine.asked.forget(&stale);
+        self.world.answers.lookups.retain(|request, _| !stale.contains(request));
     }
 
     /// Takes the answer to a submission; returns whether there is now something to watch.
@@ -248,6 +288,8 @@ impl Run<'_, '_> {
                 return true;
             }
             Ok(Submission::Answered(answers)) => {
+                let now = self.changed_at.len();
+                self.asked_at.extend(answers.lookups.keys().map(|request| (request.clone(), now)));
                 self.world.answers.extend(*answers);
                 self.advance(name);
             }
@@ -255,7 +297,18 @@ impl Run<'_, '_> {
                 self.has_worked(name);
                 self.advance(name);
             }
-            Ok(Submission::Unchanged) => self.nothing_left(name),
+            Ok(Submission::Unchanged) => {
+                // CloudFormation takes a policy only with a change of something else.
+                let policy = self.execution.plan.step(name).is_some_and(|step| step.changes.stack_policy);
+                match self.flights.get_mut(name) {
+                    Some(flight) if policy && !flight.policy_sent => {
+                        flight.policy_sent = true;
+                        flight.operations.push_front(Operation::SetStackPolicy);
+                        self.advance(name);
+                    }
+                    _ => self.nothing_left(name),
+                }
+            }
             Err(SubmitError::Failed(failure)) => self.end(name, Outcome::Failed(failure)),
             Err(SubmitError::LockLost) => {
                 self.lock_lost(None);
@@ -306,6 +359,8 @@ impl Run<'_, '_> {
         let succeeded = matches!(outcome, Outcome::Done | Outcome::Unchanged);
         match &outcome {
             Outcome::Done => {
+                let now = self.changed_at.len() + 1;
+                self.changed_at.insert(name.clone(), now);
                 self.executed.succeeded.insert(name.clone());
                 count(&mut self.executed.done, step.action);
             }

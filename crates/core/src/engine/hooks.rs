@@ -16,7 +16,7 @@ use crate::exit::ExitCode;
 use crate::lock::{LockError, Session};
 use crate::lookup::resolve::resolve;
 use crate::lookup::{Cause, Resolved};
-use crate::plan::{Desired, Purpose, World, hook_scope, outstanding};
+use crate::plan::{Desired, HookResults, Purpose, World, hook_scope, outstanding};
 use crate::registry::{HandlerFailure, HookCall, HookHandler, HookOutput, HookStage};
 use crate::secrets::{Secrets, texts};
 
@@ -130,7 +130,10 @@ impl Engine {
                 Err(HooksFailed::Finding(finding, exit))
             }
             Some(finding) => {
-                reporter.event(&Event::Warning { code: finding.code(), text: finding.to_string() });
+                let help =
+                    miette::Diagnostic::help(&finding).map(|help| format!("; {help}")).unwrap_or_default();
+                let text = format!("{finding}{help}");
+                reporter.event(&Event::Warning { code: finding.code(), text });
                 Ok(())
             }
             None => Ok(()),
@@ -205,7 +208,7 @@ impl Engine {
         stage: HookStage,
         hook: &HookDefinition,
         arguments: Arguments,
-        results: &mut Map<String, Value>,
+        results: &mut HookResults,
         interrupt: &Interrupt,
         reporter: &mut dyn Reporter,
     ) -> Result<Option<Finding>, Finding> {
@@ -236,15 +239,22 @@ impl Engine {
             config: Arc::clone(&desired.config),
             directory: self.options.directory.clone(),
             environment: self.options.environment.clone(),
-            hook_data: results.clone(),
+            hook_data: results.results.clone(),
             secrets: arguments.secrets,
         };
-        let (value, kept) = match listen(handler.as_ref(), (&call, &secrets), interrupt, reporter).await {
-            Some((Ok(value), kept)) => (value, kept),
-            Some((Err(failure), _)) => return outcome(failure),
+        let (ended, kept) = match listen(handler.as_ref(), (&call, &secrets), interrupt, reporter).await {
+            Some((ended, kept)) => (ended, kept),
             None => return Err(Finding::general(EngineProblem::HooksInterrupted)),
         };
-        results.extend(kept);
+        // What was given a secret may give it back.
+        if !call.secrets.is_empty() {
+            results.hidden.extend(kept.keys().chain(&hook.data_key).cloned());
+        }
+        results.results.extend(kept);
+        let value = match ended {
+            Ok(value) => value,
+            Err(failure) => return outcome(failure),
+        };
         if !is_true(&value) {
             let message = format!("it gave back {value}, which counts as a failure");
             let help = Some("a hook that succeeded gives back a map or `true`".to_owned());
@@ -257,7 +267,7 @@ impl Engine {
                 let help = Some("give each hook a `data_key` of its own".to_owned());
                 return Err(failed(HandlerFailure { message, help, ..HandlerFailure::default() }));
             }
-            results.insert(key.clone(), value);
+            results.results.insert(key.clone(), value);
         }
         Ok(None)
     }

@@ -163,7 +163,10 @@ impl Engine {
         let graph = backing.graph().filter(|_| !made.observed.bucket_missing || purpose == Purpose::Deploy);
         let run = Run { engine: self, desired: &desired, purpose, backing: &backing, gate, interrupt };
         let Some((store, objects)) = graph else {
-            let carried = run.carry_out(made, approval, None, reporter).await;
+            let mut carried = run.carry_out(made, approval, None, reporter).await;
+            if purpose == Purpose::Destroy {
+                run.run_after(&mut carried, None, reporter).await;
+            }
             return Ok(self.summarise(carried, Vec::new(), started, reporter));
         };
         let (mut session, made) = match run.lock(store, objects, made, approval, reporter).await? {
@@ -181,6 +184,9 @@ impl Engine {
                 carried.executed.lost = Some(error);
             }
             Err(error) => errors.push(error),
+        }
+        if purpose == Purpose::Destroy && errors.is_empty() {
+            run.run_after(&mut carried, None, reporter).await;
         }
         Ok(self.summarise(carried, errors, started, reporter))
     }

@@ -1,9 +1,11 @@
 //! One step as a list of operations, each a call to CloudFormation and often a stack to watch afterwards.
 
 mod change_set;
+mod operations;
 mod upload;
 
-use std::collections::VecDeque;
+pub(crate) use operations::{afterwards, operations};
+
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +21,7 @@ use crate::engine::step::upload::Upload;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
-use crate::plan::{Action, Answers, Reason, Step, World, current_template, outstanding};
+use crate::plan::{Answers, World, outstanding};
 use crate::provider::{
     ChangeSetKind, CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
     TemplateLocation, UpdateOutcome,
@@ -93,86 +95,6 @@ pub(crate) enum SubmitError {
 
 /// An operation on its way.
 pub(crate) type Submitting<'a> = BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>;
-
-/// The operations of a step, in order.
-pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
-    let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
-    let busy = status.is_some_and(StackStatus::is_in_progress);
-    let mut operations = VecDeque::new();
-    match step.action {
-        Action::Create => {
-            if step.reasons.contains(&Reason::BeingDeleted) {
-                operations.push_back(Operation::AwaitDeletion);
-            }
-            operations.push_back(Operation::Create);
-        }
-        Action::Recreate => {
-            // CFNgin: nobody wants to keep what never came into being.
-            if world.stacks.get(&step.fqn).is_some_and(|stack| stack.termination_protection) {
-                operations.push_back(Operation::SetTerminationProtection(false));
-            }
-            operations.extend([Operation::Delete, Operation::Create]);
-        }
-        Action::Delete => {
-            if status == Some(StackStatus::DeleteInProgress) {
-                operations.push_back(Operation::AwaitDeletion);
-            } else {
-                if busy {
-                    operations.push_back(Operation::AwaitIdle);
-                }
-                operations.push_back(Operation::Delete);
-            }
-        }
-        Action::Update => {
-            // What was under way when the plan was made may be over by now, and something else may have begun.
-            let waits = step.reasons.iter().any(|reason| matches!(reason, Reason::OperationInProgress(_)));
-            if busy && waits {
-                operations.push_back(Operation::AwaitIdle);
-            }
-            // CFNgin sets the protection before the update and leaves it if the update fails.
-            if let Some((_, wanted)) = step.changes.termination_protection {
-                operations.push_back(Operation::SetTerminationProtection(wanted));
-            }
-            let updates_stack = step.reasons.iter().any(|reason| {
-                !matches!(reason, Reason::TerminationProtectionChanged { .. } | Reason::StackPolicyChanged)
-            });
-            if updates_stack {
-                operations.push_back(Operation::Update);
-            } else if step.changes.stack_policy {
-                operations.push_back(Operation::SetStackPolicy);
-            }
-        }
-        Action::None | Action::Skip => {}
-    }
-    operations
-}
-
-/// Whether CloudFormation works a stack's template out before it is carried out: macros may do anything to it.
-fn goes_by_change_set(template: &Template) -> bool {
-    template.has_macros()
-}
-
-/// What follows an operation because its request cannot say it: a change set that creates a stack knows neither
-/// protection nor policy.
-pub(crate) fn afterwards(
-    execution: &Execution<'_>,
-    world: &World,
-    name: &StackName,
-    operation: &Operation,
-) -> Vec<Operation> {
-    let (desired, settings) = (execution.desired, execution.engine.options.settings());
-    if *operation != Operation::Create
-        || !current_template(desired, world, &settings, name)
-            .is_some_and(|template| goes_by_change_set(&template))
-    {
-        return Vec::new();
-    }
-    let protected =
-        desired.config.stacks.get(name).is_some_and(|definition| definition.termination_protection);
-    let protection = protected.then_some(Operation::SetTerminationProtection(true));
-    let policy = desired.policies.contains_key(name).then_some(Operation::SetStackPolicy);
-    protection.into_iter().chain(policy).collect()
-}
 
 /// The request token of a stack's create, update or delete: equal for every attempt of one session, so that a
 /// repeated request is recognised. At most 128 letters, digits and dashes (CloudFormation, `ClientRequestToken`).
@@ -324,7 +246,8 @@ fn content(
     };
     let settings = execution.engine.options.settings();
     let (template, parameters) = crate::plan::request_content(desired, world, &settings, name)?;
-    let by_change_set = goes_by_change_set(&template);
+    // CloudFormation works such a template out before it is carried out: macros may do anything to it.
+    let by_change_set = template.has_macros();
     let upload = Upload::of(execution, name, &template);
     let template = match (&execution.backing.bucket, &upload) {
         (Some((bucket, _)), Some(upload)) => TemplateLocation::Object {

@@ -109,6 +109,20 @@ impl DependencyGraph {
         self.needs.get(name).cloned().unwrap_or_default()
     }
 
+    /// What one stack needs, at any distance.
+    pub fn all_needs_of(&self, name: &StackName) -> BTreeSet<StackName> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![name];
+        while let Some(name) = open.pop() {
+            for need in self.needs.get(name).into_iter().flatten() {
+                if found.insert(need.clone()) {
+                    open.push(need);
+                }
+            }
+        }
+        found
+    }
+
     /// The stacks in an order in which every stack comes after what it needs; ties by name.
     pub fn order(&self) -> Vec<StackName> {
         order(&self.needs)

@@ -75,16 +75,24 @@ fn unknown() -> Resolved {
 
 /// Calls a lookup with its resolved query. `place` is where it stands in the config.
 pub(super) fn call(name: &str, query: &str, place: usize, scope: &dyn Scope) -> Result<Resolved, Failure> {
+    if scope.is_own(name) {
+        return external((name, query, None), Arguments::default(), scope);
+    }
     // CFNgin: a query may be the content of a file.
     if let Some(path) = query.strip_prefix("file://")
         && !matches!(name, "file" | "split" | "default" | "xref")
     {
         let content = ("file", format!("plain:file://{path}"));
         return match external((content.0, &content.1, None), Arguments::default(), scope)? {
-            Resolved::Known { value: Value::String(text), .. } => call(name, text.trim_end(), place, scope),
+            Resolved::Known { value: Value::String(text), .. } => answer(name, text.trim_end(), place, scope),
             other => Ok(other),
         };
     }
+    answer(name, query, place, scope)
+}
+
+/// Answers a lookup whose query is not in a file.
+fn answer(name: &str, query: &str, place: usize, scope: &dyn Scope) -> Result<Resolved, Failure> {
     match name {
         "output" => output(query, scope),
         "rxref" => {
@@ -171,6 +179,10 @@ fn external(
         arguments: arguments.own.clone(),
         place,
     };
+    let upstream = scope.upstream();
+    if request.is_volatile() && !upstream.is_empty() {
+        return Ok(Resolved::Unknown { after: upstream });
+    }
     match scope.fetched(&request) {
         None => Ok(unknown()),
         Some(Ok(fetched)) => {
@@ -213,6 +225,10 @@ fn existing(
     if scope.asks_for_stacks() || region.is_some_and(|region| scope.region().as_ref() != Some(region)) {
         let query = format!("{fqn}.{output}");
         return external(("cfn", &query, None), arguments, scope);
+    }
+    // CFNgin resolves values when the step's turn comes: `requires` says that this stack's comes first.
+    if let Some(name) = scope.changing(fqn) {
+        return Ok(Resolved::Unknown { after: BTreeSet::from([Cause::Stack(name)]) });
     }
     let missing = match scope.stack(fqn) {
         None => format!("stack `{fqn}` does not exist in this account and region"),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Cause, Expression, LookupCall, Part, Resolved, VariableValue, handlers};
-use crate::ident::StackFqn;
+use crate::ident::{StackFqn, StackName};
 use crate::provider::{ErrorKind, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
 
@@ -23,8 +23,13 @@ pub enum OutputValue {
 /// What is known of the results of hooks.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HookData {
-    /// The hooks have run: results by `data_key`.
-    Known(Map<String, Value>),
+    /// The hooks have run.
+    Known {
+        /// Results by `data_key`.
+        results: Map<String, Value>,
+        /// Keys of results that must not be shown, because the hook was given a secret.
+        hidden: BTreeSet<String>,
+    },
     /// They have not.
     Expected {
         /// The data keys that the hooks before the run will give.
@@ -38,6 +43,10 @@ pub enum HookData {
 pub trait Scope {
     /// An output of a stack of this config. `stack` is as written: a short name or an fqn.
     fn output(&self, stack: &str, output: &str) -> OutputValue;
+    /// The stack of this config that has this name in CloudFormation, if its step has yet to create or change it.
+    fn changing(&self, _fqn: &StackFqn) -> Option<StackName> {
+        None
+    }
     /// Any existing stack of the account and region.
     fn stack(&self, fqn: &StackFqn) -> Option<&StackState>;
     /// The fqn of a short name.
@@ -63,6 +72,10 @@ pub trait Scope {
     fn knows_environment(&self) -> bool {
         true
     }
+    /// Whether the config defines a lookup of this name itself: then it comes before the one that is built in (CFNgin).
+    fn is_own(&self, _lookup: &str) -> bool {
+        false
+    }
     /// The run's region; `None` if it is not known.
     fn region(&self) -> Option<String>;
     /// The answer to a request, or `None` if it has not been made.
@@ -71,6 +84,11 @@ pub trait Scope {
     fn hook_data(&self) -> HookData;
     /// Whether hooks that may make what is missing now have yet to run.
     fn awaits_hooks(&self) -> bool;
+    /// Stacks that come before the one whose values are resolved and have yet to change: what a service says may be
+    /// another thing after them.
+    fn upstream(&self) -> BTreeSet<Cause> {
+        BTreeSet::new()
+    }
 }
 
 /// Why a lookup has no value.
@@ -210,11 +228,20 @@ fn resolve_call(call: &LookupCall, scope: &dyn Scope) -> Result<Resolved, Lookup
         unknown @ Resolved::Unknown { .. } => return Ok(unknown),
     };
     let (query, query_is_secret) = query;
-    let fail = |failure: handlers::Failure| LookupError {
-        lookup: written(call),
-        message: failure.message,
-        help: failure.help,
-        kind: failure.kind,
+    let fail = |failure: handlers::Failure| match query_is_secret {
+        false => LookupError {
+            lookup: written(call),
+            message: failure.message,
+            help: failure.help,
+            kind: failure.kind,
+        },
+        // What went wrong may quote the query.
+        true => LookupError {
+            lookup: written(call),
+            message: format!("`{}` has no value", written(call)),
+            help: None,
+            kind: failure.kind,
+        },
     };
     match handlers::call(&call.name, &query, call.span.start, scope).map_err(fail)? {
         Resolved::Known { value, secret } => Ok(Resolved::Known { value, secret: secret || query_is_secret }),

@@ -139,6 +139,12 @@ impl Comparison {
         };
         for (name, value) in given {
             let old = before.get(&name);
+            // The value before is as secret as the one that comes.
+            let is_secret = match &value {
+                Given::Value { secret, .. } | Given::Unknown { secret, .. } => *secret,
+                Given::Previous => false,
+            };
+            let old_shown = old.map(|text| shown(&name, text, is_secret));
             match value {
                 Given::Value { text, secret } => {
                     let kind = template.parameters.get(&name).map_or("", |declared| declared.kind.as_str());
@@ -147,8 +153,6 @@ impl Comparison {
                         Some(old) if same_value(kind, old, &text) => {}
                         _ => {
                             let after = Some(shown(&name, &text, secret));
-                            // What takes the place of a secret was one, too.
-                            let old_shown = old.map(|old| shown(&name, old, secret));
                             self.changes
                                 .parameters
                                 .insert(name.clone(), ParameterChange { before: old_shown, after });
@@ -157,10 +161,11 @@ impl Comparison {
                     }
                 }
                 Given::Previous => self.note_unused_default(&name, template, deployed, old),
-                Given::Unknown(after) => {
-                    let before = old.map(|text| shown(&name, text, false));
-                    let change =
-                        ParameterChange { before, after: Some(ShownValue::KnownAfter(after.clone())) };
+                Given::Unknown { after, .. } => {
+                    let change = ParameterChange {
+                        before: old_shown,
+                        after: Some(ShownValue::KnownAfter(after.clone())),
+                    };
                     self.changes.parameters.insert(name.clone(), change);
                     after_stacks.extend(after);
                     unknown.push(name);
@@ -279,7 +284,8 @@ pub fn is_settled(
         return Ok(false);
     }
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope =
+        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
     let (rendered, secrets) = ready(&scope, definition)?;
     let comparison =
         compare(&scope, definition, (&rendered, &secrets), Some(existing), &mut Findings::default())
@@ -307,20 +313,21 @@ pub fn request_content(
 ) -> Result<(Arc<Template>, Parameters), StepFailure> {
     let Some(definition) = desired.config.stacks.get(name) else { return Err(no_template(name)) };
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope =
+        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
     let (rendered, secrets) = ready(&scope, definition)?;
     let existing = world.stacks.get(&definition.fqn);
     let document = &desired.config.document;
     let given = parameters(document, definition, (&rendered, &secrets), existing, &scope).map_err(failure)?;
-    let parameters = given
-        .into_iter()
-        .filter_map(|(name, value)| match value {
-            Given::Value { text, .. } => Some((name, ParameterValue::Value(text))),
-            Given::Previous => Some((name, ParameterValue::Previous)),
-            Given::Unknown(_) => None,
-        })
-        .collect();
-    Ok((rendered.template, parameters))
+    let parameters = given.into_iter().map(|(name, value)| match value {
+        Given::Value { text, .. } => Ok((name, ParameterValue::Value(text))),
+        Given::Previous => Ok((name, ParameterValue::Previous)),
+        Given::Unknown { .. } => Err(StepFailure {
+            message: format!("the value of parameter {name} is still not known"),
+            ..StepFailure::default()
+        }),
+    });
+    Ok((rendered.template, parameters.collect::<Result<_, _>>()?))
 }
 
 /// The template of a stack as far as it is known.
@@ -332,7 +339,8 @@ pub fn current_template(
 ) -> Option<Arc<Template>> {
     let definition = desired.config.stacks.get(name)?;
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope =
+        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
     match wanted_template(&scope, definition) {
         Ok(Wanted::Ready { rendered, .. }) => Some(rendered.template),
         Ok(Wanted::Unknown(_) | Wanted::Absent) | Err(_) => None,

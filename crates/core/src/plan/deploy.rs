@@ -268,11 +268,18 @@ impl Planner<'_> {
 
     /// Compares a stack with what it is to be; `None` if there was a problem, which then is a finding.
     fn compare(&mut self, definition: &StackDefinition, live: Option<&StackState>) -> Option<Comparison> {
+        let mut upstream = BTreeSet::new();
+        if definition.asks_services() {
+            let needs = self.desired.graph.all_needs_of(&definition.name);
+            upstream.extend(needs.intersection(&self.pending).cloned());
+        }
         let scope = PlanScope {
             desired: self.desired,
             world: self.world,
             settings: self.settings,
             pending: &self.pending,
+            planning: true,
+            upstream: &upstream,
         };
         let compared = match wanted_template(&scope, definition) {
             Ok(Wanted::Ready { rendered, secrets }) => self

@@ -25,8 +25,8 @@ pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
 pub use problem::PlanProblem;
 pub use scope::hook_scope;
-pub use select::Selection;
-pub use world::{Answers, Desired, RenderKey, Rendered, Settings, World, fqn_of_recorded};
+pub use select::{Selection, selected};
+pub use world::{Answers, Desired, HookResults, RenderKey, Rendered, Settings, World, fqn_of_recorded};
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

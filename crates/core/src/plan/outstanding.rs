@@ -7,9 +7,10 @@ use serde_json::{Map, Value};
 
 use super::scope::PlanScope;
 use super::template::{Variables, is_rendered, render_key, variables};
-use super::{Answers, Desired, RenderKey, Settings, World};
+use super::{Answers, Desired, HookResults, RenderKey, Settings, World};
 use crate::config::{StackDefinition, Variable};
-use crate::ident::StackFqn;
+use crate::ident::{StackFqn, StackName};
+use crate::lookup::Cause;
 use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
 use crate::provider::StackState;
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
@@ -48,7 +49,7 @@ impl Answers {
     }
 
     /// The results of the hooks before the stacks are there: everything they may have changed has to be asked again.
-    pub fn after_hooks(&mut self, results: Map<String, Value>) {
+    pub fn after_hooks(&mut self, results: HookResults) {
         self.lookups.retain(|request, _| request.place.is_some());
         self.rendered.clear();
         self.hooks = Some(results);
@@ -64,7 +65,8 @@ pub fn of_stacks<'a>(
     definitions: impl Iterator<Item = &'a StackDefinition>,
 ) -> Outstanding {
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope =
+        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
     let mut outstanding = Outstanding::default();
     for definition in definitions {
         let rendered = is_rendered(&scope, definition);
@@ -100,7 +102,8 @@ pub fn of_arguments<'a>(
     arguments: impl Iterator<Item = &'a Variable>,
 ) -> Outstanding {
     let pending = BTreeSet::new();
-    let scope = PlanScope { desired, world, settings, pending: &pending };
+    let scope =
+        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
     let mut outstanding = Outstanding::default();
     for variable in arguments {
         ask(variable, &scope, &mut outstanding);
@@ -124,6 +127,10 @@ struct Recorder<'a> {
 impl Scope for Recorder<'_> {
     fn output(&self, stack: &str, output: &str) -> OutputValue {
         self.scope.output(stack, output)
+    }
+
+    fn changing(&self, fqn: &StackFqn) -> Option<StackName> {
+        self.scope.changing(fqn)
     }
 
     fn stack(&self, fqn: &StackFqn) -> Option<&StackState> {
@@ -154,6 +161,10 @@ impl Scope for Recorder<'_> {
         self.scope.knows_environment()
     }
 
+    fn is_own(&self, lookup: &str) -> bool {
+        self.scope.is_own(lookup)
+    }
+
     fn region(&self) -> Option<String> {
         self.scope.region()
     }
@@ -172,5 +183,9 @@ impl Scope for Recorder<'_> {
 
     fn awaits_hooks(&self) -> bool {
         self.scope.awaits_hooks()
+    }
+
+    fn upstream(&self) -> BTreeSet<Cause> {
+        self.scope.upstream()
     }
 }

@@ -31,8 +31,13 @@ pub enum Given {
     },
     /// The deployed value.
     Previous,
-    /// Known only after this has happened.
-    Unknown(BTreeSet<Cause>),
+    /// Known only later.
+    Unknown {
+        /// After this has happened.
+        after: BTreeSet<Cause>,
+        /// It may have to be hidden then.
+        secret: bool,
+    },
 }
 
 /// What can be said about the variables of a stack before anything is looked at: values that the template refuses, and
@@ -110,6 +115,7 @@ pub(super) fn parameters(
     let mut findings = Findings::default();
     let mut given: Vec<(String, Given)> = Vec::new();
     let mut failed: BTreeSet<&str> = BTreeSet::new();
+    let document = &hidden(document, definition, template);
     let mut take = |name: &'_ str, value: Result<Option<Given>, Box<PlanProblem>>| match value {
         Ok(Some(value)) => {
             given.push((name.to_owned(), value));
@@ -171,6 +177,14 @@ pub(super) fn parameters(
     if findings.has_errors() { Err(findings) } else { Ok(given) }
 }
 
+/// The config as messages may quote it: what is given to NoEcho parameters of a rendered template is known only now.
+fn hidden(document: &Arc<Document>, definition: &StackDefinition, template: &Template) -> Arc<Document> {
+    let no_echo = |name: &String| template.parameters.get(name).is_some_and(|declared| declared.no_echo);
+    let secret = definition.variables.iter().filter(|(name, _)| no_echo(name));
+    let places: Vec<Span> = secret.map(|(_, variable)| variable.span).collect();
+    if places.is_empty() { Arc::clone(document) } else { document.masked(&places) }
+}
+
 /// The problem of a template whose own default breaks its rules, where that default would be used.
 fn broken_default(
     definition: &StackDefinition,
@@ -199,7 +213,7 @@ fn one(
     let resolved = resolve(&variable.value, scope)
         .map_err(|error| Box::new(lookup_failed(definition, name, error, variable.span)))?;
     match resolved {
-        Resolved::Unknown { after } => Ok(Some(Given::Unknown(after))),
+        Resolved::Unknown { after } => Ok(Some(Given::Unknown { after, secret: variable.asks_services() })),
         Resolved::Known { value, secret } => fit(definition, name, declared, &value, secret, variable.span),
     }
 }

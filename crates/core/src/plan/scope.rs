@@ -16,6 +16,10 @@ pub(super) struct PlanScope<'a> {
     pub(super) settings: &'a Settings,
     /// Stacks whose outputs are known only after their step.
     pub(super) pending: &'a BTreeSet<StackName>,
+    /// Whether steps have yet to run, so that what is absent may still come.
+    pub(super) planning: bool,
+    /// Those of the pending stacks that the stack in question needs, at any distance.
+    pub(super) upstream: &'a BTreeSet<StackName>,
 }
 
 impl Scope for PlanScope<'_> {
@@ -56,6 +60,17 @@ impl Scope for PlanScope<'_> {
         }
     }
 
+    fn changing(&self, fqn: &StackFqn) -> Option<StackName> {
+        let absent = !self.world.stacks.contains_key(fqn);
+        let own = self
+            .desired
+            .config
+            .stacks
+            .values()
+            .find(|definition| definition.fqn == *fqn && definition.enabled)?;
+        (self.pending.contains(&own.name) || self.planning && absent).then(|| own.name.clone())
+    }
+
     fn stack(&self, fqn: &StackFqn) -> Option<&StackState> {
         self.world.stacks.get(fqn)
     }
@@ -72,6 +87,10 @@ impl Scope for PlanScope<'_> {
         self.settings.parameters.get(name).cloned()
     }
 
+    fn is_own(&self, lookup: &str) -> bool {
+        self.desired.config.lookups.contains_key(lookup)
+    }
+
     fn region(&self) -> Option<String> {
         Some(self.world.place.region.clone())
     }
@@ -82,12 +101,16 @@ impl Scope for PlanScope<'_> {
 
     fn hook_data(&self) -> HookData {
         match &self.world.answers.hooks {
-            Some(results) => HookData::Known(results.clone()),
+            Some(hooks) => HookData::Known { results: hooks.results.clone(), hidden: hooks.hidden.clone() },
             None => HookData::Expected {
                 keys: self.desired.config.hooks.data_keys(),
                 more: self.desired.config.hooks.may_keep_more(),
             },
         }
+    }
+
+    fn upstream(&self) -> BTreeSet<Cause> {
+        self.upstream.iter().cloned().map(Cause::Stack).collect()
     }
 
     fn awaits_hooks(&self) -> bool {
@@ -104,5 +127,5 @@ pub fn hook_scope<T>(
     resolve: impl FnOnce(&dyn Scope) -> T,
 ) -> T {
     let pending = BTreeSet::new();
-    resolve(&PlanScope { desired, world, settings, pending: &pending })
+    resolve(&PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending })
 }

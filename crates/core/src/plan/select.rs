@@ -17,6 +17,19 @@ pub struct Selection {
     pub with_dependents: bool,
 }
 
+/// Names of the config's stacks that are worked on.
+///
+/// # Errors
+/// [`Findings`] with every name of the selection that nothing is called.
+pub fn selected(
+    selection: Option<&Selection>,
+    desired: &Desired,
+    world: &World,
+) -> Result<BTreeSet<StackName>, Findings> {
+    let selected = Selected::find(selection, desired, world)?;
+    Ok(desired.config.stacks.keys().filter(|name| selected.has(name)).cloned().collect())
+}
+
 /// What a run works on.
 #[derive(Debug)]
 pub(super) enum Selected {

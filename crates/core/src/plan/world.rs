@@ -67,8 +67,17 @@ pub struct Answers {
     pub lookups: BTreeMap<LookupRequest, Result<Fetched, LookupFailure>>,
     /// Templates that variables go into.
     pub rendered: BTreeMap<RenderKey, Result<Arc<Rendered>, Findings>>,
-    /// Results of hooks by `data_key`; `None` as long as hooks have yet to run before the stacks.
-    pub hooks: Option<Map<String, Value>>,
+    /// Results of hooks; `None` as long as hooks have yet to run before the stacks.
+    pub hooks: Option<HookResults>,
+}
+
+/// What hooks gave back.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HookResults {
+    /// By `data_key`.
+    pub results: Map<String, Value>,
+    /// Keys of results that must not be shown, because the hook was given a secret.
+    pub hidden: BTreeSet<String>,
 }
 
 impl Answers {

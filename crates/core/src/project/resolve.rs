@@ -349,7 +349,7 @@ impl Scope for ProjectScope<'_, '_> {
     }
 
     fn hook_data(&self) -> HookData {
-        HookData::Known(Map::new())
+        HookData::Known { results: Map::new(), hidden: BTreeSet::new() }
     }
 
     fn awaits_hooks(&self) -> bool {

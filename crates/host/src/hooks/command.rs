@@ -109,6 +109,7 @@ impl Wish {
                 arguments: words,
                 directory,
                 environment,
+                interactive,
                 input: match input {
                     Some(text) => Input::Text(text),
                     None if interactive => Input::Terminal,

@@ -223,6 +223,7 @@ impl Run<'_> {
             environment: self.call.environment.clone(),
             input,
             wanted,
+            interactive: false,
         };
         let ended = program.run(self.output, &self.secrets).await?;
         if ended.status.success() {

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::PythonSettings;
 use super::interpreter;
 use super::problem::{PythonProblem, status_words};
+use crate::group::Group;
 use crate::prints::Prints;
 use runway_core::secrets::Secrets;
 
@@ -29,6 +30,7 @@ const LONGEST_ANSWER: u64 = 80 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
+    group: Group,
     /// Requests go here. Taken to end the process.
     requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
@@ -138,9 +140,7 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        // A group of its own, so that it can be stopped together with what it starts.
-        #[cfg(unix)]
-        command.process_group(0);
+        Group::lead(&mut command);
         let not_started =
             |reason: String| PythonProblem::NotStarted { interpreter: interpreter.clone(), reason };
         let mut child = command.spawn().map_err(|error| not_started(error.to_string()))?;
@@ -150,6 +150,7 @@ impl Process {
             return Err(not_started("its input and output are not connected".to_owned()));
         };
         Ok(Self {
+            group: Group::of(&child),
             child,
             requests: Some(requests),
             answers: BufReader::new(answers),
@@ -223,13 +224,7 @@ impl Process {
     /// Kills Python and what it has started, as far as it runs.
     fn kill(&mut self) {
         self.requests = None;
-        #[cfg(unix)]
-        if let Some(group) =
-            self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw)
-        {
-            // It may have ended in between.
-            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        }
+        self.group.kill();
         let _ = self.child.start_kill();
     }
 }

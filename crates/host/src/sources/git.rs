@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 pub use runway_core::config::package_sources::GitReference;
+use runway_core::secrets::Secrets;
 use tokio::process::Command;
 
 use super::failure::SourceFailure;
@@ -278,8 +279,7 @@ impl Repository<'_> {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
-        let words = String::from_utf8_lossy(&output.stderr).into_owned();
-        let words = self.secrets.iter().fold(words, |words, secret| words.replace(secret.as_str(), "***"));
+        let words = Secrets::new(&self.secrets).hide(&String::from_utf8_lossy(&output.stderr));
         Err(failed(gist(&words)))
     }
 }

@@ -87,6 +87,13 @@ def vanishes(context, provider, **kwargs):
     os._exit(7)
 
 
+def leaves(context, provider, marker=None, **kwargs):
+    child = subprocess.Popen(["sleep", "60"])
+    with open(marker, "w", encoding="utf-8") as file:
+        file.write(str(child.pid))
+    os._exit(7)
+
+
 def crashes(context, provider, **kwargs):
     os.kill(os.getpid(), signal.SIGSEGV)
     time.sleep(60)

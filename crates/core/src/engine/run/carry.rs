@@ -9,7 +9,8 @@ use crate::error::Finding;
 use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::lock::Session;
-use crate::plan::{Desired, Plan, World};
+use crate::lookup::Cause;
+use crate::plan::{Desired, Plan, Purpose, Reason, Step, World};
 use crate::registry::HookStage;
 
 /// A plan that was carried out as far as it went.
@@ -59,9 +60,14 @@ impl Stopped {
     }
 }
 
+/// Whether hooks of a stage are planned: what the plan does not list does not run.
+fn has_hooks(made: &Made, stage: HookStage) -> bool {
+    made.planned.plan.hooks.iter().any(|hook| hook.stage == stage.as_str())
+}
+
 impl Run<'_> {
-    /// Runs the hooks before, plans again with what they changed, carries out the steps, and runs the hooks after
-    /// unless something failed.
+    /// Runs the hooks before, plans again with what they changed, carries out the steps and, in a deploy, runs the hooks
+    /// after.
     pub(super) async fn carry_out(
         &self,
         made: Made,
@@ -70,13 +76,9 @@ impl Run<'_> {
         reporter: &mut dyn Reporter,
     ) -> Carried {
         let (engine, interrupt) = (self.engine, self.interrupt);
-        let (before, after) = hooks::stages(self.purpose);
+        let (before, _) = hooks::stages(self.purpose);
         let mut desired = self.desired.clone();
         let mut made = made;
-        // What the plan does not list does not run.
-        let has_hooks = |made: &Made, stage: HookStage| {
-            made.planned.plan.hooks.iter().any(|hook| hook.stage == stage.as_str())
-        };
         if has_hooks(&made, before) {
             let world = &made.observed.world;
             if let Err(failed) =
@@ -109,16 +111,33 @@ impl Run<'_> {
             interrupt,
             pages: made.observed.pages,
         };
-        let runs_after = has_hooks(&made, after);
-        let mut executed = execution.run(made.observed.world.clone(), reporter).await;
-        let mut stopped = None;
-        if is_clean(&executed) && runs_after {
-            let world = World { stacks: executed.stacks.clone(), ..made.observed.world.clone() };
-            let ran =
-                engine.run_hooks(&desired, &world, after, session.as_deref(), interrupt, reporter).await;
-            stopped = ran.err().and_then(|failed| Stopped::by(failed, &mut executed));
+        let executed = execution.run(made.observed.world.clone(), reporter).await;
+        let mut carried = Carried { desired, made, executed, stopped: None };
+        if self.purpose == Purpose::Deploy {
+            self.run_after(&mut carried, session.as_deref(), reporter).await;
         }
-        Carried { desired, made, executed, stopped }
+        carried
+    }
+
+    /// Runs the hooks after the steps, unless something failed. After a deploy this is done under the lock; after a
+    /// destroy without it, because such hooks may well remove the bucket's last objects, graph and lock among them.
+    pub(super) async fn run_after(
+        &self,
+        carried: &mut Carried,
+        session: Option<&Session>,
+        reporter: &mut dyn Reporter,
+    ) {
+        let Carried { desired, made, executed, stopped } = carried;
+        if stopped.is_some() || !is_clean(executed) {
+            return;
+        }
+        let (_, after) = hooks::stages(self.purpose);
+        if !has_hooks(made, after) {
+            return;
+        }
+        let world = World { stacks: executed.stacks.clone(), ..made.observed.world.clone() };
+        let ran = self.engine.run_hooks(desired, &world, after, session, self.interrupt, reporter).await;
+        *stopped = ran.err().and_then(|failed| Stopped::by(failed, executed));
     }
 
     /// What is wanted and planned now that hooks have run.
@@ -144,7 +163,9 @@ impl Run<'_> {
     ) -> Result<Result<Made, (Made, ExitCode)>, EngineError> {
         let known = Some(&before.observed.world);
         let mut made = self.engine.make(self.desired, self.purpose, self.backing, known).await?;
-        if grown(&before.planned.plan, &made.planned.plan) {
+        // Whoever approves whatever comes sees what comes; a person is asked about what was not shown.
+        let differs = made.planned.plan != before.planned.plan && made.planned.plan.has_changes();
+        if differs && approval == Approval::Standing || grown(&before.planned.plan, &made.planned.plan) {
             approval = self.ask(&made, 1).await?;
             if let Approval::Refused(exit) = approval {
                 return Ok(Err((made, exit)));
@@ -166,10 +187,25 @@ impl Run<'_> {
     }
 }
 
-/// Whether a plan changes a stack in a way that an earlier one did not show.
+/// Whether a plan changes a stack in a way that an earlier one neither showed nor left open until hooks have run.
 fn grown(before: &Plan, now: &Plan) -> bool {
-    let shown = |step: &crate::plan::Step| before.step(&step.name).map(|step| step.action);
-    now.steps.iter().any(|step| step.action.is_change() && shown(step) != Some(step.action))
+    let shown = |step: &Step| {
+        before.step(&step.name).is_some_and(|earlier| {
+            let same = earlier.action == step.action;
+            same && (waits_for_hooks(earlier)
+                || earlier.reasons == step.reasons && earlier.changes == step.changes)
+        })
+    };
+    now.steps.iter().any(|step| step.action.is_change() && !shown(step))
+}
+
+fn waits_for_hooks(step: &Step) -> bool {
+    step.reasons.iter().any(|reason| match reason {
+        Reason::TemplateUnknown { after } | Reason::ParametersUnknown { after, .. } => {
+            after.iter().any(|cause| matches!(cause, Cause::Hook(_)))
+        }
+        _ => false,
+    })
 }
 
 /// What is told of steps that never began.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::arguments::Arguments;
 use super::{Failure, external};
-use crate::lookup::resolve::{HookData, Scope, known};
+use crate::lookup::resolve::{HookData, Scope};
 use crate::lookup::{Cause, Resolved};
 use crate::registry::PYTHON_VALUE;
 
@@ -14,8 +14,8 @@ use crate::registry::PYTHON_VALUE;
 pub(super) fn hook_data(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
     let (path, mut arguments) = Arguments::split(query, &[])?;
     let path = path.trim();
-    let results = match scope.hook_data() {
-        HookData::Known(results) => results,
+    let (results, hidden) = match scope.hook_data() {
+        HookData::Known { results, hidden } => (results, hidden),
         HookData::Expected { keys, more } => {
             return match expected(path, &keys) {
                 Some(key) => Ok(Resolved::Unknown { after: BTreeSet::from([Cause::Hook(Some(key))]) }),
@@ -30,7 +30,8 @@ pub(super) fn hook_data(query: &str, scope: &dyn Scope) -> Result<Resolved, Fail
             if value.get(PYTHON_VALUE).is_some() {
                 arguments = arguments.loading_objects();
             }
-            arguments.apply(value.clone()).map(known)
+            let secret = expected(path, &hidden).is_some();
+            Ok(Resolved::Known { value: arguments.apply(value.clone())?, secret })
         }
         None => arguments.default_or(no_such_key(path, results.keys())),
     }
@@ -46,7 +47,7 @@ pub(super) fn awslambda(name: &str, query: &str, scope: &dyn Scope) -> Result<Re
         HookData::Expected { keys, .. } => {
             Err(Failure::new(no_such_key(query.trim(), keys.iter()), "add an awslambda hook to `pre_deploy`"))
         }
-        HookData::Known(_) => external((name, query, None), Arguments::default(), scope),
+        HookData::Known { .. } => external((name, query, None), Arguments::default(), scope),
     }
 }
 

@@ -78,6 +78,10 @@ fn text_method(
             Value::from(Tuple::from(parts.map(Value::from)))
         }
         "rsplit" => rsplit(text, arguments)?,
+        "format" => {
+            charge(state, widths(text))?;
+            return Ok(None);
+        }
         "index" | "rindex" => {
             let (part,): (&str,) = from_args(arguments)?;
             let found = if method == "index" { text.find(part) } else { text.rfind(part) };
@@ -135,6 +139,15 @@ fn text_method(
         _ => return Ok(None),
     };
     Ok(Some(result))
+}
+
+/// The widths and precisions that a format asks for, in bytes: `{:10}`. Numbers elsewhere in braces are indexes.
+fn widths(format: &str) -> usize {
+    let specifications = format.split('{').filter_map(|field| field.split_once('}')?.0.split_once(':'));
+    specifications
+        .flat_map(|(_, specification)| specification.split(|c: char| !c.is_ascii_digit()))
+        .filter(|digits| !digits.is_empty())
+        .fold(0, |all, digits| all.saturating_add(digits.parse().unwrap_or(usize::MAX)))
 }
 
 /// `str.title`: every letter that follows no other letter is upper case, all others are lower case.

@@ -89,6 +89,10 @@ fn what_does_not_end_is_stopped() {
         "{{ 'a'.ljust(100000000000) }}",
         "{{ 'a' | indent(100000000000, true) }}",
         "{{ '%100000000000d' | format(1) }}",
+        "{{ '{:100000000000}'.format(1) }}",
+        "{{ '{0:.100000000000f}'.format(1) }}",
+        "{{ range(100000) | join('x' * 100000) }}",
+        "{{ ('x' * 100000).join(range(100000)) }}",
         "{% set ns = namespace(x='xxxxxxxxxxxxxxxx') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
         "{% for i in range(1000) %}{% include 'x' ~ i ~ '.j2' ignore missing %}{% endfor %}{{ 'x' * 100000000000 }}",
     ] {
