@@ -400,10 +400,7 @@ fn key_pairs_are_imported_or_created() {
 
         for (args, words) in [
             (json!({"keypair": "x"}), "is not told how to make one"),
-            (
-                json!({"keypair": "x", "public_key_path": "keys/none.pub"}),
-                "keys/none.pub`, which the argument `public_key_path` names, cannot be read",
-            ),
+            (json!({"keypair": "x", "public_key_path": "keys/none.pub"}), "path` names, cannot be read"),
             (json!({"keypair": "x", "public_key_path": "keys/bad.pub"}), "is not a public key"),
         ] {
             let failure = hook.run(PreDeploy, KEY_PAIR, &args).await.unwrap_err();
