@@ -12,7 +12,7 @@ const TWO: &str = concat!(
 );
 
 #[track_caller]
-fn check(schema: &str, document: &Value) {
+pub(crate) fn check(schema: &str, document: &Value) {
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../config-schema/{schema}.schema.json"));
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();

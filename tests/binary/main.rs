@@ -6,5 +6,6 @@ mod formats;
 mod inputs;
 mod processes;
 mod projects;
+mod python;
 mod sources;
 mod support;
