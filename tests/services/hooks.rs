@@ -88,6 +88,7 @@ fn arguments_are_checked() {
             (CREATE_DOMAIN, json!({}), "needs the argument `domain`"),
             (CREATE_CLUSTERS, json!({}), "needs the argument `clusters`"),
             (KEY_PAIR, json!({}), "needs the argument `keypair`"),
+            (KEY_PAIR, json!({"keypair": "k", "public_key_path": "p", "ssm_parameter_name": "q"}), "exclude"),
             (SERVICE_ROLE, json!({"role": "r"}), "has no argument `role`"),
             (SERVER_CERTIFICATE, json!({}), "needs the argument `cert_name`"),
             (
@@ -399,15 +400,7 @@ fn key_pairs_are_imported_or_created() {
 
         for (args, words) in [
             (json!({"keypair": "x"}), "is not told how to make one"),
-            // As in Runway, whether there is such a pair or not.
-            (
-                json!({"keypair": "created", "public_key_path": "keys/id.pub", "ssm_parameter_name": "/hook/key"}),
-                "`public_key_path` and `ssm_parameter_name` exclude each other",
-            ),
-            (
-                json!({"keypair": "x", "public_key_path": "keys/none.pub"}),
-                "keys/none.pub`, which the argument `public_key_path` names, cannot be read",
-            ),
+            (json!({"keypair": "x", "public_key_path": "keys/none.pub"}), "path` names, cannot be read"),
             (json!({"keypair": "x", "public_key_path": "keys/bad.pub"}), "is not a public key"),
         ] {
             let failure = hook.run(PreDeploy, KEY_PAIR, &args).await.unwrap_err();

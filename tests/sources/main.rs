@@ -326,8 +326,8 @@ async fn configs_are_read_and_merged_as_the_real_cfngin_does() {
             (Ok(_), Some(_)) => OnlyTheirsRefuses,
             (Ok((config, paths)), None) => {
                 // As texts: the order of fields counts too.
-                let same =
-                    config.to_string() == theirs["config"].to_string() && json!(paths) == theirs["paths"];
+                let texts = (config.to_string(), theirs["config"].to_string());
+                let same = texts.0 == texts.1 && json!(paths) == theirs["paths"];
                 if same { Same } else { Different }
             }
         };

@@ -109,6 +109,12 @@ pub enum Command {
     Schema {
         /// Which document
         document: SchemaDocument,
+        /// Spaces of each level, 2 unless given
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=16))]
+        indent: Option<u8>,
+        /// Write it to this file
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<Utf8PathBuf>,
     },
     /// Print completions for a shell
     Completions {

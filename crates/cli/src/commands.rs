@@ -20,14 +20,15 @@ use runway_host::sources::{Access, Known};
 
 use crate::Arguments;
 use crate::args::{
-    Command, FormatArguments, GraphCommand, GraphFormat, OutputsFormat, PlanFormat, PlanningArguments,
-    SchemaDocument, TextOrJson, ValidateArguments,
+    Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanFormat,
+    PlanningArguments, SchemaDocument, TextOrJson, ValidateArguments,
 };
 use crate::clock::SystemClock;
 use crate::commands::session::Session;
 use crate::connect::Connector;
 use crate::load::{self, Check, Loaded};
-use crate::output::Output;
+use crate::output::{self, Output};
+use crate::selection::{Strays, has};
 use crate::settings::{self, Environment, Found, ProviderChoice, Settings, SettingsProblem, discover};
 use crate::sources::Sources;
 use crate::work::{Tree, Turns, Work, check_graphs};
@@ -53,9 +54,24 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
             output.data(&String::from_utf8_lossy(&bytes));
             return if done.is_ok() { ExitCode::Ok } else { ExitCode::Unexpected };
         }
-        Command::Schema { document } => {
-            output.data(schema(*document));
-            return ExitCode::Ok;
+        Command::Schema { document, indent, output: path } => {
+            let text = indent.map_or_else(
+                || schema(*document).to_owned(),
+                |spaces| output::indented(schema(*document), spaces.into()),
+            );
+            let Some(path) = path else {
+                output.data(&text);
+                return ExitCode::Ok;
+            };
+            return match fs_err::write(path, text) {
+                Ok(()) => ExitCode::Ok,
+                Err(error) => {
+                    let message = error.to_string();
+                    let error = EngineError::of(SettingsProblem::Unwritable { path: path.clone(), message });
+                    output.findings(&error.findings, error.exit);
+                    error.exit
+                }
+            };
         }
         _ => {}
     }
@@ -210,7 +226,6 @@ impl Context {
     /// Carries out the command on everything, in order.
     async fn carry_out(&self, tree: &Tree, output: &Output) -> Result<ExitCode, EngineError> {
         let works = tree.works();
-        let all = works.as_slice();
         let purpose = self.purpose();
         let (interrupt, turns) = (Interrupt::default(), Turns::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -224,14 +239,30 @@ impl Context {
             output.findings(&check_graphs(&works).await?, ExitCode::Ok);
         }
         let (interrupt, turns) = (&interrupt, &turns);
+        let none = Strays::new();
+        let mut strays = Strays::new();
+        let wanted =
+            planning(&self.arguments.command).map(|given| given.stacks.as_slice()).unwrap_or_default();
+        for wanted in wanted {
+            let mut configs = works.iter().flat_map(|work| &work.configs);
+            if configs.any(|loaded| has(loaded, wanted)) {
+                continue;
+            }
+            let recording = strays.entry(wanted.clone()).or_default();
+            for work in &works {
+                let (output, clock) = session(work, false);
+                let session = Session { context: self, work, strays: &none, output, clock, interrupt, turns };
+                recording.extend(session.recording(wanted).await?);
+            }
+        }
+        let strays = &strays;
         let runs = matches!(self.arguments.command, Command::Deploy(_) | Command::Destroy(_));
         if runs && works.iter().map(|work| work.configs.len()).sum::<usize>() > 1 {
             let mut findings = Findings::default();
             for work in &works {
                 let (output, clock) = session(work, false);
                 findings.extend(
-                    Session { context: self, work, works: all, output, clock, interrupt, turns }
-                        .check(purpose),
+                    Session { context: self, work, strays, output, clock, interrupt, turns }.check(purpose),
                 );
             }
             if findings.has_errors() {
@@ -243,15 +274,14 @@ impl Context {
         }
         // Pending changes are no reason to stop.
         let pending = AtomicBool::new(false);
-        let only = self.with_the_stack(&works);
+        let with_the_stack = self.with_the_stack(&works);
         let run = async |work: &Work, beside: bool| {
-            if only.is_some_and(|only| !std::ptr::eq(only, work)) {
+            if !with_the_stack.is_empty() && !with_the_stack.iter().any(|having| std::ptr::eq(*having, work))
+            {
                 return Ok(ExitCode::Ok);
             }
             let (output, clock) = session(work, beside);
-            match (Session { context: self, work, works: all, output, clock, interrupt, turns })
-                .command()
-                .await?
+            match (Session { context: self, work, strays, output, clock, interrupt, turns }).command().await?
             {
                 ExitCode::ChangesPending => {
                     pending.store(true, Ordering::Relaxed);
@@ -265,13 +295,15 @@ impl Context {
         Ok(if pending { ExitCode::ChangesPending } else { exit })
     }
 
-    /// The work that has the stack whose outputs are wanted, if it is the only one.
-    fn with_the_stack<'w>(&self, works: &[&'w Work]) -> Option<&'w Work> {
-        let Command::Outputs(arguments) = &self.arguments.command else { return None };
-        let stack = arguments.stack.as_deref()?;
-        let has = |work: &&&Work| work.configs.iter().any(|loaded| loaded.config.stacks.contains_key(stack));
-        let mut having = works.iter().filter(has);
-        having.next().filter(|_| having.next().is_none()).copied()
+    /// The work that has the stack whose outputs are wanted; empty if none has, or if all are wanted.
+    fn with_the_stack<'w>(&self, works: &[&'w Work]) -> Vec<&'w Work> {
+        let Command::Outputs(OutputsArguments { stack: Some(stack), .. }) = &self.arguments.command else {
+            return Vec::new();
+        };
+        let has = |work: &&&Work| {
+            work.configs.iter().any(|loaded| loaded.config.stacks.contains_key(stack.as_str()))
+        };
+        works.iter().filter(has).copied().collect()
     }
 
     /// Loads configs; `None` if that has to wait for the provider.

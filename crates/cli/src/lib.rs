@@ -21,7 +21,7 @@ mod work;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 pub use args::Arguments;
 
@@ -30,9 +30,21 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
+/// A variable that is set to nothing counts as unset.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty =
+        |name: &std::ffi::OsStr| std::env::vars_os().any(|(key, value)| key == name && value.is_empty());
+    command
+        .mut_args(
+            |argument| if argument.get_env().is_some_and(is_empty) { argument.env(None) } else { argument },
+        )
+        .mut_subcommands(without_empty_variables)
+}
+
 /// Runs the command line and returns what to hand to the operating system.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let parsed = without_empty_variables(command()).try_get_matches_from(arguments);
+    let arguments = match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(output::usage(&error)),
     };

@@ -104,12 +104,7 @@ impl Output {
                 all.insert("target".to_owned(), Value::String(label.clone()));
             }
         }
-        if document.trim_end().contains('\n') {
-            serde_json::to_string_pretty(&all)
-                .map_or_else(|_| document.to_owned(), |text| format!("{text}\n"))
-        } else {
-            format!("{}\n", Value::Object(all))
-        }
+        as_written(&Value::Object(all), document)
     }
 
     /// A text without the secrets in it, also where they stand as JSON writes them.
@@ -140,9 +135,30 @@ impl Output {
         }
     }
 
+    /// A text for standard output without the secrets in it. A JSON document is gone through text by text: elsewhere in
+    /// it the same letters are part of its form.
+    fn data_without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let has_secrets = !self.secrets.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if !has_secrets || !text.starts_with('{') {
+            return self.without_secrets(text);
+        }
+        let Ok(mut document) = serde_json::from_str::<Value>(text) else { return self.without_secrets(text) };
+        self.hide_in(&mut document);
+        Cow::Owned(as_written(&document, text))
+    }
+
+    fn hide_in(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.without_secrets(text).into_owned(),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.hide_in(item)),
+            Value::Object(entries) => entries.values_mut().for_each(|value| self.hide_in(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
     /// Prints data. A reader that has gone away ends the printing silently.
     pub(crate) fn data(&self, text: &str) {
-        let text = self.without_secrets(text);
+        let text = self.data_without_secrets(text);
         let mut stdout = std::io::stdout().lock();
         let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     }
@@ -239,6 +255,25 @@ impl Output {
     }
 }
 
+/// A JSON document on one line or on several, as another is.
+fn as_written(document: &Value, other: &str) -> String {
+    if other.trim_end().contains('\n') { format!("{document:#}\n") } else { format!("{document}\n") }
+}
+
+/// A JSON document with so many spaces for each level.
+pub(crate) fn indented(document: &str, spaces: usize) -> String {
+    let indent = " ".repeat(spaces);
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(indent.as_bytes());
+    let mut writer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    let written = serde_json::from_str::<Value>(document)
+        .and_then(|value| serde::Serialize::serialize(&value, &mut writer));
+    match (written, String::from_utf8(bytes)) {
+        (Ok(()), Ok(text)) => format!("{text}\n"),
+        _ => document.to_owned(),
+    }
+}
+
 /// A pretty JSON document as one line: strings have no line ends of their own.
 pub(crate) fn one_line(document: &str) -> String {
     let mut line: String = document.lines().map(str::trim_start).collect();
@@ -272,4 +307,22 @@ fn terminal_width() -> Option<usize> {
     let stderr = std::io::stderr();
     let size = rustix::termios::tcgetwinsize(stderr.as_fd()).ok()?;
     Some(usize::from(size.ws_col)).filter(|width| *width >= 40)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::Arguments;
+
+    #[test]
+    fn a_document_without_its_secrets_is_still_one() {
+        let arguments = Arguments::try_parse_from(["x", "plan"]).unwrap();
+        let output = Output::new(&arguments.global, &std::collections::BTreeMap::new());
+        output.hide(vec!["true".to_owned(), "name".to_owned(), "a\"b\\c".to_owned()]);
+        let document = "{\"name\": true, \"list\": [\"is true\", \"a\\\"b\\\\c\"]}\n";
+        assert_eq!(output.data_without_secrets(document), "{\"name\":true,\"list\":[\"is ***\",\"***\"]}\n");
+        assert_eq!(output.data_without_secrets("it is true"), "it is ***");
+    }
 }

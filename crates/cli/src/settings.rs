@@ -77,6 +77,13 @@ pub(crate) enum SettingsProblem {
     )]
     NoEnvironment { message: String },
 
+    #[error("`{name}` is no name that a shell takes for a variable")]
+    #[diagnostic(
+        code(settings::variable_name),
+        help("in `env_vars` use letters, digits and underscores, and begin with no digit")
+    )]
+    VariableName { name: String },
+
     #[error("no deployment of {path} has `env_vars`")]
     #[diagnostic(code(settings::no_variables), help("variables of modules are not printed"))]
     NoEnvironmentVariables { path: Utf8PathBuf },
@@ -284,11 +291,12 @@ pub(crate) enum Found {
 /// else the configs of the current directory.
 pub(crate) fn discover(global: &Global, directory: &Utf8Path) -> Result<Found, SettingsProblem> {
     let Some(named) = global.config.as_ref().map(|path| directory.join(path)) else {
-        let above = directory.parent().map(|above| project_in(above, directory)).transpose()?.flatten();
-        return match project_in(directory, directory)?.or(above) {
-            Some(project) => Ok(Found::Project(project)),
-            None => configs_in(directory).map(Found::Configs),
-        };
+        for searched in directory.ancestors().take(2) {
+            if let Some(project) = project_in(searched, directory)? {
+                return Ok(Found::Project(project));
+            }
+        }
+        return configs_in(directory).map(Found::Configs);
     };
     if named.is_file() {
         return match named.file_name() {

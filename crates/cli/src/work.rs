@@ -15,6 +15,7 @@ use runway_core::project::ProjectProblem;
 
 use crate::connect::Connected;
 use crate::load::Loaded;
+use crate::project::Seen;
 use crate::settings::{Environment, Settings};
 
 /// The configs of one directory in one region.
@@ -133,6 +134,28 @@ pub(crate) async fn check_graphs(works: &[&Work]) -> Result<Vec<Finding>, Engine
         }
     }
     if findings.has_errors() { Err(findings.into()) } else { Ok(findings.into_list()) }
+}
+
+/// Refuses a run over a part of a project whose persistent graph has stacks of what was not selected: it would delete
+/// them.
+pub(crate) fn check_others(works: &[&Work], others: &[Seen]) -> Findings {
+    let mut findings = Findings::default();
+    for work in works {
+        let region = work.connected.provider.region();
+        for loaded in &work.configs {
+            let Some(graph) = graph(&loaded.config, region) else { continue };
+            let has_it = |other: &&Seen| {
+                let mut configs = other.configs.iter();
+                configs.any(|loaded| self::graph(&loaded.config, &other.region).as_ref() == Some(&graph))
+            };
+            if let Some(other) = others.iter().find(has_it) {
+                let first = work.label.clone().unwrap_or_else(|| loaded.config.document.name.clone());
+                let second = other.label.clone();
+                findings.push(Finding::general(ProjectProblem::GraphOfOthers { graph, first, second }));
+            }
+        }
+    }
+    findings
 }
 
 /// The turn of one target.

@@ -132,3 +132,18 @@ fn a_branch_that_names_no_environment_is_asked_about() {
     let (code, seen) = at_a_terminal(&scene, "plan", &[("Name of the deploy environment [feature]", "lab")]);
     assert!(code == 0 && seen.contains("namespace lab"), "{seen}");
 }
+
+#[test]
+fn a_removed_stack_is_selected_where_it_is_recorded() {
+    let scene = scene();
+    scene.run("deploy -e dev --yes").ended(0);
+    let path = "d.cfn/cfngin.yml";
+    let config = std::fs::read_to_string(scene.path().join(path)).unwrap();
+    scene.file(path, &config.replace("name: d,", "name: other,"));
+    let ran = scene.run("deploy -e dev --yes --stack nothing").ended(10);
+    assert!(ran.stderr.contains("nothing"), "{}", ran.stderr);
+    scene.run("deploy -e dev --yes --stack d").ended(0);
+    assert_eq!(scene.stacks(), ["us-east-1 dev-a", "us-east-1 dev-b", "us-east-1 dev-c"]);
+    let printed = scene.run("outputs a -e dev").ended(0).stdout;
+    assert!(printed.contains("Note"), "{printed}");
+}

@@ -185,3 +185,45 @@ fn lookups_that_ask_a_service_are_asked_or_told() {
     let ran = scene.run("validate -e dev").ended(0);
     assert!(ran.stderr.contains("deployment_1 in us-east-1: not checked"), "{}", ran.stderr);
 }
+
+#[test]
+fn regions_are_chosen_by_name() {
+    let scene = Scene::new(
+        "deployments:\n  - modules: [a.cfn]\n    parameters: {note: x}\n    regions: [us-east-1, eu-west-1]\n",
+    );
+    scene.module("a.cfn");
+    let chosen = scene.run("plan -e dev --format json --region eu-west-1").ended(0);
+    assert_eq!(planned(&chosen.stdout), ["deployment_1.a.cfn in eu-west-1"]);
+    let ran = scene.run("deploy -e dev --yes --region eu-north-1").ended(10);
+    assert!(ran.stderr.contains("regions are eu-west-1, us-east-1"), "{}", ran.stderr);
+    assert!(scene.stacks().is_empty());
+}
+
+#[test]
+fn a_module_may_be_carried_out_with_other_credentials_or_is_refused() {
+    let keys = "{path: a.cfn, env_vars: {AWS_ACCESS_KEY_ID: AKIAX, AWS_SECRET_ACCESS_KEY: secret}}";
+    let project = |more: &str| {
+        format!(
+            "deployments:\n  - modules: [{keys}]\n    parameters: {{note: x}}\n    regions: [us-east-1]\n{more}"
+        )
+    };
+    let scene = Scene::new(&project(""));
+    scene.module("a.cfn").run("deploy -e dev --yes").ended(0);
+    scene.file("runway.yml", &project("    assume_role: arn:aws:iam::210987654321:role/x\n"));
+    let ran = scene.run("plan -e dev").ended(31);
+    assert!(ran.stderr.contains("chooses other credentials"), "{}", ran.stderr);
+    scene.file("runway.yml", &project("    env_vars: {AWS_CONFIG_FILE: other}\n"));
+    let ran = scene.run("validate -e dev --provider aws").ended(10);
+    assert!(ran.stderr.contains("`AWS_CONFIG_FILE` in `env_vars` would have no effect"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_output_of_another_module_is_found_on_the_embedded_provider() {
+    let scene = Scene::new(
+        "deployments:\n  - modules: [a.cfn]\n    parameters: {note: x}\n    regions: [us-east-1]\n  - modules: [b.cfn]\n    parameters: {note: \"${cfn dev-a.Note::default=y}\"}\n    regions: [us-east-1]\n",
+    );
+    scene.module("a.cfn").module("b.cfn");
+    assert!(scene.run("plan -e dev --module b.cfn").ended(0).stdout.contains("Note: y"));
+    scene.run("deploy -e dev --yes --module a.cfn").ended(0);
+    assert!(scene.run("plan -e dev --module b.cfn").ended(0).stdout.contains("Note: x"));
+}

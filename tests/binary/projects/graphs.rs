@@ -37,3 +37,31 @@ fn modules_with_one_graph_take_turns() {
     assert!(ran.stderr.contains("have the same persistent graph"), "{}", ran.stderr);
     assert_eq!(scene.stacks(), ["us-east-1 dev-a"]);
 }
+
+#[test]
+fn stacks_of_modules_that_are_not_selected_are_not_deleted() {
+    let scene = Scene::new(
+        "deployments:\n  - modules: [a.cfn, b.cfn, c.cfn]\n    parameters: {note: x}\n    regions: [us-east-1]\n",
+    );
+    scene.module("a.cfn").module("b.cfn").module("c.cfn");
+    scene.run("deploy -e dev --yes").ended(0);
+    for module in ["a.cfn", "b.cfn"] {
+        let path = format!("{module}/cfngin.yml");
+        let config = std::fs::read_to_string(scene.path().join(&path)).unwrap();
+        let stack = &module[..1];
+        let shared =
+            config.replace(&format!("persistent_graph_key: {stack}"), "persistent_graph_key: shared");
+        scene.file(&path, &shared);
+    }
+    for command in ["plan", "deploy --yes", "destroy --yes"] {
+        let ran = scene.run(&format!("{command} -e dev --module a.cfn")).ended(31);
+        assert!(
+            ran.stderr.contains("deployment_1.b.cfn in us-east-1, which is not selected"),
+            "{}",
+            ran.stderr
+        );
+    }
+    scene.run("deploy -e dev --yes --module a.cfn --stack a").ended(0);
+    scene.run("deploy -e dev --yes --module c.cfn").ended(0);
+    assert_eq!(scene.stacks(), ["us-east-1 dev-a", "us-east-1 dev-b", "us-east-1 dev-c"]);
+}

@@ -10,14 +10,15 @@ use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
 use runway_core::project::resolve::Answered;
 
-use super::Context;
+use super::{Context, planning};
 use crate::args::Command;
 use crate::clock::SystemClock;
 use crate::connect::Connector;
 use crate::load::Check;
 use crate::output;
-use crate::project::{Depth, OpenProject, Targets, choose, deploy_environment, write_starter};
+use crate::project::{Depth, OpenProject, Seen, Targets, choose, deploy_environment, write_starter};
 use crate::settings::{Found, Settings, SettingsProblem, shown};
+use crate::work::check_others;
 
 impl Context {
     /// Carries out a command on the modules of a project.
@@ -37,6 +38,7 @@ impl Context {
                 .map_err(EngineError::of)?;
         let destroys = matches!(self.purpose(), Purpose::Destroy) && !matches!(command, Command::Init);
         let changes_order = destroys && matches!(command, Command::Plan(_) | Command::Destroy(_));
+        let whole = open.clone();
         let (tags, modules) = (&self.arguments.global.tag, &self.arguments.global.module);
         if !tags.is_empty() {
             open.project.select_by_tags(tags).map_err(EngineError::of)?;
@@ -47,10 +49,18 @@ impl Context {
         if asking && tags.is_empty() && modules.is_empty() {
             choose(&mut open.project, changes_order, &self.output);
         }
+        let is_part = self.arguments.global.region.is_some()
+            || open.project.module_names().len() < whole.project.module_names().len();
+        let whole = Some(whole).filter(|_| is_part);
         if changes_order {
             open.project.reverse();
         }
-        self.in_runtime(self.targets(&open, &settings, has_standing_approval, changes_order))
+        self.in_runtime(self.targets(
+            (&open, whole.as_ref()),
+            &settings,
+            has_standing_approval,
+            changes_order,
+        ))
     }
 
     /// The environment variables of all deployments.
@@ -95,12 +105,15 @@ impl Context {
             concurrent: false,
             findings: Findings::default(),
             files: 1,
+            only_region: None,
+            seen: Vec::new(),
+            unseen: Vec::new(),
         }
     }
 
     async fn targets(
         &self,
-        open: &OpenProject,
+        (open, whole): (&OpenProject, Option<&OpenProject>),
         settings: &Settings,
         concurrent: bool,
         reversed: bool,
@@ -113,7 +126,16 @@ impl Context {
             None => Depth::Connected(&connector),
         };
         let check = if validates.is_some() { Check::All } else { Check::For(self.purpose()) };
-        let mut targets = Targets { check, reversed, concurrent, ..self.look_at(open, settings, depth) };
+        // What is only looked at is told in order.
+        let concurrent =
+            concurrent && matches!(self.arguments.command, Command::Deploy(_) | Command::Destroy(_));
+        let mut targets = Targets {
+            check,
+            reversed,
+            concurrent,
+            only_region: self.arguments.global.region.as_deref(),
+            ..self.look_at(open, settings, depth)
+        };
         let tree = targets.tree().await?;
         if let Some(arguments) = validates {
             return Ok(self.validated(targets.findings, targets.files, &arguments.form));
@@ -121,10 +143,43 @@ impl Context {
         if targets.findings.has_errors() {
             return Err(targets.findings.into());
         }
+        let selects_stacks = planning(&self.arguments.command).is_none_or(|given| !given.stacks.is_empty());
+        if let Some(whole) = whole.filter(|_| !selects_stacks) {
+            let others = self.others(whole, settings, &targets.seen).await?;
+            let found = check_others(&tree.works(), &others);
+            if found.has_errors() {
+                return Err(found.into());
+            }
+        }
         self.output.findings(&targets.findings.split().1, ExitCode::Ok);
         let exit = self.carry_out(&tree, &self.output).await;
         self.stats(&connector).await;
         exit
+    }
+
+    /// The configs of a project that are not among the selected ones, as far as they can be read without the cloud. What
+    /// is wrong with them is no matter of this run.
+    async fn others(
+        &self,
+        whole: &OpenProject,
+        settings: &Settings,
+        selected: &[Seen],
+    ) -> Result<Vec<Seen>, EngineError> {
+        let quiet = output::Output { quiet: 2, ..self.output.clone() };
+        let look = self.look_at(whole, settings, Depth::Files { fetch: false });
+        let mut targets = Targets { output: &quiet, ..look };
+        targets.tree().await?;
+        let is_selected = |other: &Seen| {
+            selected.iter().any(|seen| (seen.module, &seen.region) == (other.module, &other.region))
+        };
+        for what in targets.unseen.iter().filter(|what| !selected.iter().any(|seen| seen.label == **what)) {
+            self.output.message(&format!(
+                "warning: {what}: not known whether it has the same persistent graph as what is selected"
+            ));
+        }
+        let mut others = targets.seen;
+        others.retain(|other| !is_selected(other));
+        Ok(others)
     }
 
     /// Prints the name of the deploy environment; asks nothing (Runway).
@@ -154,6 +209,9 @@ impl Context {
             let path = shown(&open.path, &self.current);
             return Err(EngineError::of(SettingsProblem::NoEnvironmentVariables { path }));
         }
+        if let Some((name, _)) = all.iter().find(|(name, _)| !is_shell_name(name)) {
+            return Err(EngineError::of(SettingsProblem::VariableName { name: name.clone() }));
+        }
         let lines: String =
             all.iter().map(|(name, value)| format!("export {name}=\"{}\"\n", for_shell(value))).collect();
         self.output.data(&lines);
@@ -173,6 +231,12 @@ impl Context {
     }
 }
 
+/// Whether a shell takes it for the name of a variable: nothing else may get into a script.
+fn is_shell_name(name: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    name.starts_with(is_letter) && name.chars().all(|c| is_letter(c) || c.is_ascii_digit())
+}
+
 /// A value between double quotes, as a POSIX shell reads it.
 fn for_shell(value: &str) -> String {
     let mut text = String::new();
@@ -187,7 +251,13 @@ fn for_shell(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::for_shell;
+    use super::{for_shell, is_shell_name};
+
+    #[test]
+    fn names_are_what_a_shell_takes() {
+        assert!(["A", "_a1", "KUBECONFIG"].into_iter().all(is_shell_name));
+        assert!(!["", "1a", "a-b", "a;id", "a$(id)", "ä"].into_iter().any(is_shell_name));
+    }
 
     #[test]
     fn values_survive_a_shell() {

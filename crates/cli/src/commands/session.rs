@@ -26,15 +26,15 @@ use crate::load::Loaded;
 use crate::output::{self, Output};
 use crate::progress;
 use crate::registry::registry;
-use crate::selection::selected;
+use crate::selection::{Strays, is_recorded, selected};
 use crate::work::{Turns, Work};
 
 /// A command on the configs of one directory in one region.
 pub(super) struct Session<'c> {
     pub(super) context: &'c Context,
     pub(super) work: &'c Work,
-    /// All work of the command, this one among it.
-    pub(super) works: &'c [&'c Work],
+    /// Where selected stacks are that no config has.
+    pub(super) strays: &'c Strays<'c>,
     /// Says of which target it speaks, where there are several.
     pub(super) output: Output,
     pub(super) clock: Arc<dyn Clock>,
@@ -43,7 +43,7 @@ pub(super) struct Session<'c> {
     pub(super) turns: &'c Turns,
 }
 
-impl Session<'_> {
+impl<'s> Session<'s> {
     pub(super) async fn command(&self) -> Result<ExitCode, EngineError> {
         match &self.context.arguments.command {
             Command::Plan(arguments) => self.plan(arguments).await,
@@ -126,7 +126,7 @@ impl Session<'_> {
         let output = &self.output;
         let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Deploy };
         let mut pending = false;
-        for (loaded, selection) in selected(self.work, self.works, &arguments.common) {
+        for (loaded, selection) in selected(self.work, self.strays, &arguments.common) {
             let engine = self.engine(loaded, |options| options.selection = selection);
             let planned = self.patiently(engine.plan(&loaded.config, purpose), || true).await?;
             output.findings(&planned.warnings, ExitCode::Ok);
@@ -151,7 +151,7 @@ impl Session<'_> {
             shown: AtomicBool::new(false),
             json,
         };
-        let mut ordered = selected(self.work, self.works, &arguments.common);
+        let mut ordered = selected(self.work, self.strays, &arguments.common);
         if purpose == Purpose::Destroy {
             ordered.reverse();
         }
@@ -197,6 +197,18 @@ impl Session<'_> {
             }
         }
         findings
+    }
+
+    /// The configs of this work by whose graph a stack is recorded that no config has.
+    pub(super) async fn recording(&self, wanted: &str) -> Result<Vec<&'s Loaded>, EngineError> {
+        let mut found = Vec::new();
+        for loaded in &self.work.configs {
+            let view = self.engine(loaded, |_| ()).graph(&loaded.config).await?;
+            if is_recorded(&view, &loaded.config, wanted) {
+                found.push(loaded);
+            }
+        }
+        Ok(found)
     }
 
     /// Makes the bucket of a config, one after the other where others may be about to make the same one.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 pub(crate) use choose::choose;
 pub(crate) use environment::deploy_environment;
 pub(crate) use starter::write as write_starter;
-pub(crate) use targets::{Depth, Targets};
+pub(crate) use targets::{Depth, Seen, Targets};
 
 use crate::load::document;
 
@@ -22,7 +22,7 @@ use crate::load::document;
 const VARIABLES_FILES: [&str; 2] = ["runway.variables.yml", "runway.variables.yaml"];
 
 /// A project file that is free of errors.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct OpenProject {
     pub(crate) project: Project,
     /// Directory of the file.

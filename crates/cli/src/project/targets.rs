@@ -1,8 +1,9 @@
 //! From a project to what is worked on: every region of every deployment, every module in it, and its configs.
 
+mod connection;
 mod fields;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,16 +13,19 @@ use runway_core::error::{Finding, Findings};
 use runway_core::project::environments::{Enablement, enablement};
 use runway_core::project::merge::merge_all;
 use runway_core::project::module_type::{Handler, Listing, handler};
-use runway_core::project::resolve::{Answered, ModuleValues, SharedValues, environment_variables};
+use runway_core::project::resolve::{
+    Answered, DeploymentValues, ModuleValues, SharedValues, environment_variables,
+};
 use runway_core::project::source::ModuleSource;
 use runway_core::project::{Deployment, Module, ModuleType, ProjectProblem, module_file};
-use runway_host::sources::{Access, Known, git};
+use runway_core::text::Span;
+use runway_host::sources::{Access, Known, SourceFailure, git};
 use serde_json::{Map, Value};
 
 use super::OpenProject;
 use crate::args::Global;
 use crate::connect::{Connected, Connector};
-use crate::load::{self, Check, document};
+use crate::load::{self, Check, Loaded, document};
 use crate::output::Output;
 use crate::settings::{Environment, Settings, configs_in, python_timeout, shown};
 use crate::sources::Sources;
@@ -58,11 +62,29 @@ pub(crate) struct Targets<'c> {
     pub(crate) findings: Findings,
     /// Files that were read: the project's and the configs.
     pub(crate) files: usize,
+    /// Of all regions, this one only.
+    pub(crate) only_region: Option<&'c str>,
+    /// The configs that were read, with their places.
+    pub(crate) seen: Vec<Seen>,
+    /// What could not be looked at: deployments, and modules in their regions.
+    pub(crate) unseen: Vec<String>,
+}
+
+/// The configs of a module in a region.
+pub(crate) struct Seen {
+    /// Where the module is in the project file.
+    pub(crate) module: Span,
+    /// Module and region.
+    pub(crate) label: String,
+    pub(crate) region: String,
+    pub(crate) configs: Vec<Loaded>,
 }
 
 /// One region of a deployment.
 struct Region<'r> {
     deployment: &'r Deployment,
+    /// Who it is carried out as.
+    identity: DeploymentValues,
     values: SharedValues,
     settings: Settings,
     environment: Environment,
@@ -82,12 +104,15 @@ impl Targets<'_> {
     /// The targets in the order they are worked on. Problems are in `findings` afterwards.
     pub(crate) async fn tree(&mut self) -> Result<Tree, EngineError> {
         let mut stages = Vec::new();
+        let mut known = BTreeSet::new();
         for deployment in &self.open.project.deployments {
             if deployment.modules.is_empty() {
                 self.output.message(&format!("{}: skipped, it has no modules", deployment.name));
                 continue;
             }
             let mut regions = self.regions(deployment).await?;
+            known.extend(regions.iter().cloned());
+            regions.retain(|region| self.only_region.is_none_or(|only| only == region));
             if self.reversed {
                 regions.reverse();
             }
@@ -97,6 +122,10 @@ impl Targets<'_> {
             }
             let at_once = self.settings.concurrent_regions;
             stages.push(self.together(deployment.parallel_regions, at_once, trees));
+        }
+        if let Some(wanted) = self.only_region.filter(|only| !known.is_empty() && !known.contains(*only)) {
+            let (region, known) = (wanted.to_owned(), known.into_iter().collect::<Vec<_>>().join(", "));
+            self.findings.push(Finding::general(ProjectProblem::NoSuchRegion { region, known }));
         }
         Ok(Tree::Sequence(stages))
     }
@@ -122,10 +151,12 @@ impl Targets<'_> {
         };
         settings.assume_role = values.assume_role.clone();
         settings.account = values.account_id.as_ref().map(|(account, _)| account.clone());
+        let identity = values;
+        self.refuse_unread(self.environment, &environment, deployment.env_vars.as_ref());
         let connected = match self.depth {
             Depth::Connected(connector) if !self.findings.has_errors() => {
                 let connected = connector.connect(&settings, &environment).await?;
-                self.verify(deployment, &values, &connected).await?;
+                self.verify(deployment, &identity, &connected).await?;
                 Some(connected)
             }
             _ => None,
@@ -138,7 +169,7 @@ impl Targets<'_> {
             self.not_checked(&format!("{} in {}", deployment.name, settings.region.unwrap_or_default()));
             return Ok(Tree::Sequence(Vec::new()));
         };
-        let mut region = Region { deployment, values, settings, environment, connected, answers };
+        let mut region = Region { deployment, identity, values, settings, environment, connected, answers };
         let mut groups = Vec::new();
         for module in &deployment.modules {
             if module.parallel.is_empty() {
@@ -170,11 +201,16 @@ impl Targets<'_> {
             return Ok(None);
         };
         let directory = match self.directory(module, &values).await {
-            Ok(directory) => directory,
+            Ok(Some(directory)) => directory,
+            Ok(None) => {
+                self.output.message(&format!("{label}: not checked, it is not fetched (--fetch fetches it)"));
+                self.unseen.push(label);
+                return Ok(None);
+            }
             Err(problem) => {
                 // A module that does not go here need not be there.
                 let known = merge_all([region.values.environments.clone(), values.environments.clone()]);
-                match self.enabled(known.as_ref(), region, &in_region).await? {
+                match self.enabled(known.as_ref(), region, &in_region, region.connected.as_ref()).await? {
                     Enablement::Disabled(reason) => {
                         self.output.message(&format!("{label}: skipped, {reason}"));
                     }
@@ -189,14 +225,22 @@ impl Targets<'_> {
             values.environments.clone(),
             file.get("environments").cloned(),
         ]);
-        let enabled = match self.enabled(environments.as_ref(), region, &in_region).await? {
-            Enablement::Disabled(reason) => {
-                self.output.message(&format!("{label}: skipped, {reason}"));
-                return Ok(None);
-            }
-            // Only without the cloud: the configs are looked at all the same.
-            enablement => matches!(enablement, Enablement::Enabled | Enablement::NeedsAccount),
+        let env_vars = merge_all([values.env_vars.clone(), file.get("env_vars").cloned()]);
+        let mut environment = region.environment.clone();
+        environment.extend(environment_variables(env_vars.as_ref(), &self.open.root));
+        let connected = match self.enabled(environments.as_ref(), region, &in_region, None).await? {
+            Enablement::Disabled(_) => None,
+            _ => self.connection(region, module, &environment).await?,
         };
+        let enabled =
+            match self.enabled(environments.as_ref(), region, &in_region, connected.as_ref()).await? {
+                Enablement::Disabled(reason) => {
+                    self.output.message(&format!("{label}: skipped, {reason}"));
+                    return Ok(None);
+                }
+                // Only without the cloud: the configs are looked at all the same.
+                enablement => matches!(enablement, Enablement::Enabled | Enablement::NeedsAccount),
+            };
         if !self.is_cloudformation(module, &values, &directory) {
             return Ok(None);
         }
@@ -215,16 +259,13 @@ impl Targets<'_> {
             ));
             return Ok(None);
         }
-        let env_vars = merge_all([values.env_vars, file.get("env_vars").cloned()]);
-        let mut environment = region.environment.clone();
-        environment.extend(environment_variables(env_vars.as_ref(), &self.open.root));
-        self.load(label, &directory, settings, environment, region.connected.as_ref()).await
+        self.load((module.span, label), &directory, settings, environment, connected.as_ref()).await
     }
 
     /// Reads and checks the configs of a module.
     async fn load(
         &mut self,
-        label: String,
+        (module, label): (Span, String),
         directory: &Utf8Path,
         mut settings: Settings,
         environment: BTreeMap<String, String>,
@@ -253,6 +294,10 @@ impl Targets<'_> {
         let loading = load::configs(&paths, global, &settings, &region, current, self.check, sources).await;
         self.findings.extend(loading.findings);
         let configs = loading.configs;
+        if configs.len() < paths.len() {
+            self.unseen.push(label.clone());
+        }
+        self.seen.push(Seen { module, label: label.clone(), region, configs: configs.clone() });
         let Some(connected) = connected.map(Arc::clone) else { return Ok(None) };
         let root = Some(self.open.root.clone());
         let mut environment = environment;
@@ -269,9 +314,10 @@ impl Targets<'_> {
         environments: Option<&Value>,
         region: &Region<'_>,
         name: &str,
+        connected: Option<&Arc<Connected>>,
     ) -> Result<Enablement, EngineError> {
         let environment = &region.settings.deploy_environment;
-        match (enablement(environments, environment, name, None), &region.connected) {
+        match (enablement(environments, environment, name, None), connected) {
             (Enablement::NeedsAccount, Some(connected)) => {
                 let account = connected.provider.place().await?.account;
                 Ok(enablement(environments, environment, name, Some(&account)))
@@ -280,8 +326,13 @@ impl Targets<'_> {
         }
     }
 
-    /// Directory of a module; one in a git repository is fetched, unless it is in the cache.
-    async fn directory(&self, module: &Module, values: &ModuleValues) -> Result<Utf8PathBuf, ProjectProblem> {
+    /// Directory of a module; one in a git repository is fetched, unless it is in the cache. `None` if it would have to
+    /// be fetched and may not.
+    async fn directory(
+        &self,
+        module: &Module,
+        values: &ModuleValues,
+    ) -> Result<Option<Utf8PathBuf>, ProjectProblem> {
         let (path, span) = values.path.clone().unwrap_or_else(|| (String::new(), module.span));
         let refuse = |reason| ProjectProblem::Path { module: module.name.clone(), reason, span: span.into() };
         let source = match ModuleSource::parse(&path).map_err(refuse)? {
@@ -289,12 +340,14 @@ impl Targets<'_> {
             ModuleSource::Directory(path) => {
                 let directory = self.open.root.join(path.trim_start_matches("./"));
                 let missing = || format!("there is no directory {}", shown(&directory, self.current));
-                return if directory.is_dir() { Ok(directory) } else { Err(refuse(missing())) };
+                return if directory.is_dir() { Ok(Some(directory)) } else { Err(refuse(missing())) };
             }
         };
         let cache = self.open.root.join(".runway/cache");
-        match git::module(&source.uri, &source.reference, &cache, &self.open.root).await {
-            Ok(checkout) => checkout.location(&source.location).ok_or_else(|| {
+        let network = !matches!(self.depth, Depth::Files { fetch: false });
+        match git::module(&source.uri, &source.reference, &cache, &self.open.root, network).await {
+            Err(SourceFailure::NotFetched { .. }) => Ok(None),
+            Ok(checkout) => checkout.location(&source.location).map(Some).ok_or_else(|| {
                 let (uri, commit) = (&checkout.uri, &checkout.commit);
                 refuse(format!("there is no directory `{}` in {uri} at {commit}", source.location))
             }),

@@ -244,6 +244,7 @@ impl Reader<'_> {
                 // A misspelt field is reported already.
                 let misspelt = fields
                     .keys()
+                    .filter(|key| !FIELDS.contains(key))
                     .any(|key| matches!(nearest(key, FIELDS), Some("template_path" | "class_path")));
                 if needed && !misspelt {
                     self.report(ConfigProblem::NoTemplate { stack: name.to_owned(), span: at.into() });

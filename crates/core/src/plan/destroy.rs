@@ -52,7 +52,14 @@ pub fn destroy(desired: &Desired, world: &World, settings: &Settings) -> Result<
             }
         }
     }
-    Ok((assemble(desired, world, Purpose::Destroy, steps), findings))
+    let mut plan = assemble(desired, world, Purpose::Destroy, steps);
+    // Hooks of a destroy undo what all of the stacks need.
+    if settings.selection.is_some() && !plan.hooks.is_empty() {
+        plan.hooks.clear();
+        let text = "hooks run only with a destroy of everything, not with one of selected stacks";
+        plan.notes.push(note("plan::hooks_left_out", text));
+    }
+    Ok((plan, findings))
 }
 
 fn one(desired: &Desired, world: &World, name: &StackName) -> Step {

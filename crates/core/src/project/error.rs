@@ -241,6 +241,44 @@ pub enum ProjectProblem {
     )]
     SameGraph { graph: String, first: String, second: String },
 
+    #[error("{first} has the persistent graph {graph}, and so has {second}, which is not selected")]
+    #[diagnostic(
+        code(project::graph_of_others),
+        help(
+            "this run would delete the stacks that only the other lists: select both, select stacks by --stack, or give them different `persistent_graph_key`s"
+        )
+    )]
+    GraphOfOthers { graph: String, first: String, second: String },
+
+    #[error("no deployment goes to the region {region}")]
+    #[diagnostic(code(project::region), help("regions are {known}"))]
+    NoSuchRegion { region: String, known: String },
+
+    #[error(
+        "`{variable}` in the `env_vars` of module `{module}` chooses other credentials than those of the role"
+    )]
+    #[diagnostic(
+        code(project::role_and_credentials),
+        help("put the module into a deployment of its own, whose `env_vars` say who assumes the role")
+    )]
+    RoleAndCredentials {
+        module: String,
+        variable: &'static str,
+        #[label("its deployment has `assume_role`")]
+        span: SourceSpan,
+    },
+
+    #[error("`{variable}` in `env_vars` would have no effect on this program's own requests")]
+    #[diagnostic(
+        code(project::unread_variable),
+        help("set it in the environment that this program is started in")
+    )]
+    UnreadVariable {
+        variable: &'static str,
+        #[label("set here, or in the module's `runway.module.yml`")]
+        span: Option<SourceSpan>,
+    },
+
     #[error(
         "deployment `{deployment}` is meant for the account {wanted}, and these credentials are of {found}"
     )]
@@ -259,7 +297,10 @@ impl Problem for ProjectProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Lookup { exit, .. } => *exit,
-            Self::SharedGraph { .. } | Self::OtherAccount { .. } => ExitCode::Refused,
+            Self::SharedGraph { .. }
+            | Self::GraphOfOthers { .. }
+            | Self::RoleAndCredentials { .. }
+            | Self::OtherAccount { .. } => ExitCode::Refused,
             _ => ExitCode::Config,
         }
     }

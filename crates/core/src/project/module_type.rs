@@ -67,9 +67,7 @@ impl ModuleType {
             Self::CloudFormation => "runway-rs",
             Self::Kubernetes => "`kubectl apply -k overlays/<environment>`",
             Self::Serverless => "`serverless deploy --stage <environment>`",
-            Self::Static => {
-                "`runway-rs assets push` for the files, and a CFNgin config for bucket and distribution"
-            }
+            Self::Static => "`aws s3 sync` for the files, and a CFNgin config for bucket and distribution",
             Self::Terraform => "`terraform apply`",
         }
     }

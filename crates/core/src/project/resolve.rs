@@ -11,8 +11,8 @@ use super::{Deployment, Module, ProjectProblem, Setting};
 use crate::error::{Finding, Findings};
 use crate::exit::ExitCode;
 use crate::ident::StackFqn;
-use crate::lookup::Resolved;
 use crate::lookup::resolve::{HookData, LookupError, OutputValue, Scope, resolve};
+use crate::lookup::{Resolved, VariableValue};
 use crate::provider::{ErrorKind, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
 use crate::text::{Document, Span};
@@ -225,15 +225,15 @@ impl<'a> Resolver<'a> {
     fn value(&mut self, setting: &Setting) -> Option<Value> {
         let scope = ProjectScope { resolver: self, requests: RefCell::default() };
         let resolved = resolve(&setting.value, &scope);
+        let mut secrets = Vec::new();
+        if matches!(resolved, Ok(Resolved::Known { secret: true, .. })) {
+            hidden(&setting.value, &scope, &mut secrets);
+        }
         let requests = scope.requests.into_inner();
         self.requests.extend(requests);
+        self.secrets.extend(secrets);
         match resolved {
-            Ok(Resolved::Known { value, secret }) => {
-                if secret {
-                    texts(&value, &mut self.secrets);
-                }
-                Some(value)
-            }
+            Ok(Resolved::Known { value, .. }) => Some(value),
             Ok(Resolved::Unknown { .. }) => None,
             Err(error) => {
                 self.failed(setting, error);
@@ -251,6 +251,19 @@ impl<'a> Resolver<'a> {
             field: setting.field,
         };
         self.findings.push(Finding::at(self.document, problem));
+    }
+}
+
+/// The texts of a value that are made of secrets; what stands beside them in a list or map is not one for that.
+fn hidden(value: &VariableValue, scope: &dyn Scope, found: &mut Vec<String>) {
+    match value {
+        VariableValue::List(items) => items.iter().for_each(|item| hidden(item, scope, found)),
+        VariableValue::Map(entries) => entries.values().for_each(|value| hidden(value, scope, found)),
+        leaf => {
+            if let Ok(Resolved::Known { value, secret: true }) = resolve(leaf, scope) {
+                texts(&value, found);
+            }
+        }
     }
 }
 

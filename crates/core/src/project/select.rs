@@ -61,7 +61,7 @@ impl Project {
     }
 
     /// Deployment and name of every module that stands for itself.
-    fn module_names(&self) -> Vec<(String, String)> {
+    pub fn module_names(&self) -> Vec<(String, String)> {
         let mut names = Vec::new();
         for deployment in &self.deployments {
             for module in &deployment.modules {

@@ -2,8 +2,9 @@
 //!
 //! An archive is unpacked completely or refused: a member that would be written outside the target, a device, a link
 //! that leads out, and more than [`BYTE_LIMIT`] or [`MEMBER_LIMIT`] each end it. Files are created first and links
-//! last, so that nothing is ever written through a link.
+//! last, and only after all of them were looked at, so that nothing is ever written through a link.
 
+use std::collections::BTreeSet;
 use std::io::{Cursor, Read};
 
 use bytes::Bytes;
@@ -93,8 +94,34 @@ impl Target<'_> {
         format!("its member {:?} cannot be written: {error}", member.as_str())
     }
 
+    /// Refuses links that would lead out, and those that something would be written through. No link is there yet.
+    fn check_links(&self) -> Result<(), Refusal> {
+        let places: BTreeSet<&Utf8Path> = self.links.iter().map(|(place, _)| place.as_path()).collect();
+        for (place, target) in &self.links {
+            let member = place.strip_prefix(self.root).unwrap_or(place);
+            let mut ancestors = place.ancestors().skip(1);
+            // What is there already was written as a file, or as the directory of another member.
+            if ancestors.any(|above| places.contains(above)) || place.symlink_metadata().is_ok() {
+                return Err(format!("its member {:?} is written through a link in it", member.as_str()));
+            }
+            let mut depth = member.components().count().saturating_sub(1);
+            for component in Utf8Path::new(target).components() {
+                let next = match component {
+                    Utf8Component::Normal(_) => Some(depth + 1),
+                    Utf8Component::CurDir => Some(depth),
+                    Utf8Component::ParentDir => depth.checked_sub(1),
+                    Utf8Component::RootDir | Utf8Component::Prefix(_) => None,
+                };
+                depth =
+                    next.ok_or_else(|| format!("a link in it leads out of the package, to {target:?}"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the links, and removes those that lead nowhere.
     fn link(&self) -> Result<(), Refusal> {
+        self.check_links()?;
         for (place, target) in &self.links {
             if let Some(parent) = place.parent() {
                 self.directory(parent)?;
@@ -161,9 +188,6 @@ fn tar(archive: impl Read, target: &mut Target<'_>) -> Result<(), Refusal> {
             EntryType::Directory => target.directory(&place)?,
             EntryType::Symlink => {
                 let meant = link_target(&entry)?;
-                if Utf8Path::new(&meant).is_absolute() {
-                    return Err(format!("a link in it leads out of the package, to {meant:?}"));
-                }
                 target.links.push((place, meant));
             }
             EntryType::Link => {

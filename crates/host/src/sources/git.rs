@@ -47,7 +47,7 @@ pub struct Checkout {
 
 /// Fetches a repository for a module of `runway.yml`, unless it is in `cache` (`.runway/cache`). A relative address is
 /// relative to `base`. `location` inside the repository is the caller's to add and to check: see
-/// [`Checkout::location`].
+/// [`Checkout::location`]. Without `network` it has to be in the cache.
 ///
 /// # Errors
 /// [`SourceFailure`]: no git, no such repository or reference, a cache that cannot be written.
@@ -56,13 +56,15 @@ pub async fn module(
     reference: &GitReference,
     cache: &Utf8Path,
     base: &Utf8Path,
+    network: bool,
 ) -> Result<Checkout, SourceFailure> {
     // Runway: what stands behind the scheme, if the address ends with `.git`.
     let name = |uri: &str| match uri.strip_suffix(".git") {
         Some(address) => address.split("//").last().unwrap_or_default().to_owned(),
         None => uri.to_owned(),
     };
-    checkout(uri, reference, cache, base, &|uri, reference| format!("{}_{reference}", name(uri)), true).await
+    checkout(uri, reference, cache, base, &|uri, reference| format!("{}_{reference}", name(uri)), network)
+        .await
 }
 
 /// Fetches a repository for `package_sources`, unless it is in `packages`. Without `network` it has to be there.

@@ -3,8 +3,10 @@
 use futures_util::future::join_all;
 use runway_core::engine::EngineError;
 use runway_core::error::Finding;
+use runway_core::ident::StackFqn;
 use runway_core::project::resolve::{Answered, DeploymentValues, Resolver, environment_variables};
 use runway_core::project::{Deployment, ProjectProblem};
+use runway_core::provider::StackRef;
 use runway_core::registry::{Fetched, LookupFailure, LookupRequest};
 use runway_core::text::Span;
 
@@ -45,7 +47,8 @@ impl Targets<'_> {
     }
 
     /// Says that something is left out because a service would have to be asked.
-    pub(super) fn not_checked(&self, what: &str) {
+    pub(super) fn not_checked(&mut self, what: &str) {
+        self.unseen.push(what.to_owned());
         self.output.message(&format!("{what}: not checked, its lookups would have to be asked"));
     }
 
@@ -146,9 +149,29 @@ impl Targets<'_> {
 async fn fetch(connected: &Connected, request: &LookupRequest) -> Result<Fetched, LookupFailure> {
     match connected.lookups().get(&request.name) {
         Some(handler) => handler.fetch(request).await,
+        None if request.name == "cfn" => output_of(connected, request).await,
         None => Err(LookupFailure::wrong(
             format!("the lookup `{}` is not available with this provider", request.name),
             "use `--provider aws`, or give the value in another way, for example by `var` or `env`",
         )),
+    }
+}
+
+/// An output of a stack of the embedded provider.
+async fn output_of(connected: &Connected, request: &LookupRequest) -> Result<Fetched, LookupFailure> {
+    let provider = &connected.provider;
+    let region = request.arguments.get("region").map_or(provider.region(), String::as_str);
+    if region != provider.region() {
+        return Err(LookupFailure::wrong(
+            format!("the lookup `cfn` asks no other region than {} with this provider", provider.region()),
+            "use `--provider aws`, or give the value in another way, for example by `var` or `env`",
+        ));
+    }
+    let (name, output) = request.query.split_once('.').unwrap_or((&request.query, ""));
+    let stack = provider.cloudformation().describe_stack(&StackRef::Name(StackFqn::new(name))).await?;
+    match stack.as_ref().map(|stack| stack.outputs.get(output)) {
+        Some(Some(value)) => Ok(Fetched { value: value.clone().into(), secret: false }),
+        Some(None) => Err(LookupFailure::missing(format!("stack `{name}` has no output `{output}`"))),
+        None => Err(LookupFailure::missing(format!("stack `{name}` does not exist in {region}"))),
     }
 }

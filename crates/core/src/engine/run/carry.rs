@@ -11,6 +11,7 @@ use crate::exit::ExitCode;
 use crate::lock::Session;
 use crate::lookup::Cause;
 use crate::plan::{Desired, Plan, Purpose, Reason, Step, World};
+use crate::registry::HookStage;
 
 /// A plan that was carried out as far as it went.
 pub(super) struct Carried {
@@ -59,6 +60,11 @@ impl Stopped {
     }
 }
 
+/// Whether hooks of a stage are planned: what the plan does not list does not run.
+fn has_hooks(made: &Made, stage: HookStage) -> bool {
+    made.planned.plan.hooks.iter().any(|hook| hook.stage == stage.as_str())
+}
+
 impl Run<'_> {
     /// Runs the hooks before, plans again with what they changed, carries out the steps and, in a deploy, runs the hooks
     /// after.
@@ -73,7 +79,7 @@ impl Run<'_> {
         let (before, _) = hooks::stages(self.purpose);
         let mut desired = self.desired.clone();
         let mut made = made;
-        if !hooks::enabled(&desired, before).is_empty() {
+        if has_hooks(&made, before) {
             let world = &made.observed.world;
             if let Err(failed) =
                 engine.run_hooks(&desired, world, before, session.as_deref(), interrupt, reporter).await
@@ -126,6 +132,9 @@ impl Run<'_> {
             return;
         }
         let (_, after) = hooks::stages(self.purpose);
+        if !has_hooks(made, after) {
+            return;
+        }
         let world = World { stacks: executed.stacks.clone(), ..made.observed.world.clone() };
         let ran = self.engine.run_hooks(desired, &world, after, session, self.interrupt, reporter).await;
         *stopped = ran.err().and_then(|failed| Stopped::by(failed, executed));

@@ -89,7 +89,15 @@ fn files_directories_and_links_come_out() {
 
 #[test]
 fn nothing_is_written_outside() {
-    let outside: [&[(EntryType, &str, &str)]; 9] = [
+    let outside: [&[(EntryType, &str, &str)]; 13] = [
+        &[(EntryType::Symlink, "d", "../../.."), (EntryType::Symlink, "d/evil", "x")],
+        &[
+            (EntryType::Directory, "a", ""),
+            (EntryType::Symlink, "d", "a"),
+            (EntryType::Symlink, "d/evil", "x"),
+        ],
+        &[(FILE, "a/b", "x"), (EntryType::Symlink, "d", "a"), (FILE, "d/evil", "x")],
+        &[(EntryType::Symlink, "a/up", "../../gone")],
         &[(FILE, "../evil", "x")],
         &[(FILE, "a/../../evil", "x")],
         &[(FILE, "/tmp/runway-rs-evil", "x")],

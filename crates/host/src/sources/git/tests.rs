@@ -172,15 +172,16 @@ async fn a_module_has_a_location_inside_its_repository() {
     origin.git(&["commit", "-q", "-m", "module"]);
     let cache = origin.path("cache");
     let checkout =
-        module("origin", &GitReference::Branch("main".into()), &cache, &origin.path("")).await.unwrap();
+        module("origin", &GitReference::Branch("main".into()), &cache, &origin.path(""), true).await.unwrap();
     let again =
-        module("origin", &GitReference::Branch("main".into()), &cache, &origin.path("")).await.unwrap();
+        module("origin", &GitReference::Branch("main".into()), &cache, &origin.path(""), true).await.unwrap();
     assert_eq!((again.fetched, &again.directory), (false, &checkout.directory));
     // The same relative address somewhere else is another repository.
     fs_err::create_dir(origin.path("other")).unwrap();
-    let other = module("../origin", &GitReference::Branch("main".into()), &cache, &origin.path("other"))
-        .await
-        .unwrap();
+    let other =
+        module("../origin", &GitReference::Branch("main".into()), &cache, &origin.path("other"), true)
+            .await
+            .unwrap();
     assert!(other.fetched);
     let location = checkout.location("infra/app.cfn").unwrap();
     assert!(location.join("a.yml").is_file());
