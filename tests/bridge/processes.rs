@@ -78,7 +78,7 @@ async fn what_a_vanished_python_has_started_is_killed() {
     let project = Project::new();
     let marker = project.path().join("marker");
     let bridge = project.bridge();
-    let hook = call("hooks.plain.leaves", json!({"marker": marker}));
+    let hook = call("hooks.plain.leaves_a_child", json!({"marker": marker}));
     let failure = bridge.run(&hook, &Output::default()).await.unwrap_err();
     assert!(failure.message.contains("exit status: 7"), "{}", failure.message);
     let child = fs_err::read_to_string(marker).unwrap();

@@ -87,7 +87,7 @@ def vanishes(context, provider, **kwargs):
     os._exit(7)
 
 
-def leaves(context, provider, marker=None, **kwargs):
+def leaves_a_child(context, provider, marker=None, **kwargs):
     child = subprocess.Popen(["sleep", "60"])
     with open(marker, "w", encoding="utf-8") as file:
         file.write(str(child.pid))
