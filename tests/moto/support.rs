@@ -40,8 +40,8 @@ const REGIONS: [&str; 28] = [
     "ap-south-2",
     "ap-southeast-3",
     "me-central-1",
-    "us-gov-east-1",
-    "us-gov-west-1",
+    "ap-southeast-4",
+    "il-central-1",
 ];
 
 /// The root of the repository.
