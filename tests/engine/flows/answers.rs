@@ -190,6 +190,24 @@ async fn a_secret_is_used_and_never_shown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_part_of_a_secret_document_is_a_secret() {
+    let world = World::new();
+    world
+        .fakes
+        .set("document", json!({"secret": format!("{{\"user\": \"admin\", \"password\": \"{SECRET}\"}}")}));
+    let lookup = "${ssm document::load=json, get=password}";
+    let project = noted(
+        &format!("pre_deploy:\n  - {{path: h, args: {{print: \"first\\nlogin -p {lookup} now\"}}}}\n"),
+        lookup,
+    );
+    let run = world.deploy(&project).await;
+    assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+    let all = shown(&run);
+    assert!(!all.contains(SECRET) && all.contains("login -p **** now"), "{all}");
+    assert_eq!(world.stacks().await["ns-a"].outputs["Note"], SECRET);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_engine_gives_every_stack_the_same_answer() {
     // The value changes with every question; that there is one question makes the stacks agree.
     let world = World::new();

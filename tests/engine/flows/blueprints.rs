@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runway_core::exit::ExitCode;
 use runway_core::plan::{Action, Certainty, Purpose};
-use runway_core::render::text;
+use runway_core::render::{events, text};
 use serde_json::json;
 
 use crate::support::{Project, World, template};
@@ -91,7 +91,9 @@ async fn what_a_blueprint_raises_is_shown_with_its_detail() {
     .file("t.yml", &template(&[]));
     let run = world.deploy(&late).await;
     assert_eq!(run.exit(), ExitCode::StepsFailed, "{}", run.explain());
-    assert!(run.explain().contains("blueprints/web.py"), "{}", run.explain());
+    let lines: Vec<String> = run.events.iter().flat_map(events::lines).collect();
+    let place = lines.iter().position(|line| line.contains("help: File \"blueprints/web.py\", line 7"));
+    assert!(lines[place.unwrap() + 1].trim().starts_with("raise ValueError"), "{lines:#?}");
     assert_eq!(world.stacks().await.keys().collect::<Vec<_>>(), ["ns-base"]);
     world.assert_at_rest().await;
 }

@@ -100,7 +100,11 @@ pub fn failure_lines(failure: &StepFailure) -> Vec<String> {
         let first = format!("first failed: {} ({}): {reason}", resource.logical_id, resource.resource_type);
         lines.insert(0, first);
     }
-    lines.extend(failure.help.iter().map(|help| format!("help: {help}")));
+    // Of a blueprint that failed it begins with Python's traceback.
+    let help = failure.help.iter().flat_map(|help| help.lines()).enumerate();
+    lines.extend(
+        help.map(|(index, line)| if index == 0 { format!("help: {line}") } else { format!("  {line}") }),
+    );
     lines
 }
 
