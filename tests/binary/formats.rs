@@ -54,6 +54,12 @@ fn documents_follow_their_schemas() {
     check("error", &serde_json::from_str(&failed).unwrap());
     let config = project.run("schema cfngin").ended(0);
     assert!(jsonschema::validator_for(&serde_json::from_str(&config.stdout).unwrap()).is_ok());
+    assert!(project.run("schema cfngin --indent 4 -o c.json").ended(0).stdout.is_empty());
+    let written = std::fs::read_to_string(project.path().join("c.json")).unwrap();
+    assert!(written.starts_with("{\n    \"$"), "{written}");
+    let (written, config): (Value, Value) =
+        (serde_json::from_str(&written).unwrap(), serde_json::from_str(&config.stdout).unwrap());
+    assert_eq!(written, config);
 }
 
 #[test]

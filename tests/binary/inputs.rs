@@ -217,6 +217,17 @@ fn a_damaged_state_of_the_embedded_provider() {
 }
 
 #[test]
+fn variables_that_are_set_to_nothing_are_not_set() {
+    let project = Project::with_stacks("  - {name: a, template_path: t.yml, variables: {Note: x}}\n");
+    let mut command = project.command("deploy --yes");
+    for name in ["CONFIG", "ENV_FILE", "ALLOW_EMPTY", "CONCURRENCY", "LOCK_TTL", "LOCK_WAIT"] {
+        command.env(format!("RUNWAY_RS_{name}"), "");
+    }
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+#[test]
 fn wrong_command_lines() {
     let project = Project::new(HEAD);
     for line in ["plan --provider azure", "plan --nonsense", "deploy --lock-ttl 1s", "fly"] {

@@ -125,6 +125,9 @@ fn the_project_is_found_from_a_module_and_by_name() {
             5
         );
     }
+    // What is above does not matter.
+    scene.file("../runway.yml", "").file("../runway.yaml", "");
+    scene.run("plan -e dev").ended(0);
     // A config that is named is worked on by itself.
     let alone = scene.run("plan -c a.cfn/cfngin.yml -e dev --param note=x --format json").ended(0);
     assert_eq!(json(&alone.stdout).len(), 1);

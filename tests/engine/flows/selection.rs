@@ -87,3 +87,19 @@ async fn a_destroy_of_a_part_refuses_to_pull_the_floor_away() {
     assert!(world.stacks().await.is_empty());
     assert_eq!(world.graph_text().await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_destroy_of_a_part_runs_no_hooks_and_says_so() {
+    let world = World::new();
+    let project =
+        super::hooks::hooked("pre_destroy:\n  - {path: h.bye}\npost_destroy:\n  - {path: h.gone}\n");
+    assert_eq!(world.deploy(&project).await.exit(), ExitCode::Ok);
+    let interrupt = Interrupt::default();
+    let run = world.run_with(&project, Purpose::Destroy, &interrupt, only(&["a"])).await;
+    assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+    assert_eq!(touched(&run), ["a"]);
+    assert!(world.fakes.calls.lock().unwrap().is_empty());
+    let plan = &run.result.as_ref().unwrap().planned.plan;
+    assert!(plan.hooks.is_empty());
+    assert_eq!(plan.notes[0].code, "plan::hooks_left_out");
+}

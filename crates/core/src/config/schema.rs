@@ -36,7 +36,7 @@ pub(crate) fn schema() -> Value {
                 "description": "Directory for fetched package sources, relative to the config; default: `.runway/cache`.",
                 "$ref": "#/$defs/OptionalText"
             },
-            "description": {"description": "Free text for readers.", "type": ["string", "null"]},
+            "description": {"description": "For readers; without effect."},
             "log_formats": {"description": "Accepted without effect, as in Runway.", "type": "object"},
             "lookups": {
                 "description": "The config's own lookups: names, and the importable paths of their Python classes.",

@@ -148,10 +148,14 @@ impl Reader<'_> {
     fn root(&mut self, root: &Node) -> Option<Project> {
         let fields = self.strict_fields("the project file", root, &FIELDS, &OLD_FIELDS)?;
         self.refuse_nulls(&fields, &FIELDS, &NULLABLE);
-        if let Some((key, value)) = fields.raw("tests")
-            && value.as_sequence().is_none_or(|tests| !tests.is_empty())
-        {
-            self.project(ProjectProblem::Tests { span: key.span.into() });
+        match fields.get("tests").map(|node| (node, node.as_sequence())) {
+            Some((node, None)) => {
+                self.wrong_type("tests", "a list", node, "leave it out: there is no command `test`")
+            }
+            Some((node, Some(tests))) if !tests.is_empty() => {
+                self.project(ProjectProblem::Tests { span: node.span.into() });
+            }
+            _ => {}
         }
         if let Some(node) = fields.get("future") {
             for (key, _) in node.as_mapping().unwrap_or_default() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Map, Value};
 
+use super::values::duration_seconds;
 use super::{Deployment, Module, ProjectProblem, Setting};
 use crate::error::{Finding, Findings};
 use crate::exit::ExitCode;
@@ -195,11 +196,9 @@ impl<'a> Resolver<'a> {
         let seconds = fields.get("duration").filter(|value| !value.is_null());
         let duration_seconds = match seconds {
             None => Some(3600),
-            Some(Value::String(text)) => text.trim().parse().ok(),
-            Some(value) => value.as_u64().and_then(|seconds| u32::try_from(seconds).ok()),
+            Some(value) => duration_seconds(value),
         };
-        let Some(duration_seconds) = duration_seconds.filter(|seconds| (900..=43_200).contains(seconds))
-        else {
+        let Some(duration_seconds) = duration_seconds else {
             self.wrong(setting, seconds.unwrap_or(&Value::Null), "`duration` is 900 to 43200 seconds");
             return None;
         };

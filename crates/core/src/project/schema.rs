@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 /// A text that is a lookup.
 const LOOKUP: &str = r"^\$\{.+\}$";
 
+/// A boolean as a text; letters may be small or not.
+const BOOLEAN: &str = "^([Tt][Rr][Uu][Ee]|[Yy][Ee][Ss]|[Oo][Nn]|[Tt]|[Yy]|1|[Ff][Aa][Ll][Ss][Ee]|[Nn][Oo]|[Oo][Ff][Ff]|[Ff]|[Nn]|0)$";
+/// A text with a lookup in it.
+const WITH_LOOKUP: &str = r"\$\{[^ {}]+ [^{}]+\}";
+
 /// The schema of `runway.yml`.
 pub(crate) fn schema() -> Value {
     json!({
@@ -46,20 +51,21 @@ pub(crate) fn schema() -> Value {
                     },
                     "sys_path": {
                         "description": "Directory in which runway.variables.yml is looked for; that of the project file by default.",
-                        "type": "string"
+                        "type": ["string", "null"]
                     }
                 }
             }
         },
         "$defs": {
             "Boolean": {
-                "anyOf": [{"type": "boolean"}, {"enum": ["yes", "no", "on", "off", "t", "f", "y", "n", 1, 0]}]
+                "anyOf": [{"type": "boolean"}, {"enum": [1, 0]}, {"type": "string", "pattern": BOOLEAN}]
             },
             "Lookup": {
                 "description": "A lookup that gives the value.",
                 "type": "string",
                 "pattern": LOOKUP
             },
+            "Name": {"description": "A text; lookups in it are not resolved.", "type": "string", "not": {"pattern": WITH_LOOKUP}},
             "Deployment": deployment(),
             "Module": module(),
             "ModuleFields": module_fields(),
@@ -142,7 +148,7 @@ fn deployment() -> Value {
                 "type": "array",
                 "items": {"$ref": "#/$defs/Module"}
             },
-            "name": {"description": "Name for people; `deployment_<n>` by default.", "type": "string"},
+            "name": {"description": "Name for people; `deployment_<n>` by default.", "$ref": "#/$defs/Name"},
             "parallel_regions": {
                 "description": "Regions that may be worked on at the same time, in CI or with --yes.",
                 "anyOf": [{"$ref": "#/$defs/Regions"}, {"type": "array", "maxItems": 0}]
@@ -201,7 +207,7 @@ fn module_fields() -> Value {
             },
             "env_vars": {"$ref": "#/$defs/EnvironmentVariables"},
             "environments": {"$ref": "#/$defs/Environments"},
-            "name": {"description": "Name for people; the last part of the path by default.", "type": "string"},
+            "name": {"description": "Name for people; the last part of the path by default.", "$ref": "#/$defs/Name"},
             "options": {
                 "description": "Options of the module's type; CloudFormation has none.",
                 "$ref": "#/$defs/Map"

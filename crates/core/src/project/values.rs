@@ -13,6 +13,21 @@ use crate::yaml::{Node, NodeValue, resolve};
 /// Lookups of a project file.
 pub(super) const LOOKUPS: [&str; 6] = ["cfn", "ecr", "env", "random.string", "ssm", "var"];
 
+/// How long a role's credentials hold; `None` if that is no whole number of seconds from 900 to 43200.
+pub(super) fn duration_seconds(value: &Value) -> Option<u32> {
+    let seconds = match value {
+        Value::String(text) => text.trim().parse().ok()?,
+        value => value.as_f64()?,
+    };
+    let is_allowed = seconds.fract() == 0.0 && (900.0..=43_200.0).contains(&seconds);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number in these bounds"
+    )]
+    is_allowed.then_some(seconds as u32)
+}
+
 impl Reader<'_> {
     pub(super) fn project(&mut self, problem: ProjectProblem) {
         self.findings.push(Finding::at(self.document, problem));
@@ -121,8 +136,7 @@ impl Reader<'_> {
             let help = "write seconds from 900 to 43200, or a lookup";
             match &node.value {
                 NodeValue::Scalar { .. } if kind(node) == "a number" => {
-                    let seconds = node.as_text().and_then(|text| text.parse::<u32>().ok());
-                    if !seconds.is_some_and(|seconds| (900..=43_200).contains(&seconds)) {
+                    if duration_seconds(&resolve::value(node)).is_none() {
                         let (field, found) = ("duration".to_owned(), "this number".to_owned());
                         let span = node.span.into();
                         self.project(ProjectProblem::WrongValue { field, found, help, span });

@@ -85,8 +85,9 @@ fn roles_have_runways_defaults() {
 
 #[test]
 fn services_are_asked_once_and_their_secrets_are_told() {
-    let project =
-        project("    parameters: {a: \"${ssm /a}\", b: \"${ssm /a}\", c: \"${cfn s.O::default=d}\"}\n");
+    let project = project(
+        "    parameters: {a: \"${ssm /a}\", b: \"${ssm /a}\", c: \"${cfn s.O::default=d}\", d: [open]}\n",
+    );
     let (_, requests, _) =
         with(&project, &Answered::new(), |resolver, deployment| resolver.shared(deployment));
     assert_eq!(requests, ["cfn s.O", "ssm /a"]);
@@ -106,8 +107,8 @@ fn services_are_asked_once_and_their_secrets_are_told() {
         (values, resolver.secrets.clone())
     });
     assert_eq!((requests, findings), (Vec::new(), Vec::new()));
-    assert_eq!(values.parameters, Some(json!({"a": "hidden", "b": "hidden", "c": "d"})));
-    assert!(secrets.contains(&"hidden".to_owned()));
+    assert_eq!(values.parameters, Some(json!({"a": "hidden", "b": "hidden", "c": "d", "d": ["open"]})));
+    assert_eq!(secrets, ["hidden", "hidden"]);
 }
 
 #[test]
