@@ -212,6 +212,8 @@ fn a_module_may_be_carried_out_with_other_credentials_or_is_refused() {
     scene.file("runway.yml", &project("    assume_role: arn:aws:iam::210987654321:role/x\n"));
     let ran = scene.run("plan -e dev").ended(31);
     assert!(ran.stderr.contains("chooses other credentials"), "{}", ran.stderr);
+    scene.file("runway.yml", &project("").replace(", AWS_SECRET_ACCESS_KEY: secret", ""));
+    assert!(scene.run("plan -e dev").ended(10).stderr.contains("only a part of an access key"));
     scene.file("runway.yml", &project("    env_vars: {AWS_CONFIG_FILE: other}\n"));
     let ran = scene.run("validate -e dev --provider aws").ended(10);
     assert!(ran.stderr.contains("`AWS_CONFIG_FILE` in `env_vars` would have no effect"), "{}", ran.stderr);

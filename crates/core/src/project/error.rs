@@ -268,6 +268,17 @@ pub enum ProjectProblem {
         span: SourceSpan,
     },
 
+    #[error("the `env_vars` of module `{module}` have only a part of an access key")]
+    #[diagnostic(
+        code(project::incomplete_keys),
+        help("give both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE")
+    )]
+    IncompleteKeys {
+        module: String,
+        #[label("set here, or in the module's `runway.module.yml`")]
+        span: SourceSpan,
+    },
+
     #[error("`{variable}` in `env_vars` would have no effect on this program's own requests")]
     #[diagnostic(
         code(project::unread_variable),

@@ -38,6 +38,14 @@ impl Targets<'_> {
             self.findings.push(Finding::at(&self.open.project.document, problem));
             return Ok(None);
         }
+        let is_there = |name: &&str| value(environment, name).is_some();
+        let [profile, id, secret, _] = CREDENTIALS;
+        if variable != profile && ![id, secret].iter().all(is_there) {
+            let span = module.env_vars.as_ref().map_or(module.span, |setting| setting.span).into();
+            let problem = ProjectProblem::IncompleteKeys { module: module.name.clone(), span };
+            self.findings.push(Finding::at(&self.open.project.document, problem));
+            return Ok(None);
+        }
         let Depth::Connected(connector) = self.depth else { return Ok(None) };
         if self.findings.has_errors() {
             return Ok(None);
