@@ -322,7 +322,10 @@ mod tests {
         let output = Output::new(&arguments.global, &std::collections::BTreeMap::new());
         output.hide(vec!["true".to_owned(), "name".to_owned(), "a\"b\\c".to_owned()]);
         let document = "{\"name\": true, \"list\": [\"is true\", \"a\\\"b\\\\c\"]}\n";
-        assert_eq!(output.data_without_secrets(document), "{\"name\":true,\"list\":[\"is ****\",\"****\"]}\n");
+        assert_eq!(
+            output.data_without_secrets(document),
+            "{\"name\":true,\"list\":[\"is ****\",\"****\"]}\n"
+        );
         assert_eq!(output.data_without_secrets("it is true"), "it is ****");
     }
 }
