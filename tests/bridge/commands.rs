@@ -175,7 +175,11 @@ async fn a_command_leads_a_group_that_ends_with_it_unless_it_is_interactive() {
         let written = async || {
             loop {
                 match fs_err::read_to_string(&marker) {
-                    Ok(text) if text.ends_with('\n') => return text,
+                    Ok(text) if text.ends_with('\n') => {
+                        // Looked at while the hook still runs: it is dropped, and its group killed, right after.
+                        let groups: Vec<String> = text.split_whitespace().map(group_of).collect();
+                        return (text, groups);
+                    }
                     _ => tokio::time::sleep(Duration::from_millis(20)).await,
                 }
             }
@@ -183,8 +187,7 @@ async fn a_command_leads_a_group_that_ends_with_it_unless_it_is_interactive() {
         let (hook, output) = (run_command(), Output::default());
         let processes = tokio::select! {
             _ = hook.run(&call, &output) => panic!("it sleeps"),
-            text = written() => {
-                let groups: Vec<String> = text.split_whitespace().map(group_of).collect();
+            (text, groups) = written() => {
                 let leader = text.split_whitespace().next().unwrap();
                 let expected = if interactive { own.as_str() } else { leader };
                 assert_eq!(groups, [expected, expected]);
