@@ -8,6 +8,7 @@ use camino::Utf8Path;
 use runway_core::clock::Clock;
 use runway_core::files::Files;
 use runway_core::lookup::file::FileLookup;
+use runway_core::lookup::handlers::AWSLAMBDA;
 use runway_core::registry::{HandlerFailure, HookCall, HookHandler, HookOutput, LookupHandler, Registry};
 use runway_host::python::{INTERPRETER_VARIABLE, PythonBridge, PythonSettings};
 use runway_host::random::RandomString;
@@ -16,21 +17,6 @@ use serde_json::Value;
 use crate::load::Loaded;
 use crate::settings::Environment;
 use crate::work::Work;
-
-/// Lookups that come with Runway and whose values only Python has.
-const OF_PYTHON: [&str; 11] = [
-    "awslambda",
-    "awslambda.Code",
-    "awslambda.CodeSha256",
-    "awslambda.CompatibleArchitectures",
-    "awslambda.CompatibleRuntimes",
-    "awslambda.Content",
-    "awslambda.LicenseInfo",
-    "awslambda.Runtime",
-    "awslambda.S3Bucket",
-    "awslambda.S3Key",
-    "awslambda.S3ObjectVersion",
-];
 
 /// Hooks of Runway that speak to AWS, below `runway.cfngin.hooks`: those of the AWS provider.
 const OF_AWS: [&str; 10] = [
@@ -82,7 +68,7 @@ pub(crate) fn registry(
     let python = Arc::new(PythonBridge::new(python(work, loaded, environment, root)));
     registry.blueprints = Some(Arc::clone(&python) as _);
     registry.python_hooks = Some(Arc::clone(&python) as Arc<dyn HookHandler>);
-    for name in OF_PYTHON {
+    for name in AWSLAMBDA {
         registry.lookups.insert(name.to_owned(), python.runway_lookup(name));
     }
     for (name, own) in &loaded.config.lookups {

@@ -20,6 +20,7 @@ pub mod pattern;
 pub mod plan;
 pub mod project;
 pub mod provider;
+mod python;
 pub mod registry;
 pub mod render;
 #[cfg(feature = "schema")]

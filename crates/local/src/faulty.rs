@@ -122,11 +122,6 @@ impl Faulty {
     pub fn total(&self) -> usize {
         locked(&self.shared.log).len()
     }
-
-    /// Empties the log; numbering starts at 0 again.
-    pub fn clear_log(&self) {
-        locked(&self.shared.log).clear();
-    }
 }
 
 impl fmt::Debug for Faulty {

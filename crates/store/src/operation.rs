@@ -55,11 +55,6 @@ impl Verb {
             Self::Versions => "list the versions of",
         }
     }
-
-    /// Whether it changes the bucket.
-    pub fn is_write(self) -> bool {
-        matches!(self, Self::Put | Self::Delete | Self::SetTags)
-    }
 }
 
 impl fmt::Display for Verb {

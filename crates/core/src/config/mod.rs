@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub use self::package_sources::PackageSources;
 use crate::ident::{StackFqn, StackName, base_fqn};
 use crate::lookup::VariableValue;
-use crate::plan::Purpose;
+use crate::registry::HookStage;
 use crate::text::{Document, Span};
 
 pub mod environment;
@@ -224,21 +224,31 @@ impl Hooks {
         let docker = |hook: &HookDefinition| {
             hook.path.starts_with("runway.cfngin.hooks.docker.").then(|| "docker".to_owned())
         };
-        let enabled = self.pre_deploy.iter().filter(|hook| hook.enabled);
-        enabled.flat_map(|hook| [hook.data_key.clone(), docker(hook)]).flatten().collect()
+        self.enabled(HookStage::PreDeploy)
+            .flat_map(|hook| [hook.data_key.clone(), docker(hook)])
+            .flatten()
+            .collect()
     }
 
     /// Whether a hook before a deploy may keep more than its result: one of the user's own can write into the context.
     pub fn may_keep_more(&self) -> bool {
-        self.pre_deploy.iter().any(|hook| hook.enabled && !hook.path.starts_with("runway."))
+        self.enabled(HookStage::PreDeploy).any(|hook| !hook.path.starts_with("runway."))
     }
 
-    /// The stages of a purpose and their hooks, in order.
-    pub fn of(&self, purpose: Purpose) -> [(&'static str, &[HookDefinition]); 2] {
-        match purpose {
-            Purpose::Deploy => [("pre_deploy", &self.pre_deploy), ("post_deploy", &self.post_deploy)],
-            Purpose::Destroy => [("pre_destroy", &self.pre_destroy), ("post_destroy", &self.post_destroy)],
-        }
+    /// Enabled hooks of a stage, in order.
+    pub fn enabled(&self, stage: HookStage) -> impl Iterator<Item = &HookDefinition> {
+        let hooks = match stage {
+            HookStage::PreDeploy => &self.pre_deploy,
+            HookStage::PostDeploy => &self.post_deploy,
+            HookStage::PreDestroy => &self.pre_destroy,
+            HookStage::PostDestroy => &self.post_destroy,
+        };
+        hooks.iter().filter(|hook| hook.enabled)
+    }
+
+    /// Whether a hook before a deploy may make what is missing now.
+    pub fn before_deploy(&self) -> bool {
+        self.enabled(HookStage::PreDeploy).next().is_some()
     }
 }
 

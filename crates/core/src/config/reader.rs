@@ -268,28 +268,59 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// A free value; its lookups are parsed and their names checked.
+    /// A free value of a config; its lookups are parsed and their names checked.
     pub(crate) fn value(&mut self, node: &Node) -> VariableValue {
+        let own = self.own_lookups.clone();
+        let unknown = |name: &str| {
+            if handlers::is_known(name) || own.iter().any(|known| known == name) {
+                return None;
+            }
+            let candidates = handlers::KNOWN.into_iter().chain(own.iter().map(String::as_str));
+            Some(match nearest(name, candidates) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known are {}", handlers::KNOWN.join(", ")),
+            })
+        };
+        self.value_with(node, resolve::value, &unknown)
+    }
+
+    /// A free value of any file. `scalar` gives scalars their types; `unknown` says what helps against the name of a
+    /// lookup that the file does not have.
+    pub(crate) fn value_with(
+        &mut self,
+        node: &Node,
+        scalar: fn(&Node) -> serde_json::Value,
+        unknown: &dyn Fn(&str) -> Option<String>,
+    ) -> VariableValue {
         match &node.value {
             NodeValue::Sequence(items) => {
-                VariableValue::List(items.iter().map(|item| self.value(item)).collect())
+                VariableValue::List(items.iter().map(|item| self.value_with(item, scalar, unknown)).collect())
             }
             NodeValue::Mapping(entries) => VariableValue::Map(
                 entries
                     .iter()
-                    .map(|(key, value)| (key.as_text().unwrap_or_default().to_owned(), self.value(value)))
+                    .map(|(key, value)| {
+                        let value = self.value_with(value, scalar, unknown);
+                        (key.as_text().unwrap_or_default().to_owned(), value)
+                    })
                     .collect(),
             ),
-            NodeValue::Scalar { text, .. } => match resolve::value(node) {
+            NodeValue::Scalar { text, .. } => match scalar(node) {
                 serde_json::Value::Null => VariableValue::Null,
                 serde_json::Value::Bool(value) => VariableValue::Bool(value),
                 serde_json::Value::Number(value) => VariableValue::Number(value),
-                _ => self.expression(text, node.span),
+                _ => self.text_with_lookups(text, node.span, unknown),
             },
         }
     }
 
-    fn expression(&mut self, text: &str, span: Span) -> VariableValue {
+    /// A text with lookups, as [`Self::value_with`] reads it.
+    pub(crate) fn text_with_lookups(
+        &mut self,
+        text: &str,
+        span: Span,
+        unknown: &dyn Fn(&str) -> Option<String>,
+    ) -> VariableValue {
         let source =
             self.document.text.get(span.start..span.start + span.length).unwrap_or_default().to_owned();
         let place = |start: usize, length: usize| {
@@ -310,14 +341,8 @@ impl Reader<'_> {
         }
         let mut problems = Vec::new();
         expression.visit_lookups(&mut |call| {
-            let span = call.span.into();
-            let name = call.name.clone();
-            if !handlers::is_known(&call.name) && !self.own_lookups.contains(&call.name) {
-                let own = self.own_lookups.iter().map(String::as_str);
-                let help = match nearest(&call.name, handlers::KNOWN.into_iter().chain(own)) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("known are {}", handlers::KNOWN.join(", ")),
-                };
+            if let Some(help) = unknown(&call.name) {
+                let (name, span) = (call.name.clone(), call.span.into());
                 problems.push(ConfigProblem::UnknownLookup { name, help, span });
             }
         });

@@ -108,7 +108,7 @@ impl Scope for StaticScope<'_> {
     }
 
     fn awaits_hooks(&self) -> bool {
-        self.config.hooks.pre_deploy.iter().any(|hook| hook.enabled)
+        self.config.hooks.before_deploy()
     }
 
     fn knows_environment(&self) -> bool {

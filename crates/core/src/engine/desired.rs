@@ -102,7 +102,7 @@ fn read(
     let mut policies = BTreeMap::new();
     if purpose == Purpose::Deploy {
         let hooks_done = settings.is_some_and(|settings| settings.hooks_done);
-        let hooks_make_files = !hooks_done && config.hooks.pre_deploy.iter().any(|hook| hook.enabled);
+        let hooks_make_files = !hooks_done && config.hooks.before_deploy();
         read = read_templates(config, files, hooks_make_files, &mut findings);
         for definition in config.stacks.values() {
             match read_policy(definition, files) {

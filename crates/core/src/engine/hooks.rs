@@ -16,7 +16,7 @@ use crate::exit::ExitCode;
 use crate::lock::{LockError, Session};
 use crate::lookup::resolve::resolve;
 use crate::lookup::{Cause, Resolved};
-use crate::plan::{Desired, HookResults, Purpose, World, hook_scope, outstanding};
+use crate::plan::{Desired, HookResults, World, hook_scope, outstanding};
 use crate::registry::{HandlerFailure, HookCall, HookHandler, HookOutput, HookStage};
 use crate::secrets::{Secrets, texts};
 
@@ -33,26 +33,6 @@ impl HooksFailed {
         let exit = problem.exit_code();
         Self::Finding(Finding::general(problem), exit)
     }
-}
-
-/// The stages before and after the stacks of a run.
-pub(crate) fn stages(purpose: Purpose) -> (HookStage, HookStage) {
-    match purpose {
-        Purpose::Deploy => (HookStage::PreDeploy, HookStage::PostDeploy),
-        Purpose::Destroy => (HookStage::PreDestroy, HookStage::PostDestroy),
-    }
-}
-
-/// The enabled hooks of a stage, in order.
-pub(crate) fn enabled(desired: &Desired, stage: HookStage) -> Vec<&HookDefinition> {
-    let hooks = &desired.config.hooks;
-    let hooks = match stage {
-        HookStage::PreDeploy => &hooks.pre_deploy,
-        HookStage::PostDeploy => &hooks.post_deploy,
-        HookStage::PreDestroy => &hooks.pre_destroy,
-        HookStage::PostDestroy => &hooks.post_destroy,
-    };
-    hooks.iter().filter(|hook| hook.enabled).collect()
 }
 
 /// Arguments of a hook with their lookups resolved.
@@ -73,13 +53,9 @@ impl Engine {
         interrupt: &Interrupt,
         reporter: &mut dyn Reporter,
     ) -> Result<(), HooksFailed> {
-        let hooks = enabled(desired, stage);
-        if hooks.is_empty() {
-            return Ok(());
-        }
         let mut world = world.clone();
         let mut results = self.asked.hooks().unwrap_or_default();
-        for hook in hooks {
+        for hook in desired.config.hooks.enabled(stage) {
             if interrupt.stop.is_cancelled() {
                 return Err(HooksFailed::of(EngineProblem::HooksInterrupted));
             }

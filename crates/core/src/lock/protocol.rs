@@ -122,11 +122,6 @@ impl<T: Terms> Protocol<T> {
         self.lost.as_ref()
     }
 
-    /// Whether the session owns the lease, as far as it knows.
-    pub fn has_lease(&self) -> bool {
-        self.lease.is_some()
-    }
-
     /// Whether the graph is locked by this session, as far as it knows.
     pub fn has_locked(&self) -> bool {
         self.locked.is_some()

@@ -126,14 +126,6 @@ impl Session {
         self.keeper.believed_valid()
     }
 
-    /// Renews the lease now.
-    ///
-    /// # Errors
-    /// [`LockError::Lost`] if somebody else has it.
-    pub async fn renew_now(&self) -> Result<(), LockError> {
-        if self.keeper.renew().await? { Ok(()) } else { Err(self.keeper.lost_error()) }
-    }
-
     /// Cancelled when the lock turns out to be lost.
     pub fn lost(&self) -> CancellationToken {
         self.keeper.lost.clone()

@@ -35,23 +35,24 @@ pub const KNOWN: [&str; 17] = [
     "xref",
 ];
 
-/// What `awslambda.` goes on with.
-const AWSLAMBDA: [&str; 9] = [
-    "Code",
-    "CodeSha256",
-    "CompatibleArchitectures",
-    "CompatibleRuntimes",
-    "Content",
-    "LicenseInfo",
-    "Runtime",
-    "S3Bucket",
-    "S3Key",
+/// Lookups over the results of CFNgin's awslambda hooks, whose values only Python has.
+pub const AWSLAMBDA: [&str; 11] = [
+    "awslambda",
+    "awslambda.Code",
+    "awslambda.CodeSha256",
+    "awslambda.CompatibleArchitectures",
+    "awslambda.CompatibleRuntimes",
+    "awslambda.Content",
+    "awslambda.LicenseInfo",
+    "awslambda.Runtime",
+    "awslambda.S3Bucket",
+    "awslambda.S3Key",
+    "awslambda.S3ObjectVersion",
 ];
 
 /// Whether CFNgin has a lookup of this name.
 pub fn is_known(name: &str) -> bool {
-    let of_lambda = |part: &str| AWSLAMBDA.contains(&part) || part == "S3ObjectVersion";
-    KNOWN.contains(&name) || name.strip_prefix("awslambda.").is_some_and(of_lambda)
+    KNOWN.contains(&name) || AWSLAMBDA.contains(&name)
 }
 
 /// Why a lookup has no value.
@@ -150,9 +151,7 @@ fn answer(name: &str, query: &str, place: usize, scope: &dyn Scope) -> Result<Re
             _ => Err(malformed(query, "delimiter::text", "${split ,::a,b}")),
         },
         "hook_data" => hook_data::hook_data(query, scope),
-        _ if name == "awslambda" || name.starts_with("awslambda.") => {
-            hook_data::awslambda(name, query, scope)
-        }
+        _ if AWSLAMBDA.contains(&name) => hook_data::awslambda(name, query, scope),
         "kms" | "ssm" | "ecr" => {
             let (query, arguments) = Arguments::split(query, &["region"])?;
             external((name, query.trim(), None), arguments, scope)

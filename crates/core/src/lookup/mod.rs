@@ -10,7 +10,6 @@ use crate::text::Span;
 pub mod file;
 pub mod handlers;
 pub mod parse;
-mod python;
 pub mod resolve;
 
 /// A variable's value as written: plain data with lookups in its strings.

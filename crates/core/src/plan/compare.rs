@@ -283,9 +283,7 @@ pub fn is_settled(
     if existing.status.is_failed_creation() || existing.status.is_stuck() {
         return Ok(false);
     }
-    let pending = BTreeSet::new();
-    let scope =
-        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
+    let scope = PlanScope::now(desired, world, settings);
     let (rendered, secrets) = ready(&scope, definition)?;
     let comparison =
         compare(&scope, definition, (&rendered, &secrets), Some(existing), &mut Findings::default())
@@ -312,9 +310,7 @@ pub fn request_content(
     name: &StackName,
 ) -> Result<(Arc<Template>, Parameters), StepFailure> {
     let Some(definition) = desired.config.stacks.get(name) else { return Err(no_template(name)) };
-    let pending = BTreeSet::new();
-    let scope =
-        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
+    let scope = PlanScope::now(desired, world, settings);
     let (rendered, secrets) = ready(&scope, definition)?;
     let existing = world.stacks.get(&definition.fqn);
     let document = &desired.config.document;
@@ -338,9 +334,7 @@ pub fn current_template(
     name: &StackName,
 ) -> Option<Arc<Template>> {
     let definition = desired.config.stacks.get(name)?;
-    let pending = BTreeSet::new();
-    let scope =
-        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
+    let scope = PlanScope::now(desired, world, settings);
     match wanted_template(&scope, definition) {
         Ok(Wanted::Ready { rendered, .. }) => Some(rendered.template),
         Ok(Wanted::Unknown(_) | Wanted::Absent) | Err(_) => None,

@@ -11,11 +11,12 @@ use super::{
     Action, Certainty, Changes, Desired, Note, Plan, PlanProblem, PlannedHook, Purpose, Reason, Settings,
     Step, World, removal,
 };
-use crate::config::{Config, HookDefinition, StackDefinition};
+use crate::config::{Config, StackDefinition};
 use crate::error::{Finding, Findings};
 use crate::graph::{GraphState, dependency};
 use crate::ident::StackName;
 use crate::provider::{Place, StackState, StackStatus};
+use crate::registry::HookStage;
 use crate::template::Template;
 
 /// Longest template that a request may carry, in bytes (CloudFormation quotas).
@@ -86,24 +87,12 @@ pub(super) fn assemble(
     let needs = steps.iter().map(|(name, step)| (name.clone(), step.needs.clone())).collect();
     let steps = dependency::order(&needs).iter().filter_map(|name| steps.remove(name)).collect();
     let config = &desired.config;
-    let hooks = match purpose {
-        Purpose::Deploy => {
-            [("pre_deploy", &config.hooks.pre_deploy), ("post_deploy", &config.hooks.post_deploy)]
-        }
-        Purpose::Destroy => {
-            [("pre_destroy", &config.hooks.pre_destroy), ("post_destroy", &config.hooks.post_destroy)]
-        }
-    };
-    let planned = |(stage, hooks): (&'static str, &Vec<HookDefinition>)| {
-        hooks
-            .iter()
-            .filter(|hook| hook.enabled)
-            .map(|hook| PlannedHook {
-                stage: stage.to_owned(),
-                path: hook.path.clone(),
-                required: hook.required,
-            })
-            .collect::<Vec<_>>()
+    let planned = |stage: HookStage| {
+        config.hooks.enabled(stage).map(move |hook| PlannedHook {
+            stage: stage.as_str().to_owned(),
+            path: hook.path.clone(),
+            required: hook.required,
+        })
     };
     Plan {
         purpose,
@@ -111,7 +100,7 @@ pub(super) fn assemble(
         account: world.place.account.clone(),
         region: world.place.region.clone(),
         steps,
-        hooks: hooks.into_iter().flat_map(planned).collect(),
+        hooks: purpose.stages().into_iter().flat_map(planned).collect(),
         notes: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ident::{StackFqn, StackId, StackName};
 use crate::lookup::Cause;
 use crate::provider::StackStatus;
+use crate::registry::HookStage;
 
 mod compare;
 mod deploy;
@@ -37,6 +38,16 @@ pub enum Purpose {
     Deploy,
     /// Delete every stack of the config and of the persistent graph.
     Destroy,
+}
+
+impl Purpose {
+    /// The stages of hooks before and after the stacks.
+    pub fn stages(self) -> [HookStage; 2] {
+        match self {
+            Self::Deploy => [HookStage::PreDeploy, HookStage::PostDeploy],
+            Self::Destroy => [HookStage::PreDestroy, HookStage::PostDestroy],
+        }
+    }
 }
 
 /// A complete plan. Immutable once made; equal inputs give equal plans.

@@ -64,9 +64,7 @@ pub fn of_stacks<'a>(
     settings: &Settings,
     definitions: impl Iterator<Item = &'a StackDefinition>,
 ) -> Outstanding {
-    let pending = BTreeSet::new();
-    let scope =
-        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
+    let scope = PlanScope::now(desired, world, settings);
     let mut outstanding = Outstanding::default();
     for definition in definitions {
         let rendered = is_rendered(&scope, definition);
@@ -101,9 +99,7 @@ pub fn of_arguments<'a>(
     settings: &Settings,
     arguments: impl Iterator<Item = &'a Variable>,
 ) -> Outstanding {
-    let pending = BTreeSet::new();
-    let scope =
-        PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending };
+    let scope = PlanScope::now(desired, world, settings);
     let mut outstanding = Outstanding::default();
     for variable in arguments {
         ask(variable, &scope, &mut outstanding);

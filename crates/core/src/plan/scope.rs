@@ -22,6 +22,16 @@ pub(super) struct PlanScope<'a> {
     pub(super) upstream: &'a BTreeSet<StackName>,
 }
 
+/// No stack.
+static NONE: BTreeSet<StackName> = BTreeSet::new();
+
+impl<'a> PlanScope<'a> {
+    /// The world as it is now: everything that comes before has been done.
+    pub(super) fn now(desired: &'a Desired, world: &'a World, settings: &'a Settings) -> Self {
+        Self { desired, world, settings, pending: &NONE, planning: false, upstream: &NONE }
+    }
+}
+
 impl Scope for PlanScope<'_> {
     fn output(&self, stack: &str, output: &str) -> OutputValue {
         let Some(definition) = self.desired.definition(stack) else {
@@ -114,8 +124,7 @@ impl Scope for PlanScope<'_> {
     }
 
     fn awaits_hooks(&self) -> bool {
-        self.world.answers.hooks.is_none()
-            && self.desired.config.hooks.pre_deploy.iter().any(|hook| hook.enabled)
+        self.world.answers.hooks.is_none() && self.desired.config.hooks.before_deploy()
     }
 }
 
@@ -126,6 +135,5 @@ pub fn hook_scope<T>(
     settings: &Settings,
     resolve: impl FnOnce(&dyn Scope) -> T,
 ) -> T {
-    let pending = BTreeSet::new();
-    resolve(&PlanScope { desired, world, settings, pending: &pending, planning: false, upstream: &pending })
+    resolve(&PlanScope::now(desired, world, settings))
 }

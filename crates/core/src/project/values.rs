@@ -3,11 +3,9 @@
 use serde_json::Value;
 
 use super::{ProjectProblem, Setting};
-use crate::config::error::ConfigProblem;
 use crate::config::reader::{Fields, Reader, is_null, kind};
 use crate::error::{Finding, nearest};
-use crate::lookup::{Part, VariableValue, parse};
-use crate::text::Span;
+use crate::lookup::VariableValue;
 use crate::yaml::{Node, NodeValue, resolve};
 
 /// Lookups of a project file.
@@ -59,7 +57,7 @@ impl Reader<'_> {
             self.wrong_type(field, "text", node, "write a single value");
             return None;
         };
-        Some(Setting { field, value: self.text_with_lookups(text, node.span), span: node.span })
+        Some(Setting { field, value: self.text_with_lookups(text, node.span, &unknown), span: node.span })
     }
 
     /// A list of texts, or a lookup that gives one.
@@ -160,57 +158,7 @@ impl Reader<'_> {
 
     /// A value with lookups. Its scalars keep the types that YAML gives them, but for what can only be account ids.
     fn with_lookups(&mut self, node: &Node) -> VariableValue {
-        match &node.value {
-            NodeValue::Sequence(items) => {
-                VariableValue::List(items.iter().map(|item| self.with_lookups(item)).collect())
-            }
-            NodeValue::Mapping(entries) => VariableValue::Map(
-                entries
-                    .iter()
-                    .map(|(key, value)| {
-                        (key.as_text().unwrap_or_default().to_owned(), self.with_lookups(value))
-                    })
-                    .collect(),
-            ),
-            NodeValue::Scalar { .. } => match plain(node) {
-                Value::Null => VariableValue::Null,
-                Value::Bool(value) => VariableValue::Bool(value),
-                Value::Number(value) => VariableValue::Number(value),
-                _ => self.text_with_lookups(node.as_text().unwrap_or_default(), node.span),
-            },
-        }
-    }
-
-    fn text_with_lookups(&mut self, text: &str, span: Span) -> VariableValue {
-        let source =
-            self.document.text.get(span.start..span.start + span.length).unwrap_or_default().to_owned();
-        let place = |start: usize, length: usize| {
-            let piece = &text[start..start + length];
-            source.find(piece).map_or(span, |offset| Span::new(span.start + offset, length))
-        };
-        let expression = match parse::expression(text, &place) {
-            Ok(expression) => expression,
-            Err(parse::TooDeep { span }) => {
-                self.report(ConfigProblem::LookupTooDeep { limit: parse::DEPTH_LIMIT, span: span.into() });
-                return VariableValue::Text(text.to_owned());
-            }
-        };
-        if expression.parts.iter().all(|part| matches!(part, Part::Literal(_))) {
-            return VariableValue::Text(text.to_owned());
-        }
-        let mut unknown = Vec::new();
-        expression.visit_lookups(&mut |call| {
-            if !LOOKUPS.contains(&call.name.as_str()) {
-                let help = match nearest(&call.name, LOOKUPS) {
-                    Some(meant) => format!("did you mean `{meant}`?"),
-                    None => format!("a project file knows {}", LOOKUPS.join(", ")),
-                };
-                let (name, span) = (call.name.clone(), call.span.into());
-                unknown.push(ConfigProblem::UnknownLookup { name, help, span });
-            }
-        });
-        unknown.into_iter().for_each(|problem| self.report(problem));
-        VariableValue::Expression(expression)
+        self.value_with(node, plain, &unknown)
     }
 }
 
@@ -231,4 +179,12 @@ pub(super) fn plain(node: &Node) -> Value {
 
 fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What helps against the name of a lookup that a project file does not have.
+fn unknown(name: &str) -> Option<String> {
+    (!LOOKUPS.contains(&name)).then(|| match nearest(name, LOOKUPS) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("a project file knows {}", LOOKUPS.join(", ")),
+    })
 }

@@ -3,7 +3,7 @@
 use super::Made;
 use super::locking::Run;
 use crate::engine::execute::{Executed, Execution};
-use crate::engine::hooks::{self, HooksFailed};
+use crate::engine::hooks::HooksFailed;
 use crate::engine::{Approval, EngineError, EngineProblem};
 use crate::error::Finding;
 use crate::event::Reporter;
@@ -76,7 +76,7 @@ impl Run<'_> {
         reporter: &mut dyn Reporter,
     ) -> Carried {
         let (engine, interrupt) = (self.engine, self.interrupt);
-        let (before, _) = hooks::stages(self.purpose);
+        let [before, _] = self.purpose.stages();
         let mut desired = self.desired.clone();
         let mut made = made;
         if has_hooks(&made, before) {
@@ -131,7 +131,7 @@ impl Run<'_> {
         if stopped.is_some() || !is_clean(executed) {
             return;
         }
-        let (_, after) = hooks::stages(self.purpose);
+        let [_, after] = self.purpose.stages();
         if !has_hooks(made, after) {
             return;
         }

@@ -1,13 +1,15 @@
 //! CFNgin's bytes: writing them exactly, reading them strictly.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
 
 use super::{GraphError, GraphObject, GraphWarning, PersistentGraph};
 use crate::error::Finding;
 use crate::ident::StackName;
+use crate::python;
 
 /// A recorded dependency: the stack, and what it depends on.
 pub type RecordedEdge = (StackName, StackName);
@@ -49,22 +51,9 @@ impl PersistentGraph {
     /// The bytes CFNgin writes (Python's `json.dumps(.., indent=4)`), with keys and lists sorted: four spaces a
     /// level, `[]` and `{}` for what is empty, non-ASCII as `\uXXXX`, no final newline.
     pub fn to_json(&self) -> String {
-        if self.nodes.is_empty() {
-            return "{}".to_owned();
-        }
-        let mut text = String::from("{");
-        for (index, (name, needs)) in self.nodes.iter().enumerate() {
-            text.push_str(if index == 0 { "\n    " } else { ",\n    " });
-            push_string(&mut text, name.as_str());
-            text.push_str(": [");
-            for (index, need) in needs.iter().enumerate() {
-                text.push_str(if index == 0 { "\n        " } else { ",\n        " });
-                push_string(&mut text, need.as_str());
-            }
-            text.push_str(if needs.is_empty() { "]" } else { "\n    ]" });
-        }
-        text.push_str("\n}");
-        text
+        let names = |needs: &BTreeSet<StackName>| needs.iter().map(StackName::as_str).collect::<Value>();
+        let nodes = self.nodes.iter().map(|(name, needs)| (name.as_str().to_owned(), names(needs)));
+        python::json(&Value::Object(nodes.collect()), Some(4))
     }
 
     /// Reads a graph object's body. White space after the JSON is skipped: while the lock is held it carries the
@@ -109,30 +98,6 @@ fn repaired(raw: BTreeMap<StackName, BTreeSet<StackName>>) -> ReadGraph {
     }
     let cyclic = if graph.is_acyclic() { Vec::new() } else { graph.break_cycles() };
     ReadGraph { graph, dangling, cyclic }
-}
-
-/// Appends a JSON string as Python writes it with `ensure_ascii`.
-fn push_string(text: &mut String, value: &str) {
-    text.push('"');
-    for character in value.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            ' '..='~' => text.push(character),
-            _ => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    // Writing to a string cannot fail.
-                    let _ = write!(text, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    text.push('"');
 }
 
 struct RawGraph(BTreeMap<StackName, BTreeSet<StackName>>);

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::Failure;
 use crate::lookup::Resolved;
 use crate::lookup::parse::split_arguments;
-use crate::lookup::python;
 use crate::lookup::resolve::known;
+use crate::python;
 use crate::registry::PYTHON_VALUE;
 use crate::yaml::{Node, resolve as yaml};
 

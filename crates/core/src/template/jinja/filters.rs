@@ -3,9 +3,9 @@
 use minijinja::formatting::FormatStyle;
 use minijinja::value::{Kwargs, Rest, ValueKind, ValueOrKwargs, from_args};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Value, escape_formatter};
-use serde_json::Value as Json;
 
 use super::words;
+use crate::python;
 
 /// Filters and tests that Jinja2 does not have: a template that uses them would not work with Runway. Those with another
 /// result than Jinja2's are among them (`pprint`).
@@ -361,70 +361,13 @@ fn tojson(
     if value.is_undefined() {
         return Err(Error::new(ErrorKind::UndefinedError, "it has no JSON form"));
     }
-    let json = serde_json::to_value(value).map_err(|error| refused(format!("no JSON form: {error}")))?;
-    let mut text = String::new();
-    dump(&json, indent, 0, &mut text);
+    let mut json = serde_json::to_value(value).map_err(|error| refused(format!("no JSON form: {error}")))?;
+    json.sort_all_objects();
+    let mut text = python::json(&json, indent.map(|spaces| spaces.min(64)));
+    // Outside of texts there are none of these.
+    for (character, escaped) in [("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("'", "\\u0027")] {
+        text = text.replace(character, escaped);
+    }
     charge(state, text.len())?;
     Ok(Value::from_safe_string(text))
-}
-
-fn dump(value: &Json, indent: Option<usize>, depth: usize, text: &mut String) {
-    let line = |depth: usize, text: &mut String| {
-        if let Some(indent) = indent {
-            text.push('\n');
-            text.push_str(&" ".repeat(indent.min(64) * depth));
-        }
-    };
-    let separator = if indent.is_some() { "," } else { ", " };
-    match value {
-        Json::String(content) => dump_text(content, text),
-        Json::Array(items) if !items.is_empty() => {
-            text.push('[');
-            for (index, item) in items.iter().enumerate() {
-                text.push_str(if index > 0 { separator } else { "" });
-                line(depth + 1, text);
-                dump(item, indent, depth + 1, text);
-            }
-            line(depth, text);
-            text.push(']');
-        }
-        Json::Object(entries) if !entries.is_empty() => {
-            let mut sorted: Vec<(&String, &Json)> = entries.iter().collect();
-            sorted.sort_by_key(|(key, _)| *key);
-            text.push('{');
-            for (index, (key, item)) in sorted.into_iter().enumerate() {
-                text.push_str(if index > 0 { separator } else { "" });
-                line(depth + 1, text);
-                dump_text(key, text);
-                text.push_str(": ");
-                dump(item, indent, depth + 1, text);
-            }
-            line(depth, text);
-            text.push('}');
-        }
-        other => text.push_str(&other.to_string()),
-    }
-}
-
-fn dump_text(content: &str, text: &mut String) {
-    text.push('"');
-    for character in content.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            ' '..='\u{7e}' if !matches!(character, '<' | '>' | '&' | '\'') => text.push(character),
-            other => {
-                let mut units = [0; 2];
-                for unit in other.encode_utf16(&mut units) {
-                    text.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-        }
-    }
-    text.push('"');
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// `json.dumps(value)` or, with `indent`, `json.dumps(value, indent=indent)`: a blank after commas and colons, and
 /// nothing but ASCII. An indent of zero still breaks lines.
-pub(super) fn json(value: &Value, indent: Option<usize>) -> String {
+pub(crate) fn json(value: &Value, indent: Option<usize>) -> String {
     let mut text = String::new();
     write(value, indent, 1, &mut text);
     text
