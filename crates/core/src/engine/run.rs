@@ -74,11 +74,20 @@ impl Engine {
         config: &Arc<Config>,
         purpose: Purpose,
     ) -> Result<Planned, EngineError> {
+        self.make_plan_with_world(config, purpose).await.map(|(planned, _, _)| planned)
+    }
+
+    /// A plan and what it was made from.
+    pub(crate) async fn make_plan_with_world(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+    ) -> Result<(Planned, Desired, World), EngineError> {
         let (desired, warnings) = self.desired(config, purpose)?;
         let backing = Backing::read_only(self, config);
-        let mut planned = self.make(&desired, purpose, &backing, None).await?.planned;
+        let Made { mut planned, observed } = self.make(&desired, purpose, &backing, None).await?;
         planned.warnings.splice(0..0, warnings.split().1);
-        Ok(planned)
+        Ok((planned, desired, observed.world))
     }
 
     /// Observes and plans.
@@ -301,7 +310,7 @@ pub(crate) fn forward(event: &LockEvent, reporter: &mut dyn Reporter) {
 }
 
 /// An error without changes if the user interrupts before `work` is over.
-async fn or_interrupted<T>(
+pub(crate) async fn or_interrupted<T>(
     interrupt: &Interrupt,
     work: impl Future<Output = Result<T, EngineError>>,
 ) -> Result<T, EngineError> {
