@@ -30,7 +30,6 @@ use crate::provider::{
 };
 use crate::secrets::Secrets;
 use question::Question;
-use withdraw::Shell;
 
 /// Beginning of the names of all sets that only ask.
 const PREFIX: &str = "runway-rs-plan-";

@@ -163,7 +163,7 @@ pub fn template(change: &TemplateChange) -> Vec<(char, String)> {
 }
 
 /// What a value waits for, for programs: the name of a stack, `hook KEY`, or `hook *` if it may be any.
-pub(crate) fn cause(cause: &Cause) -> String {
+pub(super) fn cause(cause: &Cause) -> String {
     match cause {
         Cause::Stack(name) => name.to_string(),
         Cause::Hook(data_key) => format!("{HOOK}{}", data_key.as_deref().unwrap_or("*")),
@@ -174,7 +174,7 @@ pub(crate) fn cause(cause: &Cause) -> String {
 const HOOK: &str = "hook ";
 
 /// When a value is known that waits for these: a phrase that goes on after "known".
-fn known(after: &BTreeSet<Cause>) -> String {
+pub(crate) fn known(after: &BTreeSet<Cause>) -> String {
     known_after(&after.iter().map(cause).collect())
 }
 

@@ -6,7 +6,6 @@ use super::{Inquiry, name};
 use crate::engine::Engine;
 use crate::engine::backing::Backing;
 use crate::engine::step::{CAPABILITIES, template_key, token};
-use crate::lookup::Cause;
 use crate::plan::{self, Action, Desired, LONGEST_BODY, Reason, ShownValue, Step, World};
 use crate::provider::{
     ChangeSetKind, ChangeSetRequest, ParameterValue, StackRef, StackRequest, TemplateLocation,
@@ -115,12 +114,7 @@ fn unaskable(step: &Step) -> Option<String> {
         _ => None,
     });
     if let Some((name, after)) = unknown {
-        let deployed = |cause: &Cause| match cause {
-            Cause::Stack(stack) => format!("deploy of {stack}"),
-            Cause::Hook(_) => words::cause(cause),
-        };
-        let after: Vec<String> = after.iter().map(deployed).collect();
-        return Some(format!("parameter {name} is known after {}", after.join(", ")));
+        return Some(format!("parameter {name} is known {}", words::known(after)));
     }
     let beside = |reason: &Reason| {
         matches!(reason, Reason::TerminationProtectionChanged { .. } | Reason::StackPolicyChanged)
