@@ -24,6 +24,7 @@ mod python;
 pub mod registry;
 pub mod render;
 #[cfg(feature = "schema")]
+pub mod resources;
 pub mod schema;
 pub mod secrets;
 pub mod template;

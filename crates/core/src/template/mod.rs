@@ -12,6 +12,7 @@ use crate::text::Document;
 use crate::yaml::{self, Node, NodeValue};
 
 mod content;
+pub mod symbolic;
 pub mod jinja;
 
 /// A parsed template.
