@@ -39,7 +39,8 @@ impl Ask {
             let document = self.output.targeted(&render::json::plan(&planned.plan));
             self.output.data(&output::one_line(&document));
         } else {
-            let options = TextOptions { width: self.output.width, style: self.output.style, depth: self.depth };
+            let options =
+                TextOptions { width: self.output.width, style: self.output.style, depth: self.depth };
             self.output.data(&self.output.headed(&render::text::plan(&planned.plan, &options)));
         }
     }

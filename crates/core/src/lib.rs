@@ -25,7 +25,6 @@ pub mod registry;
 pub mod render;
 pub mod resources;
 #[cfg(feature = "schema")]
-pub mod resources;
 pub mod schema;
 pub mod secrets;
 pub mod template;

@@ -41,7 +41,12 @@ impl Reader<'_> {
 
     fn acknowledged(&mut self, node: &Node) -> Vec<Acknowledgement> {
         let Some(items) = node.as_sequence() else {
-            self.wrong_type("acknowledge", "a list", node, "write one entry a line: `- {stack: NAME, until: DATE}`");
+            self.wrong_type(
+                "acknowledge",
+                "a list",
+                node,
+                "write one entry a line: `- {stack: NAME, until: DATE}`",
+            );
             return Vec::new();
         };
         items.iter().filter_map(|item| self.acknowledgement(item)).collect()
@@ -53,7 +58,8 @@ impl Reader<'_> {
             return None;
         }
         let fields = self.strict_fields("an entry of `acknowledge`", node, &FIELDS, &[])?;
-        let text = |reader: &mut Self, field: &str| fields.get(field).and_then(|node| reader.literal(field, node));
+        let text =
+            |reader: &mut Self, field: &str| fields.get(field).and_then(|node| reader.literal(field, node));
         let (stack, resource) = (text(self, "stack"), text(self, "resource"));
         if let Some(reason) = fields.get("reason") {
             self.prose("reason", reason);
@@ -63,7 +69,13 @@ impl Reader<'_> {
             if date.is_none() {
                 let (found, help) = (kind(node), "write a day as 2026-12-31".to_owned());
                 let (field, expected) = ("`until`".to_owned(), "a date");
-                self.report(ConfigProblem::WrongType { field, expected, found, help, span: node.span.into() });
+                self.report(ConfigProblem::WrongType {
+                    field,
+                    expected,
+                    found,
+                    help,
+                    span: node.span.into(),
+                });
             }
             date
         });

@@ -15,8 +15,8 @@ use crate::lookup::VariableValue;
 use crate::registry::HookStage;
 use crate::text::{Document, Span};
 
-pub mod acknowledge;
-mod environment;
+mod acknowledge;
+pub mod environment;
 pub mod error;
 pub mod load;
 mod merge;

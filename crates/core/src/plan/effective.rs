@@ -79,10 +79,8 @@ pub(super) fn effective(
             continue;
         }
         let properties = entry.get("Properties").and_then(|value| symbols.value(value)).unwrap_or_else(empty);
-        let attributes = ATTRIBUTES
-            .iter()
-            .filter_map(|name| Some((*name, symbols.value(entry.get(*name)?)?)))
-            .collect();
+        let attributes =
+            ATTRIBUTES.iter().filter_map(|name| Some((*name, symbols.value(entry.get(*name)?)?))).collect();
         let resource = EffectiveResource { kind: kind.to_owned(), wanted, properties, attributes };
         found.resources.insert(id.clone(), resource);
     }
@@ -98,22 +96,12 @@ pub(super) fn effective(
     found
 }
 
-/// The names of exports that a template imports where it is in use.
-pub(super) fn imports(effective: &Effective) -> Vec<&Term> {
-    let mut names = Vec::new();
-    let values = effective.resources.values().map(|resource| &resource.properties);
-    for value in values.chain(effective.outputs.values().map(|output| &output.value)) {
-        value.visit(&mut |term| {
-            if let Term::Import(name) = term {
-                names.push(name.as_ref());
-            }
-        });
-    }
-    names
-}
-
 /// What pseudo parameters give in a stack.
-pub(super) fn surroundings<'a>(place: &'a Place, stack_name: &'a str, live: Option<&'a StackState>) -> Surroundings<'a> {
+pub(super) fn surroundings<'a>(
+    place: &'a Place,
+    stack_name: &'a str,
+    live: Option<&'a StackState>,
+) -> Surroundings<'a> {
     Surroundings {
         account: &place.account,
         region: &place.region,

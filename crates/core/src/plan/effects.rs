@@ -117,7 +117,8 @@ fn outputs(
         };
         // What the deployed template declares and the stack does not have is as unknown as a new one.
         let value = live.outputs.get(name);
-        if because.is_empty() && (value.is_some() || new.is_none()) {
+        let is_as_before = because.is_empty() && value.is_some();
+        if is_as_before || (value.is_none() && new.is_none()) {
             continue;
         }
         let old_value = value.map(|text| match old {
@@ -134,7 +135,11 @@ fn outputs(
             }),
             export: old.or(new).and_then(export),
             consumers: BTreeSet::new(),
-            because: if because.is_empty() { vec!["the stack does not have it yet".to_owned()] } else { because },
+            because: if because.is_empty() {
+                vec!["the stack does not have it yet".to_owned()]
+            } else {
+                because
+            },
         };
         found.insert(name.clone(), change);
     }

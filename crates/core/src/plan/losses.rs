@@ -1,6 +1,5 @@
 //! Data that a plan would lose, and what other stacks would miss.
 
-
 use serde::{Deserialize, Serialize};
 
 use super::deploy::note;
@@ -144,7 +143,8 @@ fn of_step(step: &Step) -> Vec<Loss> {
 fn certainty(step: &Step, change: &ResourceChange) -> Certainty {
     let sure = step.certainty == Certainty::Will
         && change.certainty == Certainty::Will
-        && (change.action != ResourceAction::Modify || change.replacement == crate::resources::Replacement::Will);
+        && (change.action != ResourceAction::Modify
+            || change.replacement == crate::resources::Replacement::Will);
     if sure { Certainty::Will } else { Certainty::May }
 }
 
@@ -163,7 +163,8 @@ mod tests {
             certainty: Certainty::Will,
             allowed: false,
         };
-        let allows = |text: &str, resource: &str| Allowed::parse(text).is_some_and(|it| it.covers(&loss(resource)));
+        let allows =
+            |text: &str, resource: &str| Allowed::parse(text).is_some_and(|it| it.covers(&loss(resource)));
         assert!(allows("db", "Main") && allows("db/Main", "Main"));
         assert!(!allows("db/Main", "Other") && !allows("other", "Main") && !allows("other/Main", "Main"));
         for text in ["", "/", "db/", "/Main"] {

@@ -27,7 +27,8 @@ mod template;
 mod world;
 
 pub use change::{
-    Changes, OutputChange, ParameterChange, PropertyChange, ResourceAction, ResourceChange, ShownValue, TemplateChange,
+    Changes, OutputChange, ParameterChange, PropertyChange, ResourceAction, ResourceChange, ShownValue,
+    TemplateChange,
 };
 pub use compare::{Parameters, current_template, is_settled, request_content};
 pub use deploy::{deploy, other_place};

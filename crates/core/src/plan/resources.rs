@@ -125,7 +125,8 @@ impl Impact {
                     impact.moves.insert((*id).to_owned(), moved);
                     settled = false;
                 }
-                let gone = impact.resources.get(*id).is_some_and(|change| change.action == ResourceAction::Remove);
+                let gone =
+                    impact.resources.get(*id).is_some_and(|change| change.action == ResourceAction::Remove);
                 if !found.is_empty() && !gone {
                     impact.resources.insert((*id).to_owned(), modified(old, new, found));
                 }
@@ -136,7 +137,13 @@ impl Impact {
         }
     }
 
-    fn remove(&mut self, id: &str, resource: &EffectiveResource, certainty: Certainty, after: BTreeSet<Cause>) {
+    fn remove(
+        &mut self,
+        id: &str,
+        resource: &EffectiveResource,
+        certainty: Certainty,
+        after: BTreeSet<Cause>,
+    ) {
         self.resources.insert(id.to_owned(), removed(resource, certainty, after));
         let level = if certainty == Certainty::Will { Replacement::Will } else { Replacement::May };
         self.moves.insert(id.to_owned(), Move { replaced: level, changed: level });
@@ -159,7 +166,8 @@ impl Impact {
                 _ if difference.is_attribute => Replacement::Never,
                 names => replacement(&new.kind, names, &[difference.before, difference.after]),
             };
-            let replacement = if certainty == Certainty::May { replacement.min(Replacement::May) } else { replacement };
+            let replacement =
+                if certainty == Certainty::May { replacement.min(Replacement::May) } else { replacement };
             let doubts: BTreeSet<Doubt> = difference.after.map(Term::doubts).unwrap_or_default();
             let change = PropertyChange {
                 path: difference.path.text.clone(),
@@ -171,7 +179,8 @@ impl Impact {
             found.push((change, certainty, causes(&doubts)));
         }
         for (path, reference) in referring {
-            let inside = |difference: &Difference<'_>| !difference.is_attribute && path.is_in(&difference.path);
+            let inside =
+                |difference: &Difference<'_>| !difference.is_attribute && path.is_in(&difference.path);
             let (level, why) = self.level(reference);
             if level == Replacement::Never || differences.iter().any(inside) {
                 continue;
@@ -311,14 +320,22 @@ fn added(resource: &EffectiveResource, show: Show<'_>) -> ResourceChange {
     }
 }
 
-fn removed(resource: &EffectiveResource, certainty: Certainty, known_after: BTreeSet<Cause>) -> ResourceChange {
+fn removed(
+    resource: &EffectiveResource,
+    certainty: Certainty,
+    known_after: BTreeSet<Cause>,
+) -> ResourceChange {
     ResourceChange {
         kind: resource.kind.clone(),
         action: ResourceAction::Remove,
         certainty,
         replacement: Replacement::Never,
         properties: Vec::new(),
-        data: resources::fate_when_removed(&resource.kind, policy(resource, "DeletionPolicy"), &json(&resource.properties)),
+        data: resources::fate_when_removed(
+            &resource.kind,
+            policy(resource, "DeletionPolicy"),
+            &json(&resource.properties),
+        ),
         known_after,
     }
 }
@@ -424,7 +441,9 @@ fn reference(term: &Term) -> Option<Reference<'_>> {
 fn places(term: &Term) -> Vec<(Path, Reference<'_>)> {
     fn walk<'t>(path: &Path, term: &'t Term, found: &mut Vec<(Path, Reference<'t>)>) {
         match term {
-            Term::Map(entries) => entries.iter().for_each(|(name, value)| walk(&path.name(name), value, found)),
+            Term::Map(entries) => {
+                entries.iter().for_each(|(name, value)| walk(&path.name(name), value, found))
+            }
             Term::List(items) => {
                 items.iter().enumerate().for_each(|(index, item)| walk(&path.item(index), item, found));
             }

@@ -5,14 +5,18 @@ use std::collections::BTreeSet;
 use super::words;
 use crate::ident::StackName;
 use crate::lookup::Cause;
-use crate::plan::{Plan, Reason, ShownValue, Step};
+use crate::plan::{Certainty, Plan, Reason, ShownValue, Step};
 
 /// Longest chain that is told: a plan of a thousand stacks in a row needs no thousand sentences at each.
 const LONGEST: usize = 8;
 
-/// The links of the chain in words, nearest first; empty for a step that waits for nothing.
+/// The links of the chain in words, nearest first; empty for a step that is certain.
 pub(super) fn of(plan: &Plan, step: &Step) -> Vec<String> {
     let mut links = Vec::new();
+    // What is certain needs no proof.
+    if step.certainty != Certainty::May {
+        return links;
+    }
     let mut told: BTreeSet<(StackName, String)> = BTreeSet::new();
     let mut next: Vec<(StackName, String)> = Vec::new();
     for (name, change) in &step.changes.parameters {

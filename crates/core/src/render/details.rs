@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::json::{ChangesDocument, OutputDocument, ParameterDocument, PropertyDocument, ResourceDocument, StepDocument};
+use super::json::{
+    ChangesDocument, OutputDocument, ParameterDocument, PropertyDocument, ResourceDocument, StepDocument,
+};
 use super::style::{Mark, harmless};
 use super::words;
 use crate::plan::{Action, Certainty, ResourceAction};
@@ -64,7 +66,11 @@ pub(super) fn lines(step: &StepDocument, depth: Depth) -> Vec<Line> {
     }
     if let Some((before, after)) = changes.termination_protection {
         let word = |on: bool| if on { "on" } else { "off" };
-        lines.push(Line::new(' ', format!("termination protection: {} -> {}", word(before), word(after)), None));
+        lines.push(Line::new(
+            ' ',
+            format!("termination protection: {} -> {}", word(before), word(after)),
+            None,
+        ));
     }
     if changes.stack_policy {
         lines.push(Line::new(' ', "stack policy: replaced", None));
@@ -108,10 +114,13 @@ fn updated(lines: &mut Vec<Line>, changes: &ChangesDocument, depth: Depth) {
     }
     let Some(template) = &changes.template else { return };
     // Where macros decide, how the text differs is all there is; otherwise only what left no trace in a resource.
-    let unseen = |id: &String| changes.outputs_open || depth == Depth::Full && !changes.resources.contains_key(id);
+    let unseen =
+        |id: &String| changes.outputs_open || depth == Depth::Full && !changes.resources.contains_key(id);
     let same = if changes.outputs_open { "" } else { ": written another way, with the same values" };
     for (sign, resources) in [('+', &template.added), ('~', &template.modified), ('-', &template.removed)] {
-        for (id, kind) in resources.iter().filter(|(id, _)| unseen(id) && !changes.resources.contains_key(*id)) {
+        for (id, kind) in
+            resources.iter().filter(|(id, _)| unseen(id) && !changes.resources.contains_key(*id))
+        {
             lines.push(Line::new(sign, format!("{id} ({kind}){same}"), Some(Mark::Faint)));
         }
     }
@@ -150,7 +159,8 @@ pub(super) fn headline(id: &str, resource: &ResourceDocument) -> String {
         (ResourceAction::Modify, Replacement::Never) if may => phrases.push("may change in place".to_owned()),
         _ => {}
     }
-    let certain = !may && (resource.action != ResourceAction::Modify || resource.replacement == Replacement::Will);
+    let certain =
+        !may && (resource.action != ResourceAction::Modify || resource.replacement == Replacement::Will);
     if let Some(data) = &resource.data {
         let is = if certain { "is" } else { "may be" };
         phrases.push(match data.fate {
@@ -223,7 +233,9 @@ fn output(name: &str, change: &OutputDocument) -> String {
     let shown = words::shown_document;
     let export = change.export.as_ref().map(|name| format!(", export {name}")).unwrap_or_default();
     match (&change.before, &change.after) {
-        (Some(before), Some(after)) => format!("output {name}{export}: {} -> {}", shown(before), shown(after)),
+        (Some(before), Some(after)) => {
+            format!("output {name}{export}: {} -> {}", shown(before), shown(after))
+        }
         (None, Some(after)) => format!("output {name}{export}: {}", shown(after)),
         (Some(before), None) => format!("output {name}{export}: {} -> (removed)", shown(before)),
         (None, None) => format!("output {name}{export}"),

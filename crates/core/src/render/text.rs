@@ -121,10 +121,15 @@ fn losses(out: &mut String, plan: &PlanDocument, options: &TextOptions) {
     let Some(text) = words::losses(&plan.losses) else { return };
     let _ = writeln!(out, "{}", options.style.paint(Mark::Delete, &text.title));
     for line in &text.losses {
-        let _ = writeln!(out, "  {}", options.style.paint(Mark::Delete, &harmless(line)));
+        hanging(out, &harmless(line), "  ", options);
     }
     for line in &text.remedy {
-        let _ = writeln!(out, "{}", harmless(line));
+        // What is to be copied stays in one piece.
+        if line.starts_with(' ') {
+            let _ = writeln!(out, "{}", harmless(line));
+        } else {
+            paragraph(out, line, "", options);
+        }
     }
     out.push('\n');
 }

@@ -177,7 +177,10 @@ pub(super) fn losses(losses: &[LossDocument]) -> Option<Losses> {
     let open: Vec<&LossDocument> = losses.iter().filter(|loss| !loss.allowed).collect();
     let mut remedy = Vec::new();
     if !open.is_empty() {
-        remedy.push("Without a person's approval this is refused, unless the loss is allowed in the command".to_owned());
+        remedy.push(
+            "Without a person's approval this is refused, unless the loss is allowed in the command"
+                .to_owned(),
+        );
         remedy.extend(open.iter().map(|loss| format!("  --allow {}", loss.allow)));
         remedy.push("or in the config, up to a day of your choice:".to_owned());
         remedy.push("  acknowledge:".to_owned());

@@ -12,8 +12,8 @@ use crate::text::Document;
 use crate::yaml::{self, Node, NodeValue};
 
 mod content;
-pub mod symbolic;
 pub mod jinja;
+pub mod symbolic;
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq)]

@@ -57,7 +57,9 @@ impl<'a> Symbols<'a> {
     /// The value of a part of the template; `None` for `AWS::NoValue`.
     pub fn value(&self, value: &Value) -> Option<Term> {
         match value {
-            Value::Array(items) => Some(Term::List(items.iter().filter_map(|item| self.value(item)).collect())),
+            Value::Array(items) => {
+                Some(Term::List(items.iter().filter_map(|item| self.value(item)).collect()))
+            }
             Value::Object(entries) => match single(entries) {
                 Some((function, argument)) if function == "Ref" || function.starts_with("Fn::") => {
                     self.call(function, argument)
@@ -174,9 +176,7 @@ impl<'a> Symbols<'a> {
             },
             "AWS::Partition" => Term::plain(partition(region)),
             "AWS::URLSuffix" => Term::plain(url_suffix(region)),
-            pseudo if pseudo.starts_with("AWS::") => {
-                Term::Call(pseudo.to_owned(), Box::new(Term::plain("")))
-            }
+            pseudo if pseudo.starts_with("AWS::") => Term::Call(pseudo.to_owned(), Box::new(Term::plain(""))),
             name => match self.template.parameters.get(name) {
                 None => Term::Id(name.to_owned()),
                 Some(declared) => match self.arguments.get(name) {
@@ -308,7 +308,8 @@ impl<'a> Symbols<'a> {
         let Some([index, list]) = argument.as_array().map(Vec::as_slice) else {
             return self.kept("Fn::Select", argument);
         };
-        let index = self.value(index).as_ref().and_then(Term::as_text).and_then(|text| text.parse::<usize>().ok());
+        let index =
+            self.value(index).as_ref().and_then(Term::as_text).and_then(|text| text.parse::<usize>().ok());
         match (index, self.value(list)) {
             (Some(index), Some(Term::List(items))) => match items.get(index) {
                 Some(item) => item.clone(),

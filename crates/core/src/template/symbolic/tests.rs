@@ -36,8 +36,8 @@ fn functions_come_to_one_form() {
         ("!Select [1, !Ref Zones]", "b"),
         ("!Select [0, !Split ['-', 'x-y']]", "x"),
         ("!FindInMap [Sizes, !Ref Env, web]", "large"),
-        ("!If [IsProd, yes, no]", "yes"),
-        ("!If [Both, yes, no]", "no"),
+        ("!If [IsProd, large, small]", "large"),
+        ("!If [Both, large, small]", "small"),
         ("!Sub '${Zones}'", "a,b"),
         ("1", "1"),
         ("'1'", "1"),
@@ -57,7 +57,13 @@ fn what_is_not_known_stays_in_the_value_with_its_cause() {
     let unknown = Argument::Unknown { doubts: BTreeSet::from([cause.clone()]), secret: false };
     let arguments = BTreeMap::from([("Env".to_owned(), unknown)]);
     let value = |text: &str| property(&with(text), &arguments).unwrap();
-    for text in ["!Ref Env", "!Sub 'x-${Env}'", "!If [IsProd, a, b]", "!FindInMap [Sizes, !Ref Env, web]", "[!Ref Env]"] {
+    for text in [
+        "!Ref Env",
+        "!Sub 'x-${Env}'",
+        "!If [IsProd, a, b]",
+        "!FindInMap [Sizes, !Ref Env, web]",
+        "[!Ref Env]",
+    ] {
         assert_eq!(value(text).doubts(), BTreeSet::from([cause.clone()]), "{text}");
     }
     // Whichever way the condition goes, it is the same.
@@ -69,7 +75,12 @@ fn what_is_not_known_stays_in_the_value_with_its_cause() {
 fn a_secret_stays_one_in_whatever_it_becomes_part_of() {
     let secret = Argument::Text { text: "hunter2".to_owned(), secret: true };
     let arguments = BTreeMap::from([("Name".to_owned(), secret.clone()), ("Zones".to_owned(), secret)]);
-    for text in ["!Sub 'x-${Name}-y'", "!Join [',', [a, !Ref Name]]", "!Select [0, !Split ['-', !Ref Name]]", "!Ref Zones"] {
+    for text in [
+        "!Sub 'x-${Name}-y'",
+        "!Join [',', [a, !Ref Name]]",
+        "!Select [0, !Split ['-', !Ref Name]]",
+        "!Ref Zones",
+    ] {
         assert!(property(&with(text), &arguments).unwrap().is_secret(), "{text}");
     }
 }
@@ -79,6 +90,10 @@ fn what_cloudformation_reads_anew_is_not_known() {
     let none = BTreeMap::new();
     assert!(property(&with("'{{resolve:ssm:/image}}'"), &none).unwrap().is_doubtful());
     assert!(!property(&with("'{{resolve:ssm:/image:3}}'"), &none).unwrap().is_doubtful());
-    assert!(!property(&with("'{{resolve:secretsmanager:db:SecretString:password}}'"), &none).unwrap().is_doubtful());
+    assert!(
+        !property(&with("'{{resolve:secretsmanager:db:SecretString:password}}'"), &none)
+            .unwrap()
+            .is_doubtful()
+    );
     assert!(property(&with("!Sub '{{resolve:ssm:/${Name}}}'"), &none).unwrap().is_doubtful());
 }
