@@ -42,7 +42,7 @@ struct Options {
     allow_empty: bool,
     parameters: BTreeMap<String, serde_json::Value>,
     environment: BTreeMap<String, String>,
-    stacks: Option<std::collections::BTreeSet<String>>,
+    stacks: Option<BTreeSet<String>>,
     with_dependencies: bool,
     with_dependents: bool,
 }
