@@ -22,6 +22,7 @@ fn step(name: &str, action: Action, needs: &[&str]) -> Step {
 
 fn plan(steps: Vec<Step>) -> Plan {
     Plan {
+        losses: Vec::new(),
         purpose: Purpose::Deploy,
         namespace: "ns".into(),
         account: "123456789012".into(),
@@ -29,7 +30,6 @@ fn plan(steps: Vec<Step>) -> Plan {
         steps,
         hooks: Vec::new(),
         notes: Vec::new(),
-        change_set: None,
     }
 }
 
