@@ -89,7 +89,7 @@ impl Engine {
             error.findings.extend(left);
             return Err(error);
         }
-        planned.plan.take_answers(answers);
+        planned.plan.take_answers(answers, &config.data_loss, &self.settings_of_today());
         planned.warnings.extend(left);
         Ok(planned)
     }

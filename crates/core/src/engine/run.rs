@@ -113,6 +113,12 @@ impl Engine {
         }
     }
 
+    /// What plans read of the options, with the date that acknowledgements are compared with.
+    pub(crate) fn settings_of_today(&self) -> Settings {
+        let today = Some(self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date());
+        Settings { today, ..self.options.settings() }
+    }
+
     /// Plans from what was observed, and adds what the engine itself has to say.
     fn plan_for(
         &self,
@@ -121,8 +127,7 @@ impl Engine {
         backing: &Backing,
         observed: &Observed,
     ) -> Result<Planned, EngineError> {
-        let today = Some(self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date());
-        let settings = Settings { today, ..self.options.settings() };
+        let settings = self.settings_of_today();
         let world = &observed.world;
         let (mut plan, mut findings) = match purpose {
             Purpose::Deploy => plan::deploy(desired, world, &settings)?,

@@ -27,7 +27,7 @@ mod select;
 mod template;
 mod world;
 
-pub use answer::ChangeSetAnswer;
+pub use answer::{ChangeSetAnswer, Difference, differences};
 pub use change::{
     Changes, OutputChange, ParameterChange, PropertyChange, ResourceAction, ResourceChange, ShownValue,
     TemplateChange,
