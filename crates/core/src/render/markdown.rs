@@ -77,7 +77,8 @@ pub fn document(plan: &PlanDocument) -> String {
     out
 }
 
-fn details(out: &mut String, step: &StepDocument) {
+/// What a step changes in detail, folded; nothing if there is nothing to tell.
+pub fn details(out: &mut String, step: &StepDocument) {
     let changes = &step.changes;
     let mut lines = Vec::new();
     if let Some(template) = &changes.template {
