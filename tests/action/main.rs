@@ -4,6 +4,7 @@
 
 mod comments;
 mod github;
+mod hostile;
 mod support;
 
 use std::process::Command;

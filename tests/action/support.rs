@@ -94,7 +94,8 @@ impl Repository {
         let read = |name: &str| std::fs::read_to_string(self.path().join(name)).unwrap();
         let step = Step {
             code: output.status.code(),
-            log: String::from_utf8(output.stdout).unwrap(),
+            // A program may print anything.
+            log: String::from_utf8_lossy(&output.stdout).into_owned(),
             summary: read("summary"),
             all_outputs: read("outputs"),
         };

@@ -62,7 +62,8 @@ fn step(environment: &Environment) -> u8 {
     child::say(&format!("::stop-commands::{token}"));
     let mut report = Report::new(inputs.command);
     let ended = child::run(&program, &inputs.arguments, &directory, &mut report);
-    child::say(&format!("::{token}::"));
+    // On a line of its own, whatever the last words of the program were.
+    child::say(&format!("\n::{token}::"));
     let exit = match ended {
         Ok(exit) => exit,
         Err(error) => {

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
+use runway_core::render::json::PlanDocument;
+
+use crate::comment::replacements;
 use crate::report::Report;
 use crate::summary;
 
 /// Every output of `action.yml`.
 #[cfg(test)]
-pub(crate) const OUTPUTS: [&str; 11] = [
+pub(crate) const OUTPUTS: [&str; 13] = [
     "exit-code",
     "changes",
     "create",
@@ -16,6 +19,8 @@ pub(crate) const OUTPUTS: [&str; 11] = [
     "recreate",
     "none",
     "skip",
+    "losses",
+    "replacements",
     "summary",
     "plan-file",
     "comment-url",
@@ -36,6 +41,9 @@ pub(crate) fn outputs(report: &Report, exit: u8, left: &Left) -> Vec<(&'static s
     let count = |of: fn(&runway_core::plan::Summary) -> usize| {
         counts.as_ref().map(|counts| of(counts).to_string()).unwrap_or_default()
     };
+    let of_plans = |of: fn(&[PlanDocument]) -> usize| {
+        counts.as_ref().map(|_| of(&report.plans).to_string()).unwrap_or_default()
+    };
     vec![
         ("exit-code", exit.to_string()),
         ("changes", report.has_changes().map(|changes| changes.to_string()).unwrap_or_default()),
@@ -45,6 +53,8 @@ pub(crate) fn outputs(report: &Report, exit: u8, left: &Left) -> Vec<(&'static s
         ("recreate", count(|counts| counts.recreate)),
         ("none", count(|counts| counts.none)),
         ("skip", count(|counts| counts.skip)),
+        ("losses", of_plans(|plans| plans.iter().map(|plan| plan.losses.len()).sum())),
+        ("replacements", of_plans(replacements)),
         ("summary", summary::one_line(report, exit)),
         ("plan-file", left.plan_file.clone()),
         ("comment-url", left.comment.clone()),

@@ -1,12 +1,14 @@
 //! What a reviewer must not miss: data that is lost, what is deleted, what is replaced. Pure.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use runway_core::plan::Action;
-use runway_core::render::json::{PlanDocument, StepDocument};
+use runway_core::plan::{Action, Certainty, LossKind, ResourceAction};
+use runway_core::render::json::{LossDocument, PlanDocument, ResourceDocument, StepDocument};
 use runway_core::render::markdown::{code, escaped};
 use runway_core::render::style::shortened;
+use runway_core::resources::{Fate, Replacement};
 
 use super::page::{Page, length, without_comments};
 
@@ -19,30 +21,55 @@ const MORE: usize = 40;
 /// What kind of destruction; the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    /// Data goes.
+    Lost,
+    /// Data may go.
+    MayBeLost,
     /// A stack goes.
     Deleted,
     /// A stack goes and a new one takes its place.
     Recreated,
+    /// A resource goes.
+    Removed,
+    /// A resource goes and a new one takes its place.
+    Replaced,
+    /// A resource may go.
+    MayBeRemoved,
+    /// A new resource may take the place of one.
+    MayBeReplaced,
 }
 
 impl Kind {
     /// Every kind, the worst first.
-    const ALL: [Self; 2] = [Self::Deleted, Self::Recreated];
+    const ALL: [Self; 8] = [
+        Self::Lost,
+        Self::MayBeLost,
+        Self::Deleted,
+        Self::Recreated,
+        Self::Removed,
+        Self::Replaced,
+        Self::MayBeRemoved,
+        Self::MayBeReplaced,
+    ];
 
     /// How many there are, in words.
     fn counted(self, count: usize) -> String {
-        let (one, many) = match self {
-            Self::Deleted => ("stack deleted", "stacks deleted"),
-            Self::Recreated => ("stack deleted and created again", "stacks deleted and created again"),
-        };
-        format!("{count} {}", if count == 1 { one } else { many })
+        let of = if matches!(self, Self::Deleted | Self::Recreated) { "stack" } else { "resource" };
+        let noun = if count == 1 { of.to_owned() } else { format!("{of}s") };
+        format!("{count} {noun} {}", self.verb())
     }
 
-    /// What happens, at the start of a line.
+    /// What happens.
     fn verb(self) -> &'static str {
         match self {
-            Self::Deleted => "deleted",
-            Self::Recreated => "deleted and created again",
+            Self::Lost => "LOST with data",
+            Self::MayBeLost => "perhaps LOST with data",
+            Self::Deleted => "DELETED",
+            Self::Recreated => "DELETED and created again",
+            Self::Removed => "removed",
+            Self::Replaced => "replaced",
+            Self::MayBeRemoved => "perhaps removed",
+            Self::MayBeReplaced => "perhaps replaced",
         }
     }
 }
@@ -62,14 +89,42 @@ pub(crate) struct Hazard<'a> {
     pub(crate) reason: Cow<'a, str>,
 }
 
-/// Every destructive change of the plans, the worst kind first, else in the plans' order.
+/// Every destructive change of the plans, the worst kind first, else in the plans' order. A resource that loses data is
+/// one, however it does; those that go with their stack are not told one by one.
 pub(crate) fn hazards(plans: &[PlanDocument]) -> Vec<Hazard<'_>> {
     let mut all = Vec::new();
     for plan in plans {
-        all.extend(plan.steps.iter().filter_map(of_stack));
+        all.extend(plan.losses.iter().map(of_loss));
+        let lost: BTreeSet<(&str, &str)> = plan
+            .losses
+            .iter()
+            .filter_map(|loss| Some((loss.stack.as_str(), loss.resource.as_deref()?)))
+            .collect();
+        for step in &plan.steps {
+            all.extend(of_stack(step));
+            all.extend(of_resources(step).filter(|hazard| {
+                hazard.resource.is_none_or(|resource| !lost.contains(&(hazard.stack, resource)))
+            }));
+        }
     }
     all.sort_by_key(|hazard| hazard.kind);
     all
+}
+
+fn of_loss(loss: &LossDocument) -> Hazard<'_> {
+    let how = match loss.how {
+        LossKind::Replaced => "replaced",
+        LossKind::Removed => "removed from its stack",
+        LossKind::StackDeleted => "deleted with its stack",
+    };
+    let allowed = if loss.allowed { ", which is allowed" } else { "" };
+    Hazard {
+        kind: if loss.certainty == Certainty::May { Kind::MayBeLost } else { Kind::Lost },
+        stack: &loss.stack,
+        resource: loss.resource.as_deref(),
+        what: if loss.kind.is_empty() { "not known" } else { &loss.kind },
+        reason: Cow::Owned(format!("{}, {how}{allowed}", loss.holds)),
+    }
 }
 
 fn of_stack(step: &StepDocument) -> Option<Hazard<'_>> {
@@ -87,9 +142,52 @@ fn of_stack(step: &StepDocument) -> Option<Hazard<'_>> {
     })
 }
 
-/// Whether a step is among the destructive changes.
+fn of_resources(step: &StepDocument) -> impl Iterator<Item = Hazard<'_>> {
+    let resources = Some(&step.changes.resources).filter(|_| step.action == Action::Update);
+    resources.into_iter().flatten().filter_map(|(id, resource)| {
+        let may = resource.certainty == Certainty::May;
+        let kind = match (resource.action, resource.replacement) {
+            (ResourceAction::Remove, _) if may => Kind::MayBeRemoved,
+            (ResourceAction::Remove, _) => Kind::Removed,
+            (ResourceAction::Modify, Replacement::Will) if !may => Kind::Replaced,
+            (ResourceAction::Modify, Replacement::Will | Replacement::May) => Kind::MayBeReplaced,
+            (ResourceAction::Add, _) | (ResourceAction::Modify, Replacement::Never) => return None,
+        };
+        Some(Hazard {
+            kind,
+            stack: &step.name,
+            resource: Some(id),
+            what: &resource.kind,
+            reason: Cow::Owned(reason(resource)),
+        })
+    })
+}
+
+/// Which properties replace a resource, and what becomes of its data.
+fn reason(resource: &ResourceDocument) -> String {
+    let mut phrases: Vec<String> = Vec::new();
+    let replacing = resource.properties.iter().filter(|change| change.replacement != Replacement::Never);
+    for change in replacing {
+        let because = change.because.as_ref().map(|why| format!(" because {why}")).unwrap_or_default();
+        phrases.push(format!("{}{because}", change.path));
+    }
+    phrases.extend(resource.data.as_ref().map(|data| match data.fate {
+        Fate::Lost => format!("the {} is lost", data.holds),
+        Fate::Retained => format!("the {} is retained, outside the stack", data.holds),
+        Fate::Snapshot => format!("a snapshot of the {} is kept", data.holds),
+    }));
+    if phrases.is_empty() { "not in the template any more".to_owned() } else { phrases.join(", ") }
+}
+
+/// Whether a step is, or has, a destructive change.
 pub(crate) fn is_hazardous(step: &StepDocument) -> bool {
-    of_stack(step).is_some()
+    of_stack(step).is_some() || of_resources(step).next().is_some()
+}
+
+/// Resources that are, or may be, replaced.
+pub(crate) fn replacements(plans: &[PlanDocument]) -> usize {
+    let resources = plans.iter().flat_map(|plan| &plan.steps).flat_map(of_resources);
+    resources.filter(|hazard| matches!(hazard.kind, Kind::Replaced | Kind::MayBeReplaced)).count()
 }
 
 /// The destructive changes as Markdown, in the most detailed form that fits: a line each with its reason, names by kind
@@ -148,8 +246,9 @@ fn names(hazards: &[Hazard<'_>], room: usize) -> Option<String> {
 
 /// Names alone, in one span for each kind, as many as fit, and how many are left out.
 fn dense(hazards: &[Hazard<'_>], room: usize) -> String {
-    // A list begins and ends with some signs more than its names have.
-    let frames = Kind::ALL.len() * 40;
+    // Each list has some signs around its names.
+    let kinds: BTreeSet<Kind> = hazards.iter().map(|hazard| hazard.kind).collect();
+    let frames: usize = kinds.iter().map(|kind| kind.verb().len() + 7).sum();
     let mut out = Page::new(room.saturating_sub(MORE + frames));
     let mut shown = 0;
     let mut text = String::new();
@@ -206,13 +305,13 @@ mod tests {
         let stacks: Vec<String> = (0..1_000).map(|index| format!("stack-{index:04}")).collect();
         let mut hazards = many(1_000, &stacks);
         hazards.sort_by_key(|hazard| hazard.kind);
-        let counts = "**1000 destructive changes:** 500 stacks deleted, 500 stacks deleted and created again";
+        let counts = "**1000 destructive changes:** 500 stacks DELETED, 500 stacks DELETED and created again";
         for (room, form) in [
-            (200_000, "- **deleted:** `stack-0000` (`ns-x`): is in the persistent graph"),
-            (20_000, "- **deleted:** `stack-0000`, `stack-0002`"),
-            (12_000, "- deleted: `stack-0000 stack-0002"),
-            (2_000, "- deleted: `stack-0000 stack-0002"),
-            (400, "- deleted: `stack-0000 stack-0002"),
+            (200_000, "- **DELETED:** `stack-0000` (`ns-x`): is in the persistent graph"),
+            (20_000, "- **DELETED:** `stack-0000`, `stack-0002`"),
+            (12_000, "- DELETED: `stack-0000 stack-0002"),
+            (2_000, "- DELETED: `stack-0000 stack-0002"),
+            (400, "- DELETED: `stack-0000 stack-0002"),
         ] {
             let text = listed(&hazards, room);
             assert!(length(&text) <= room, "{room}: {}", length(&text));
@@ -233,6 +332,6 @@ mod tests {
     fn one_change_is_told_in_the_singular() {
         let stacks = ["a".to_owned()];
         let text = listed(&many(1, &stacks), 1_000);
-        assert!(text.contains("**1 destructive change:** 1 stack deleted\n"), "{text}");
+        assert!(text.contains("**1 destructive change:** 1 stack DELETED\n"), "{text}");
     }
 }

@@ -11,6 +11,7 @@ use runway_core::render::words;
 use crate::report::Report;
 use crate::sticky::Subject;
 use crate::summary;
+pub(crate) use hazards::replacements;
 use hazards::{hazards, is_hazardous, listed};
 use page::{Page, length};
 
@@ -69,17 +70,21 @@ fn composed(mut page: Page, report: &Report, exit: u8, about: &About<'_>) -> (Pa
     page.push(&heading(report, about));
     page.push(&total(report));
     let room = page.room();
-    page.push(&listed(&hazards(plans), room));
+    let open = open_losses(plans);
+    page.push(&listed(&hazards(plans), room.saturating_sub(length(&open))));
+    page.push(&open);
 
     // Lines of how it went, not more than their share.
     let share = room / FAILURES;
     let before = page.room();
     for line in summary::outcome(report, exit).split_inclusive('\n') {
-        if before - page.room() + length(line) > share || !page.push(line) {
-            left.remarks += usize::from(!line.trim().is_empty());
+        if line.trim().is_empty() {
+            page.gap();
+        } else if before - page.room() + length(line) > share || !page.push(line) {
+            left.remarks += 1;
         }
     }
-    page.push("\n");
+    page.gap();
     let remarks = plans.iter().flat_map(|plan| {
         let hooks =
             plan.hooks.iter().map(|hook| format!("- hook {}: `{}`\n", code(&hook.stage), code(&hook.path)));
@@ -91,7 +96,7 @@ fn composed(mut page: Page, report: &Report, exit: u8, about: &About<'_>) -> (Pa
             left.remarks += 1;
         }
     }
-    page.push("\n");
+    page.gap();
     for plan in plans {
         left.changes += table(&mut page, plan);
     }
@@ -117,6 +122,26 @@ fn heading(report: &Report, about: &About<'_>) -> String {
     }
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
     format!("### runway-rs {}{parts}\n\n", report.command.as_str())
+}
+
+/// What to do about data whose loss is not allowed; empty if there is none.
+fn open_losses(plans: &[PlanDocument]) -> String {
+    let losses = plans.iter().flat_map(|plan| &plan.losses);
+    let (open, all) = losses.fold((0, 0), |(open, all), loss| (open + usize::from(!loss.allowed), all + 1));
+    if open == 0 {
+        return String::new();
+    }
+    let which = match (open, all) {
+        (1, 1) => "This loss of data is not allowed yet, so a deploy is refused".to_owned(),
+        (open, all) if open == all => {
+            format!("None of the {all} losses of data is allowed yet, so a deploy is refused")
+        }
+        (open, all) => format!("{open} of {all} losses of data are not allowed yet, so a deploy is refused"),
+    };
+    format!(
+        "{which} (exit code 31). To allow one, give its name (`STACK/RESOURCE`, as above) to the input `allow`, or add it \
+         to `acknowledge` in the config.\n\n"
+    )
 }
 
 /// Steps by action over all plans; empty without a plan.
@@ -208,6 +233,11 @@ fn details(page: &mut Page, plans: &[PlanDocument]) -> usize {
 fn has_details(step: &StepDocument) -> bool {
     let changes = &step.changes;
     changes.template.is_some()
+        || !changes.resources.is_empty()
+        || !changes.outputs.is_empty()
+        || changes.termination_protection.is_some()
+        || changes.stack_policy
+        || !step.chain.is_empty()
         || !changes.parameters.is_empty()
         || !changes.tags.is_empty()
         || !step.notes.is_empty()

@@ -50,6 +50,13 @@ impl Page {
         fits
     }
 
+    /// Makes sure that a new block begins.
+    pub(crate) fn gap(&mut self) {
+        if !self.text.is_empty() && !self.text.ends_with("\n\n") {
+            self.push("\n");
+        }
+    }
+
     /// The text.
     pub(crate) fn into_text(self) -> String {
         self.text

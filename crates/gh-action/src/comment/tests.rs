@@ -59,9 +59,9 @@ fn a_short_plan_is_there_as_a_whole_with_what_is_destroyed_first() {
     let expected = format!(
         "{}\n### runway-rs plan: `infra/cfngin.yml`, environment `prod`, region `eu-west-1`\n\n\
          **1 to create, 1 to update, 1 to DELETE and create, 1 to DELETE** in `ns`, account 123456789012, region eu-west-1; 1 unchanged\n\n\
-         > [!CAUTION]\n> **2 destructive changes:** 1 stack deleted, 1 stack deleted and created again\n\n\
-         - **deleted:** `old` (`ns-old`): not in the config\n\
-         - **deleted and created again:** `broken` (`ns-broken`): its creation failed\n\n",
+         > [!CAUTION]\n> **2 destructive changes:** 1 stack DELETED, 1 stack DELETED and created again\n\n\
+         - **DELETED:** `old` (`ns-old`): not in the config\n\
+         - **DELETED and created again:** `broken` (`ns-broken`): its creation failed\n\n",
         about().subject.marker()
     );
     assert!(text.starts_with(&expected), "{text}");
@@ -71,6 +71,75 @@ fn a_short_plan_is_there_as_a_whole_with_what_is_destroyed_first() {
     assert!(!text.contains("Not shown here"), "{text}");
     assert!(text.ends_with(&format!("<sub>commit 0123456789abcdef, [run]({RUN})</sub>\n")), "{text}");
     assert!(is_balanced(&text), "{text}");
+}
+
+/// An update with a resource that is replaced, one that may be, one that is removed and one that is not touched by it.
+fn update_of_resources(name: &str) -> Value {
+    let resource = |kind: &str, action: &str, replacement: &str, data: Value| {
+        json!({
+            "type": kind, "action": action, "certainty": "will", "replacement": replacement, "data": data,
+            "known_after": [], "properties": [
+                {"path": "Engine", "before": {"value": "a"}, "after": {"value": "b"}, "replacement": replacement},
+                {"path": "Size", "before": {"value": "1"}, "after": {"value": "2"}, "replacement": "never"},
+            ],
+        })
+    };
+    let mut step = step(name, "update", "template changed", "x");
+    step["changes"]["resources"] = json!({
+        "Db": resource("AWS::RDS::DBInstance", "modify", "will", json!({"holds": "database", "fate": "lost"})),
+        "Kept": resource("AWS::RDS::DBInstance", "modify", "will", json!({"holds": "database", "fate": "snapshot"})),
+        "Perhaps": resource("AWS::EC2::VPC", "modify", "may", Value::Null),
+        "Gone": resource("AWS::SNS::Topic", "remove", "never", Value::Null),
+        "Fine": resource("AWS::SNS::Topic", "modify", "never", Value::Null),
+    });
+    step
+}
+
+fn loss(stack: &str, resource: &str, allowed: bool) -> Value {
+    json!({
+        "stack": stack, "resource": resource, "type": "AWS::RDS::DBInstance", "holds": "database", "how": "replaced",
+        "certainty": "will", "allow": format!("{stack}/{resource}"), "allowed": allowed,
+    })
+}
+
+#[test]
+fn lost_data_comes_first_and_each_resource_is_told_once() {
+    let mut plan = plan(vec![update_of_resources("db"), step("old", "delete", "not in the config", "")]);
+    plan["losses"] = json!([loss("db", "Db", false)]);
+    let text = of([plan.clone()]);
+    let expected = "> [!CAUTION]\n> **5 destructive changes:** 1 resource LOST with data, 1 stack DELETED, \
+        1 resource removed, 1 resource replaced, 1 resource perhaps replaced\n\n\
+        - **LOST with data:** `db/Db` (`AWS::RDS::DBInstance`): database, replaced\n\
+        - **DELETED:** `old` (`ns-old`): not in the config\n\
+        - **removed:** `db/Gone` (`AWS::SNS::Topic`): not in the template any more\n\
+        - **replaced:** `db/Kept` (`AWS::RDS::DBInstance`): Engine, a snapshot of the database is kept\n\
+        - **perhaps replaced:** `db/Perhaps` (`AWS::EC2::VPC`): Engine\n\n\
+        This loss of data is not allowed yet, so a deploy is refused (exit code 31). To allow one, give its name";
+    assert!(text.contains(expected), "{text}");
+    assert!(text.contains("Engine: a -> b"), "{text}");
+    plan["losses"] = json!([loss("db", "Db", true), loss("db", "Kept", false)]);
+    let text = of([plan.clone()]);
+    assert!(text.contains("database, replaced, which is allowed\n"), "{text}");
+    assert!(text.contains("1 of 2 losses of data are not allowed yet"), "{text}");
+    plan["losses"] = json!([loss("db", "Db", true)]);
+    assert!(!of([plan]).contains("not allowed yet"));
+}
+
+#[test]
+fn every_name_of_many_losses_is_there() {
+    let steps = (0..600).map(|index| update_of_resources(&format!("stack-{index}"))).collect();
+    let mut plan = plan(steps);
+    plan["losses"] = (0..600).map(|index| loss(&format!("stack-{index}"), "Db", false)).collect();
+    let text = of([plan]);
+    assert!(length(&text) <= LIMIT);
+    assert!(
+        text.contains("**2400 destructive changes:** 600 resources LOST with data, 600 resources removed"),
+        "{text}"
+    );
+    for index in 0..600 {
+        assert_eq!(text.matches(&format!("stack-{index}`: `")).count(), 4, "stack-{index}");
+    }
+    assert!(text.contains("None of the 600 losses of data is allowed yet"), "{text}");
 }
 
 #[test]
@@ -87,7 +156,7 @@ fn of_ten_thousand_changes_the_destructive_ones_are_shown_and_the_rest_is_counte
     assert!(length(&text) > LIMIT * 9 / 10, "the room is used: {}", length(&text));
     for index in [7, 5_000, 9_999] {
         assert!(
-            text.contains(&format!("- **deleted:** `stack-{index}` (`ns-stack-{index}`): not in")),
+            text.contains(&format!("- **DELETED:** `stack-{index}` (`ns-stack-{index}`): not in")),
             "{text}"
         );
     }
@@ -104,12 +173,13 @@ fn ten_thousand_deletions_are_all_named_or_counted() {
         (0..10_000).map(|index| step(&format!("stack-{index}"), "delete", "not in the config", "")).collect();
     let text = of([plan(steps)]);
     assert!(length(&text) <= LIMIT);
-    assert!(text.contains("**10000 destructive changes:** 10000 stacks deleted"), "{text}");
-    let list = text.lines().find(|line| line.starts_with("- deleted: `")).unwrap();
-    let named = list.trim_start_matches("- deleted: `").trim_end_matches('`').split(' ').count();
+    assert!(text.contains("**10000 destructive changes:** 10000 stacks DELETED"), "{text}");
+    let list = text.lines().find(|line| line.starts_with("- DELETED: `")).unwrap();
+    let named = list.trim_start_matches("- DELETED: `").trim_end_matches('`').split(' ').count();
     assert!(named > 5_000, "{named}");
     assert!(text.contains(&format!("- and {} more\n", 10_000 - named)), "{named}");
-    assert!(text.contains("10000 of 10000 changes"), "{text}");
+    let rows = text.lines().filter(|line| line.starts_with("| `-`")).count();
+    assert!(text.contains(&format!("**Not shown here:** {} of 10000 changes", 10_000 - rows)), "{rows}");
 }
 
 #[test]
