@@ -23,7 +23,7 @@ use crate::registry::HookStage;
 use crate::template::Template;
 
 /// Longest template that a request may carry, in bytes (CloudFormation quotas).
-const LONGEST_BODY: usize = 51_200;
+pub(crate) const LONGEST_BODY: usize = 51_200;
 /// Longest template in a bucket, in bytes (CloudFormation quotas).
 const LONGEST_TEMPLATE: usize = 1_048_576;
 
@@ -158,6 +158,7 @@ pub(super) fn step(
         adopted: false,
         changes: Changes::default(),
         notes: Vec::new(),
+        change_set: None,
     }
 }
 
