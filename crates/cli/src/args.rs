@@ -160,6 +160,9 @@ pub struct PlanArguments {
     /// Plan a destroy
     #[arg(long)]
     pub destroy: bool,
+    /// Ask CloudFormation itself, by change sets that are deleted again, what the steps would do
+    #[arg(long, conflicts_with = "destroy")]
+    pub change_sets: bool,
     /// Options that deploys have as well.
     #[command(flatten)]
     pub common: PlanningArguments,

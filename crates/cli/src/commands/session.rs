@@ -129,7 +129,13 @@ impl<'s> Session<'s> {
         let mut pending = false;
         for (loaded, selection) in selected(self.work, self.strays, &arguments.common) {
             let engine = self.engine(loaded, |options| options.selection = selection);
-            let planned = self.patiently(engine.plan(&loaded.config, purpose), || true).await?;
+            let planned = if arguments.change_sets {
+                output.message("asking CloudFormation by change sets, which are deleted again");
+                let asking = engine.plan_with_change_sets(&loaded.config, purpose, self.interrupt);
+                self.patiently(asking, || true).await?
+            } else {
+                self.patiently(engine.plan(&loaded.config, purpose), || true).await?
+            };
             output.findings(&planned.warnings, ExitCode::Ok);
             let depth = arguments.common.depth();
             let options = render::text::TextOptions { width: output.width, style: output.style, depth };
