@@ -169,7 +169,7 @@ fn plan_file(inputs: &Inputs, places: &Places, exit: u8) -> String {
     let went_well =
         [exit::ExitCode::Ok, exit::ExitCode::ChangesPending].iter().any(|code| code.number() == exit);
     let file = inputs.plan_file.as_deref().filter(|file| places.directory.join(file).is_file());
-    let is_there = inputs.command == Command::Deploy || went_well;
+    let is_there = inputs.command != Command::Plan || went_well;
     file.filter(|_| is_there).map(|file| places.in_repository(file)).unwrap_or_default()
 }
 
