@@ -134,7 +134,9 @@ fn next(report: &Report, exit: u8) -> Option<&'static str> {
         Some(ExitCode::Locked) => {
             "run this again when the other run is over; the argument `--lock-wait=10m` waits for it."
         }
-        Some(ExitCode::Stale) => "run this again: it plans anew.",
+        Some(ExitCode::Stale) => {
+            "run this again: it plans anew. A saved plan has to be made and reviewed again."
+        }
         Some(ExitCode::Denied) => "check the credentials of this job and what its role may do.",
         Some(ExitCode::Unavailable | ExitCode::Interrupted) => {
             "run this again: the next run goes on from what exists."

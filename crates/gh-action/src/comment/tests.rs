@@ -126,6 +126,34 @@ fn lost_data_comes_first_and_each_resource_is_told_once() {
 }
 
 #[test]
+fn what_cloudformation_announces_is_told_where_it_is_worse() {
+    let mut step = update_of_resources("db");
+    let change = |id: &str, action: &str, replacement: &str| json!({"logical_id": id, "type": "T", "action": action, "replacement": replacement});
+    step["change_set"] = json!({"outcome": "changes", "reason": null, "differences": [], "changes": {
+        "Perhaps": change("Perhaps", "modify", "true"),
+        "Kept": change("Kept", "modify", "false"),
+        "Fine": change("Fine", "modify", "conditional"),
+        "Unseen": change("Unseen", "remove", "false"),
+    }});
+    let plan: PlanDocument = serde_json::from_value(plan(vec![step])).unwrap();
+    let plans = [plan];
+    let told: Vec<(&str, String)> = hazards(&plans)
+        .into_iter()
+        .map(|hazard| (hazard.resource.unwrap(), format!("{:?}", hazard.kind)))
+        .collect();
+    let expected = [
+        ("Gone", "Removed"),
+        ("Unseen", "Removed"),
+        ("Db", "Replaced"),
+        ("Kept", "Replaced"),
+        ("Perhaps", "Replaced"),
+        ("Fine", "MayBeReplaced"),
+    ];
+    assert_eq!(told, expected.map(|(id, kind)| (id, kind.to_owned())));
+    assert_eq!(replacements(&plans), 4);
+}
+
+#[test]
 fn every_name_of_many_losses_is_there() {
     let steps = (0..600).map(|index| update_of_resources(&format!("stack-{index}"))).collect();
     let mut plan = plan(steps);
