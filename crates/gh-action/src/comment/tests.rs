@@ -211,6 +211,27 @@ fn ten_thousand_deletions_are_all_named_or_counted() {
 }
 
 #[test]
+fn long_details_are_begun() {
+    let mut long = step("long", "update", "parameters changed", "x");
+    for index in 0..5_000 {
+        long["changes"]["parameters"][format!("P{index:04}")] =
+            json!({"before": {"value": "small"}, "after": {"value": "large"}});
+    }
+    let text = of([plan(vec![long, step("short", "update", "template changed", "x")])]);
+    assert!(length(&text) <= LIMIT && is_balanced(&text));
+    let shown = text.matches(": small -> large").count();
+    assert!(shown > 1_000, "{shown}");
+    // One of them is the size; behind the lines come the end of the code, a blank line or two and the end of the details.
+    let left = 5_000 - shown;
+    assert!(
+        (left..left + 8).any(|lines| text.contains(&format!("`long` go on for {lines} more lines."))),
+        "{left}"
+    );
+    assert!(text.contains("Size: small -> x"), "the other one is there as a whole");
+    assert!(text.contains("**Not shown here:** details of 1 stack. ["), "{}", &text[text.len() - 400..]);
+}
+
+#[test]
 fn what_is_rendered_does_not_grow_with_what_is_left_out() {
     let offered = |count: usize| {
         let long = "x".repeat(300);
