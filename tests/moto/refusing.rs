@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use crate::support::{Ran, Scene, finished, root};
+use crate::support::{GRAPH, Ran, Scene, eventually, finished, root};
 
 /// A server before moto that passes reads on and answers 403 to everything else.
 struct Refusing {
@@ -165,24 +165,35 @@ fn a_plan_succeeds_where_nothing_may_be_written() {
     let endpoint = &scene.environment()["AWS_ENDPOINT_URL"];
     let server = Refusing::before(endpoint);
     let mut made = BTreeSet::new();
-    let mut plan = |what: &str, expected: i32| {
-        for line in ["plan", "plan --format json", "plan --format markdown", "plan --detailed-exitcode"] {
-            let code = if line.ends_with("exitcode") { expected } else { 0 };
-            let ran = server.run(&scene, line).ended(code);
-            assert!(!ran.stdout.is_empty(), "{what}: {line}");
-            assert_eq!(server.take(true), BTreeSet::new(), "{what}: {line} writes");
-            made.extend(server.take(false));
-        }
+    let mut plan = |what: &str, format: &str, expected: i32| {
+        let line = format!("plan --format {format} --detailed-exitcode");
+        let ran = server.run(&scene, &line).ended(expected);
+        assert!(!ran.stdout.is_empty(), "{what}: {line}");
+        assert_eq!(server.take(true), BTreeSet::new(), "{what}: {line} writes");
+        made.extend(server.take(false));
     };
     scene.config(&stacks(false));
-    plan("nothing exists", 2);
+    plan("nothing exists", "text", 2);
     scene.run("deploy --yes").ended(0);
-    plan("nothing changes", 0);
+    plan("nothing changes", "markdown", 0);
     scene.config(&stacks(true));
-    plan("everything changes", 2);
+    for format in ["text", "json", "markdown"] {
+        plan("everything changes", format, 2);
+    }
+    // While somebody holds the lock, the graph's tags are read as well.
+    scene.delay("UpdateStack", 2.0);
+    let run = scene.start("deploy --yes");
+    let lease = format!("{GRAPH}.lock");
+    let (held, _) = eventually("the graph is locked", || scene.object(&lease));
+    finished(run).ended(0);
+    scene.write(&lease, Some(&held), &[]);
+    plan("the graph is locked", "json", 0);
+    // Without it, S3 does not tell an object that is not there from one that may not be read.
+    made.insert("s3:ListBucket".to_owned());
     assert_eq!(made, policy("read-only-policy.json"), "docs/read-only-policy.json and what plans ask for");
 
     // The server does refuse.
-    server.run(&scene, "deploy --yes").ended(22);
+    scene.config(&stacks(false));
+    server.run(&scene, "deploy --yes --lock-ttl 2s").ended(22);
     assert_ne!(server.take(true), BTreeSet::new());
 }
