@@ -52,7 +52,11 @@ struct Precision {
 #[test]
 fn what_a_plan_says_is_what_a_deploy_does() {
     let cases = std::env::var("RUNWAY_RS_SOUNDNESS_CASES").ok().and_then(|text| text.parse().ok());
-    let mut runner = TestRunner::new(Config { cases: cases.unwrap_or(CASES), ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: cases.unwrap_or(CASES),
+        failure_persistence: None,
+        ..Config::default()
+    });
     let precision = std::cell::RefCell::new(Precision::default());
     let result = runner.run(&world::histories(), |(first, edits)| {
         let runtime =

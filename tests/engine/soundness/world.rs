@@ -27,7 +27,7 @@ pub(super) struct Stack {
 
 /// Where a parameter comes from.
 #[derive(Debug, Clone, PartialEq)]
-enum Source {
+pub(super) enum Source {
     Literal(u8),
     /// An output of an earlier stack, if there is one.
     Output(usize, usize),
@@ -35,7 +35,7 @@ enum Source {
 
 /// A resource: its type, three values for its properties, and attributes.
 #[derive(Debug, Clone, PartialEq)]
-struct Resource {
+pub(super) struct Resource {
     kind: usize,
     values: [Value; 3],
     condition: Option<u8>,
@@ -44,7 +44,7 @@ struct Resource {
 
 /// A value in a template.
 #[derive(Debug, Clone, PartialEq)]
-enum Value {
+pub(super) enum Value {
     Literal(u8),
     Parameter(u8),
     Sub(u8, u8),
@@ -88,10 +88,20 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
+/// Outputs are mostly what may change: parameters, ids and attributes.
+fn output() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        3 => (0_u8..3).prop_map(Value::Parameter),
+        3 => (0..RESOURCES).prop_map(Value::Id),
+        3 => (0..RESOURCES).prop_map(Value::Attribute),
+        1 => value(),
+    ]
+}
+
 fn source() -> impl Strategy<Value = Source> {
     prop_oneof![
-        (0_u8..3).prop_map(Source::Literal),
-        (0..STACKS, 0..OUTPUTS).prop_map(|(stack, output)| Source::Output(stack, output)),
+        1 => (0_u8..3).prop_map(Source::Literal),
+        3 => (0..STACKS, 0..OUTPUTS).prop_map(|(stack, output)| Source::Output(stack, output)),
     ]
 }
 
@@ -103,7 +113,7 @@ fn resource() -> impl Strategy<Value = Resource> {
 
 fn stack() -> impl Strategy<Value = Stack> {
     let resources = proptest::collection::btree_map(0..RESOURCES, resource(), 1..=RESOURCES);
-    let outputs = proptest::collection::btree_map(0..OUTPUTS, value(), 0..=OUTPUTS);
+    let outputs = proptest::collection::btree_map(0..OUTPUTS, output(), 2..=OUTPUTS);
     ([source(), source(), source()], resources, outputs, 0_u8..2)
         .prop_map(|(parameters, resources, outputs, tag)| Stack { parameters, resources, outputs, tag })
 }
@@ -122,12 +132,13 @@ pub(super) enum Edit {
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
-    let stacks = 0..STACKS;
+    // What comes first has most to tell to others.
+    let stacks = prop_oneof![2 => 0..2_usize, 1 => 0..STACKS];
     prop_oneof![
         4 => (stacks.clone(), 0..PARAMETERS, source()).prop_map(|(stack, at, to)| Edit::Parameter(stack, at, to)),
         4 => (stacks.clone(), 0..RESOURCES, 0_usize..3, value())
             .prop_map(|(stack, at, property, to)| Edit::Property(stack, at, property, to)),
-        2 => (stacks.clone(), 0..OUTPUTS, proptest::option::of(value()))
+        2 => (stacks.clone(), 0..OUTPUTS, proptest::option::of(output()))
             .prop_map(|(stack, at, to)| Edit::Output(stack, at, to)),
         2 => (stacks.clone(), 0..RESOURCES, proptest::option::of(resource()))
             .prop_map(|(stack, at, to)| Edit::Resource(stack, at, to)),
@@ -141,8 +152,8 @@ fn edit() -> impl Strategy<Value = Edit> {
 
 /// A first version, and the edits that lead to the second.
 pub(super) fn histories() -> impl Strategy<Value = (Stacks, Vec<Edit>)> {
-    let stacks = proptest::collection::btree_map(0..STACKS, stack(), 1..=STACKS);
-    (stacks, proptest::collection::vec(edit(), 1..5))
+    let stacks = proptest::collection::btree_map(0..STACKS, stack(), 2..=STACKS);
+    (stacks, proptest::collection::vec(edit(), 1..8))
 }
 
 /// The version after some edits; those of what does not exist do nothing.
@@ -173,11 +184,15 @@ pub(super) fn edited(mut stacks: Stacks, edits: &[Edit]) -> Stacks {
 }
 
 fn with(stacks: &mut Stacks, at: usize, change: impl FnOnce(&mut Stack)) {
-    stacks.get_mut(&at).into_iter().for_each(|stack| change(stack));
+    if let Some(stack) = stacks.get_mut(&at) {
+        change(stack);
+    }
 }
 
 fn of(stacks: &mut Stacks, stack: usize, at: usize, change: impl FnOnce(&mut Resource)) {
-    with(stacks, stack, |stack| stack.resources.get_mut(&at).into_iter().for_each(|one| change(one)));
+    if let Some(resource) = stacks.get_mut(&stack).and_then(|stack| stack.resources.get_mut(&at)) {
+        change(resource);
+    }
 }
 
 /// The project of a version.
