@@ -16,6 +16,7 @@ pub mod outstanding;
 pub mod parameters;
 mod problem;
 mod removal;
+pub mod saved;
 mod scope;
 mod select;
 mod template;

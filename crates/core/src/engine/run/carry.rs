@@ -1,7 +1,7 @@
 //! Carries out a plan that may go on: the hooks before, the steps, the hooks after.
 
 use super::Made;
-use super::locking::Run;
+use super::locking::{Run, unplanned};
 use crate::engine::execute::{Executed, Execution};
 use crate::engine::hooks::HooksFailed;
 use crate::engine::{Approval, EngineError, EngineProblem};
@@ -165,7 +165,11 @@ impl Run<'_> {
         let mut made = self.engine.make(self.desired, self.purpose, self.backing, known).await?;
         // Whoever approves whatever comes sees what comes; a person is asked about what was not shown.
         let differs = made.planned.plan != before.planned.plan && made.planned.plan.has_changes();
-        if differs && approval == Approval::Standing || grown(&before.planned.plan, &made.planned.plan) {
+        let grew = grown(&before.planned.plan, &made.planned.plan);
+        if grew && self.is_saved {
+            return Err(unplanned(&before.planned.plan, &made.planned.plan));
+        }
+        if differs && approval == Approval::Standing || grew {
             approval = self.ask(&made, 1).await?;
             if let Approval::Refused(exit) = approval {
                 return Ok(Err((made, exit)));
@@ -188,7 +192,7 @@ impl Run<'_> {
 }
 
 /// Whether a plan changes a stack in a way that an earlier one neither showed nor left open until hooks have run.
-fn grown(before: &Plan, now: &Plan) -> bool {
+pub(super) fn grown(before: &Plan, now: &Plan) -> bool {
     let shown = |step: &Step| {
         before.step(&step.name).is_some_and(|earlier| {
             let same = earlier.action == step.action;
