@@ -83,6 +83,7 @@ impl<'s> Session<'s> {
             concurrency: settings.concurrency,
             allow_empty: planning.is_some_and(|planning| planning.allow_empty),
             selection: None,
+            allowed: planning.map(|planning| planning.allow.iter().cloned().collect()).unwrap_or_default(),
             lock_ttl: Duration::from_secs(60),
             lock_wait: None,
             holder: settings.holder.clone(),
@@ -142,7 +143,8 @@ impl<'s> Session<'s> {
                 self.patiently(engine.plan(&loaded.config, purpose), || true).await?
             };
             output.findings(&planned.warnings, ExitCode::Ok);
-            let options = render::text::TextOptions { width: output.width, style: output.style };
+            let depth = arguments.common.depth();
+            let options = render::text::TextOptions { width: output.width, style: output.style, depth };
             output.data(&match arguments.format {
                 PlanFormat::Text => output.headed(&render::text::plan(&planned.plan, &options)),
                 PlanFormat::Json => output.targeted(&render::json::plan(&planned.plan)),
@@ -161,6 +163,7 @@ impl<'s> Session<'s> {
             // Whoever saved a plan approved it.
             standing: arguments.yes || self.work.settings.ci || arguments.plan.is_some(),
             approve_protected: arguments.approve_protected.clone(),
+            depth: arguments.common.depth(),
             shown: AtomicBool::new(false),
             json,
         };

@@ -1,5 +1,7 @@
 //! Plans, graphs, events and tables as text, JSON, Markdown, Mermaid and DOT: values in, strings out.
 
+mod chain;
+pub mod details;
 pub mod events;
 pub mod graph;
 pub mod json;
