@@ -12,4 +12,5 @@ mod locks;
 mod recovery;
 mod removals;
 mod requests;
+mod saved;
 mod selection;

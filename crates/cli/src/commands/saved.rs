@@ -67,6 +67,9 @@ pub(super) fn read(arguments: &mut Arguments, current: &Utf8Path) -> Result<Opti
         stacks,
         with_dependencies,
         with_dependents,
+        // What may be lost is for this command line to say, and not for a file.
+        allow: common.allow.clone(),
+        full: common.full,
         concurrency: common.concurrency,
     };
     arguments.global.tag = tags;

@@ -10,8 +10,9 @@ use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::lock::Session;
 use crate::lookup::Cause;
-use crate::plan::{Desired, Plan, Purpose, Reason, Step, World};
+use crate::plan::{Desired, Plan, Purpose, Reason, ShownValue, Step, World};
 use crate::registry::HookStage;
+use crate::resources::Replacement;
 
 /// A plan that was carried out as far as it went.
 pub(super) struct Carried {
@@ -196,11 +197,42 @@ pub(super) fn grown(before: &Plan, now: &Plan) -> bool {
     let shown = |step: &Step| {
         before.step(&step.name).is_some_and(|earlier| {
             let same = earlier.action == step.action;
-            same && (waits_for_hooks(earlier)
-                || earlier.reasons == step.reasons && earlier.changes == step.changes)
+            let as_shown = || earlier.reasons == step.reasons && earlier.changes == step.changes;
+            same && (waits_for_hooks(earlier) || as_shown() || covers(earlier, step))
         })
     };
     now.steps.iter().any(|step| step.action.is_change() && !shown(step))
+}
+
+/// Whether a step does no more than an earlier one of the same stack showed, values aside that this one left open.
+fn covers(earlier: &Step, now: &Step) -> bool {
+    let about_values =
+        |reason: &Reason| matches!(reason, Reason::ParametersChanged(_) | Reason::ParametersUnknown { .. });
+    let reasons = now.reasons.iter().all(|reason| about_values(reason) || earlier.reasons.contains(reason));
+    let (before, after) = (&earlier.changes, &now.changes);
+    let parameters = after.parameters.iter().all(|(name, change)| {
+        let earlier = before.parameters.get(name);
+        let open =
+            matches!(earlier.and_then(|change| change.after.as_ref()), Some(ShownValue::KnownAfter(_)));
+        open || earlier == Some(change)
+    });
+    let resources = after.resources.iter().all(|(id, change)| {
+        before.resources.get(id).is_some_and(|earlier| {
+            let replaced = earlier.replacement != Replacement::Never;
+            let open = !earlier.known_after.is_empty()
+                && (earlier.action, &earlier.kind) == (change.action, &change.kind)
+                && (replaced || change.replacement == Replacement::Never)
+                && (earlier.data.is_some() || change.data.is_none());
+            open || earlier == change
+        })
+    });
+    reasons
+        && parameters
+        && resources
+        && before.template == after.template
+        && before.tags == after.tags
+        && before.termination_protection == after.termination_protection
+        && before.stack_policy == after.stack_policy
 }
 
 fn waits_for_hooks(step: &Step) -> bool {
