@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+mod comments;
+mod github;
+mod hostile;
 mod support;
 
 use std::process::Command;

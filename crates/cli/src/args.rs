@@ -165,6 +165,9 @@ pub struct PlanArguments {
     /// Also keep the plan in this file, for `deploy --plan FILE` (with --destroy: `destroy --plan FILE`)
     #[arg(long, value_name = "FILE")]
     pub out: Option<Utf8PathBuf>,
+    /// Ask CloudFormation itself, by change sets that are deleted again, what the steps would do
+    #[arg(long, conflicts_with = "destroy")]
+    pub change_sets: bool,
     /// Options that deploys have as well.
     #[command(flatten)]
     pub common: PlanningArguments,

@@ -283,7 +283,8 @@ impl Context {
                 return Err(findings.into());
             }
         }
-        if runs || matches!(self.arguments.command, Command::Init) {
+        let asks = matches!(&self.arguments.command, Command::Plan(arguments) if arguments.change_sets);
+        if runs || asks || matches!(self.arguments.command, Command::Init) {
             signals::connect(interrupt);
         }
         if let Some(saved) = &self.saved {

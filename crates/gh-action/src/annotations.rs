@@ -14,6 +14,8 @@ pub(crate) enum Level {
     Error,
     /// Yellow.
     Warning,
+    /// Blue.
+    Notice,
 }
 
 /// A problem beside a line, or, without a file, beside the run.
@@ -36,10 +38,12 @@ pub(crate) struct Annotation {
 impl Annotation {
     /// An error about the run as a whole.
     pub(crate) fn error(title: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::general(Level::Error, title.into(), message.into())
+        Self::general(Level::Error, title, message)
     }
 
-    fn general(level: Level, title: String, message: String) -> Self {
+    /// A remark about the run as a whole, as grave as `level` says.
+    pub(crate) fn general(level: Level, title: impl Into<String>, message: impl Into<String>) -> Self {
+        let (title, message) = (title.into(), message.into());
         Self { level, file: None, line: None, column: None, title, message }
     }
 
@@ -57,6 +61,7 @@ impl Annotation {
         let level = match self.level {
             Level::Error => "error",
             Level::Warning => "warning",
+            Level::Notice => "notice",
         };
         let gap = if properties.is_empty() { "" } else { " " };
         format!("::{level}{gap}{}::{}", properties.join(","), data(&self.message))
@@ -120,8 +125,13 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    /// The directory, relative to the root of the repository; empty for the root itself.
+    pub(crate) fn directory_in_repository(&self) -> String {
+        self.in_repository("")
+    }
+
     /// The path GitHub wants: relative to the root of the repository, if it is below.
-    fn in_repository(&self, file: &str) -> String {
+    pub(crate) fn in_repository(&self, file: &str) -> String {
         let path = tidied(&self.directory.join(file));
         path.strip_prefix(tidied(&self.workspace)).unwrap_or(&path).display().to_string()
     }

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::inputs::variable;
 use crate::report::{Document, Report};
 
 /// The program's name.
@@ -36,6 +37,8 @@ pub(crate) fn run(
     let mut child = std::process::Command::new(program)
         .args(arguments)
         .current_dir(directory)
+        // For the comment alone; hooks have no use for it.
+        .env_remove(variable("token"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(std::io::stdout())

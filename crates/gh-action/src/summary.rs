@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use runway_core::exit::ExitCode;
 use runway_core::render::events;
 use runway_core::render::markdown::{self, code, escaped};
+use runway_core::render::words;
 
 use crate::annotations::meaning;
 use crate::inputs::Command;
@@ -19,9 +20,18 @@ const CUT: &str =
 
 /// The summary: how it ended, what failed, what to do next, the plans.
 pub(crate) fn summary(report: &Report, exit: u8) -> String {
+    let mut out = outcome(report, exit);
+    for plan in &report.plans {
+        let _ = writeln!(out, "{}", markdown::document(plan));
+    }
+    out
+}
+
+/// How it ended, what failed, what to do next.
+pub(crate) fn outcome(report: &Report, exit: u8) -> String {
     let mut out = String::new();
     let is_plan = report.command == Command::Plan;
-    let went_well = exit == 0 || (is_plan && exit == ExitCode::ChangesPending.number());
+    let went_well = went_well(report, exit);
     if went_well && !is_plan {
         let _ = writeln!(out, "### {}: done\n", title(report.command));
     } else if !went_well {
@@ -38,10 +48,26 @@ pub(crate) fn summary(report: &Report, exit: u8) -> String {
     if let Some(next) = next(report, exit) {
         let _ = writeln!(out, "\n**Next:** {next}\n");
     }
-    for plan in &report.plans {
-        let _ = writeln!(out, "{}", markdown::document(plan));
-    }
     out
+}
+
+/// The run in one line without markup.
+pub(crate) fn one_line(report: &Report, exit: u8) -> String {
+    let counts = report.counts().map(|counts| match words::counts(&counts) {
+        text if text.is_empty() => "no changes".to_owned(),
+        text => text,
+    });
+    match (went_well(report, exit), counts) {
+        (true, Some(counts)) => counts,
+        (true, None) => "done".to_owned(),
+        (false, Some(counts)) => format!("failed: {} (exit code {exit}); the plan: {counts}", meaning(exit)),
+        (false, None) => format!("failed: {} (exit code {exit})", meaning(exit)),
+    }
+}
+
+/// Whether it did what it should: pending changes are no failure of a plan.
+fn went_well(report: &Report, exit: u8) -> bool {
+    exit == 0 || (report.command == Command::Plan && exit == ExitCode::ChangesPending.number())
 }
 
 fn title(command: Command) -> &'static str {

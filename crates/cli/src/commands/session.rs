@@ -133,11 +133,19 @@ impl<'s> Session<'s> {
         let mut pending = false;
         for (loaded, selection) in selected(self.work, self.strays, &arguments.common) {
             let engine = self.engine(loaded, |options| options.selection = selection);
-            let planned = if arguments.out.is_some() {
+            let mut kept = None;
+            if arguments.out.is_some() {
                 let (target, hidden) = (target(self.work, loaded), output.hidden());
                 let planning = engine.plan_to_save(&loaded.config, purpose, target, &hidden);
                 let (planned, saved) = self.patiently(planning, || true).await?;
                 self.planned.lock().unwrap_or_else(PoisonError::into_inner).push(saved);
+                kept = Some(planned);
+            }
+            let planned = if arguments.change_sets {
+                output.message("asking CloudFormation by change sets, which are deleted again");
+                let asking = engine.plan_with_change_sets(&loaded.config, purpose, self.interrupt);
+                self.patiently(asking, || true).await?
+            } else if let Some(planned) = kept {
                 planned
             } else {
                 self.patiently(engine.plan(&loaded.config, purpose), || true).await?

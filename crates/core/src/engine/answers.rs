@@ -105,7 +105,7 @@ impl Engine {
             .buffer_unordered(width)
             .collect()
             .await;
-        Answers { lookups, rendered, hooks: None }
+        Answers { lookups, rendered, ..Answers::default() }
     }
 
     async fn look_up(&self, request: &LookupRequest) -> Lookup {

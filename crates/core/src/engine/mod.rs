@@ -8,6 +8,7 @@ pub mod desired;
 mod execute;
 mod failure;
 mod hooks;
+mod inquiry;
 mod inspect;
 mod judge;
 mod look;
@@ -16,6 +17,7 @@ mod problem;
 mod records;
 mod run;
 mod schedule;
+mod sending;
 mod step;
 
 pub use answers::Asked;
@@ -337,6 +339,20 @@ impl Engine {
         interrupt: &Interrupt,
     ) -> Result<RunOutcome, EngineError> {
         self.run_plan(config, purpose, Some(bound), gate, reporter, interrupt).await
+    }
+
+    /// Observes, plans, and asks CloudFormation itself by change sets what it would do. The sets are deleted again, and so
+    /// are the empty stacks that they make; what could not be deleted is a warning beside the plan.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`]; also if it is interrupted: then everything is deleted first, unless it is interrupted again.
+    pub async fn plan_with_change_sets(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+        interrupt: &Interrupt,
+    ) -> Result<Planned, EngineError> {
+        self.plan_and_ask(config, purpose, interrupt).await
     }
 
     /// Plans, asks `gate`, locks, carries out, unlocks.

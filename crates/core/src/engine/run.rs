@@ -77,11 +77,20 @@ impl Engine {
         config: &Arc<Config>,
         purpose: Purpose,
     ) -> Result<Planned, EngineError> {
+        self.make_plan_with_world(config, purpose).await.map(|(planned, _, _)| planned)
+    }
+
+    /// A plan and what it was made from.
+    pub(crate) async fn make_plan_with_world(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+    ) -> Result<(Planned, Desired, World), EngineError> {
         let (desired, warnings) = self.desired(config, purpose)?;
         let backing = Backing::read_only(self, config);
-        let mut planned = self.make(&desired, purpose, &backing, None).await?.planned;
+        let Made { mut planned, observed } = self.make(&desired, purpose, &backing, None).await?;
         planned.warnings.splice(0..0, warnings.split().1);
-        Ok(planned)
+        Ok((planned, desired, observed.world))
     }
 
     /// Observes and plans.
@@ -105,6 +114,12 @@ impl Engine {
         }
     }
 
+    /// What plans read of the options, with the date that acknowledgements are compared with.
+    pub(crate) fn settings_of_today(&self) -> Settings {
+        let today = Some(self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date());
+        Settings { today, ..self.options.settings() }
+    }
+
     /// Plans from what was observed, and adds what the engine itself has to say.
     fn plan_for(
         &self,
@@ -113,8 +128,7 @@ impl Engine {
         backing: &Backing,
         observed: &Observed,
     ) -> Result<Planned, EngineError> {
-        let today = Some(self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date());
-        let settings = Settings { today, ..self.options.settings() };
+        let settings = self.settings_of_today();
         let world = &observed.world;
         let (mut plan, mut findings) = match purpose {
             Purpose::Deploy => plan::deploy(desired, world, &settings)?,
@@ -335,7 +349,7 @@ async fn ask(
 }
 
 /// An error without changes if the user interrupts before `work` is over.
-async fn or_interrupted<T>(
+pub(crate) async fn or_interrupted<T>(
     interrupt: &Interrupt,
     work: impl Future<Output = Result<T, EngineError>>,
 ) -> Result<T, EngineError> {

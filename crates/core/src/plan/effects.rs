@@ -13,7 +13,7 @@ use super::scope::PlanScope;
 use super::{Changes, OutputChange, ShownValue, World};
 use crate::ident::StackFqn;
 use crate::lookup::Cause;
-use crate::provider::StackState;
+use crate::provider::{StackState, StackStatus};
 use crate::secrets::Secrets;
 use crate::template::Template;
 use crate::template::symbolic::{Doubt, Term, Truth};
@@ -58,6 +58,10 @@ pub(super) fn effects(scope: &PlanScope<'_>, sides: &Sides<'_>, secrets: &Secret
 /// The resources of a stack that is deleted, and its outputs.
 pub(super) fn removal(world: &World, live: &StackState) -> Changes {
     let mut changes = Changes::default();
+    // What is being deleted is lost already, and an empty shell holds nothing.
+    if matches!(live.status, StackStatus::DeleteInProgress | StackStatus::ReviewInProgress) {
+        return changes;
+    }
     let text = world.templates.get(&live.fqn);
     let Some(deployed) = text.and_then(|text| Template::parse("deployed template", text).ok()) else {
         changes.contents_unknown = true;
