@@ -76,7 +76,6 @@ fn what_moved_is_told_once_for_each_thing() {
     project.stacks(&stacks("z"));
     project.run("deploy --yes").ended(0);
     let ran = project.run("deploy --plan next.plan").ended(21);
-    let told: Vec<&str> = ran.stderr.lines().filter(|line| line.contains(" not ")).collect();
     insta::with_settings!({
         omit_expression => true,
         prepend_module_to_snapshot => false,
@@ -84,7 +83,6 @@ fn what_moved_is_told_once_for_each_thing() {
     }, {
         insta::assert_snapshot!("saved_plan_moved", ran.stderr);
     });
-    assert!(!told.is_empty());
     let ran = project.run("deploy --plan next.plan --format json").ended(21);
     let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert!(document.to_string().contains("plan::moved"), "{document}");
@@ -136,6 +134,7 @@ fn a_forged_file_with_the_right_digest_is_refused() {
     forge(&project, |plans| plans.options.allow_empty = true);
     project.file("cfngin.yml", &format!("{HEAD}stacks: []\n"));
     project.run("deploy --plan next.plan").ended(21);
+    project.stacks(&stacks("y"));
     assert_eq!(note_of(&project, "a"), "x");
 }
 
@@ -159,7 +158,8 @@ fn region_environment_and_purpose_are_those_of_the_plan() {
     assert!(ran.stderr.contains("runway-rs destroy --plan gone.plan"), "{}", ran.stderr);
     project.run("deploy --plan gone.plan").ended(64);
     project.run("destroy --plan gone.plan").ended(0);
-    assert_eq!(project.graph()["nodes"], serde_json::json!([]));
+    let status = project.run("status --format json").ended(0).stdout;
+    assert!(status.contains("\"exists\": false") && !status.contains("\"exists\": true"), "{status}");
 }
 
 #[test]
