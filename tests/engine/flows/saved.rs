@@ -110,7 +110,6 @@ fn writes(faulty: &Faulty) -> BTreeMap<&'static str, usize> {
 }
 
 /// Refuses the plan with exit code 21 and these words, and writes nothing.
-#[track_caller]
 async fn assert_refused(world: &World, project: &Project, plan: &SavedPlan, words: &[&str]) {
     let faulty = Faulty::new(Arc::clone(&world.provider));
     let before = (world.graph_text().await, world.state_text().await, world.stacks().await);
