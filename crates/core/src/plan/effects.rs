@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::describe::{all_added, all_removed};
 use super::effective::{
     Effective, EffectiveOutput, deployed_arguments, effective, given_arguments, surroundings,
 };
 use super::parameters::Given;
-use super::resources::{Impact, all_added, all_removed, because};
+use super::resources::{Impact, because};
 use super::scope::PlanScope;
 use super::{Changes, OutputChange, ShownValue, World};
 use crate::ident::StackFqn;
@@ -49,7 +50,7 @@ pub(super) fn effects(scope: &PlanScope<'_>, sides: &Sides<'_>, secrets: &Secret
         return;
     };
     let before = effective(deployed, &deployed_arguments(deployed, live, is_secret), around);
-    let impact = Impact::of(&before, &after, &show);
+    let impact = Impact::of(&before, &after, !changes.tags.is_empty(), &show);
     changes.outputs_open = before.has_macros || after.has_macros;
     changes.outputs = outputs(live, (&before, &after), &impact, &show);
     changes.resources = impact.resources;
