@@ -174,7 +174,8 @@ fn every_case_has_its_plan() {
                     text.push_str(&problems(warnings));
                 }
                 insta::assert_snapshot!(format!("{name}.text"), text);
-                let full = render::text::TextOptions { depth: render::details::Depth::Full, ..Default::default() };
+                let full =
+                    render::text::TextOptions { depth: render::details::Depth::Full, ..Default::default() };
                 insta::assert_snapshot!(format!("{name}.full"), render::text::plan(&plan, &full));
                 insta::assert_snapshot!(format!("{name}.markdown"), render::markdown::plan(&plan));
                 insta::assert_snapshot!(format!("{name}.json"), render::json::plan(&plan));
