@@ -5,6 +5,7 @@
 mod comments;
 mod github;
 mod hostile;
+mod losses;
 mod support;
 
 use std::process::Command;
