@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
+use crate::engine::importers::Importers;
 use crate::error::{Finding, Findings};
 use crate::plan::outstanding::{self, Outstanding, Unrendered};
 use crate::plan::{Answers, Desired, HookResults, PlanProblem, RenderKey, Rendered, World, selected};
@@ -26,6 +27,7 @@ pub struct Asked {
     lookups: Mutex<BTreeMap<LookupRequest, Arc<OnceCell<Lookup>>>>,
     renders: Mutex<BTreeMap<RenderKey, Arc<OnceCell<Render>>>>,
     hooks: Mutex<Option<HookResults>>,
+    pub(super) importers: Importers,
 }
 
 fn cell<K: Ord + Clone, V>(cells: &Mutex<BTreeMap<K, Arc<OnceCell<V>>>>, key: &K) -> Arc<OnceCell<V>> {
@@ -42,6 +44,7 @@ impl Asked {
     /// Hooks have run: whatever they may have changed has to be asked again.
     pub(crate) fn after_hooks(&self, results: HookResults) {
         *self.hooks.lock().unwrap_or_else(PoisonError::into_inner) = Some(results);
+        self.importers.forget();
         self.renders.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         lookups.retain(|request, _| request.place.is_some());

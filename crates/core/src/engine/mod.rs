@@ -8,6 +8,7 @@ pub mod desired;
 mod execute;
 mod failure;
 mod hooks;
+mod importers;
 mod inquiry;
 mod inspect;
 mod judge;
