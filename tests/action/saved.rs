@@ -42,3 +42,19 @@ fn a_plan_that_was_not_reviewed_is_not_carried_out() {
     let failed = repository.run(&with(&[file]), 10);
     assert_eq!(failed.output("plan-file"), "");
 }
+
+#[test]
+fn a_plan_of_another_checkout_is_carried_out() {
+    let shared = tempfile::tempdir().unwrap();
+    let provider = format!("local:{}", shared.path().join("cloud").display());
+    let file = shared.path().join("stacks.plan").display().to_string();
+    let common = [("PROVIDER", provider.as_str()), ("PLAN-FILE", file.as_str())];
+    let pull_request = Repository::new(CONFIG);
+    let plan = pull_request.run(&with(&common), 0);
+    // Outside of the repository a file has its full name.
+    assert_eq!(plan.output("plan-file"), file);
+    let main = Repository::new(CONFIG);
+    let deploy = main.run(&with(&[&common[..], &[("COMMAND", "deploy")]].concat()), 0);
+    assert_eq!((deploy.output("create"), deploy.output("plan-file")), ("2", file.as_str()));
+    assert!(deploy.summary.contains(": 2 created\n"), "{}", deploy.summary);
+}
