@@ -96,6 +96,11 @@ impl Output {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets);
     }
 
+    /// The texts that are not shown.
+    pub(crate) fn hidden(&self) -> Vec<String> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// A text for people, below the name of the target.
     pub(crate) fn headed(&self, text: &str) -> String {
         self.label.as_ref().map_or_else(|| text.to_owned(), |label| format!("{label}\n\n{text}"))

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{StreamExt, iter};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::config::{StackDefinition, TemplateSource};
@@ -27,6 +28,8 @@ pub struct Asked {
     lookups: Mutex<BTreeMap<LookupRequest, Arc<OnceCell<Lookup>>>>,
     renders: Mutex<BTreeMap<RenderKey, Arc<OnceCell<Render>>>>,
     hooks: Mutex<Option<HookResults>>,
+    /// What a saved plan was made with, to be given again where that is still possible.
+    planned: BTreeMap<LookupRequest, Value>,
     pub(super) importers: Importers,
 }
 
@@ -36,6 +39,11 @@ fn cell<K: Ord + Clone, V>(cells: &Mutex<BTreeMap<K, Arc<OnceCell<V>>>>, key: &K
 }
 
 impl Asked {
+    /// Nothing was asked yet, in a run that is bound to a plan which was made with these answers.
+    pub fn bound_to(planned: BTreeMap<LookupRequest, Value>) -> Self {
+        Self { planned, ..Self::default() }
+    }
+
     /// Results of the hooks that have run; `None` if those before the stacks have not.
     pub(crate) fn hooks(&self) -> Option<HookResults> {
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -106,7 +114,10 @@ impl Engine {
     async fn look_up(&self, request: &LookupRequest) -> Lookup {
         let ask = || async {
             match self.registry.lookups.get(&request.name) {
-                Some(handler) => handler.fetch(request).await,
+                Some(handler) => match self.asked.planned.get(request) {
+                    Some(planned) => handler.fetch_planned(request, planned).await,
+                    None => handler.fetch(request).await,
+                },
                 None => Err(LookupFailure::wrong(
                     format!("the lookup `{}` is not available with this provider", request.name),
                     "use `--provider aws`, or give the value as a parameter (--param)",
