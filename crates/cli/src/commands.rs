@@ -1,5 +1,6 @@
 //! From a command line to a command: settings, configs, a provider, and then [`session`] does the work.
 
+mod pages;
 mod project;
 mod session;
 
@@ -24,6 +25,7 @@ use crate::args::{
     PlanningArguments, SchemaDocument, TextOrJson, ValidateArguments,
 };
 use crate::clock::SystemClock;
+use crate::commands::pages::Pages;
 use crate::commands::session::Session;
 use crate::connect::Connector;
 use crate::load::{self, Check, Loaded};
@@ -128,6 +130,39 @@ struct Context {
     known_sources: Known,
 }
 
+/// What all targets of a run share.
+struct Together<'t> {
+    works: &'t [&'t Work],
+    output: &'t Output,
+    clock: Arc<dyn Clock>,
+    interrupt: &'t Interrupt,
+    turns: &'t Turns,
+    pages: &'t Pages,
+}
+
+impl Together<'_> {
+    /// The session of one target; `beside` says whether others go on at the same time.
+    fn session<'s>(
+        &'s self,
+        context: &'s Context,
+        work: &'s Work,
+        strays: &'s Strays<'s>,
+        beside: bool,
+    ) -> Session<'s> {
+        Session {
+            context,
+            work,
+            strays,
+            output: self.output.of(work.label.as_deref(), beside),
+            clock: Arc::clone(&self.clock),
+            interrupt: self.interrupt,
+            at: self.works.iter().position(|other| std::ptr::eq(*other, work)).unwrap_or_default(),
+            pages: self.pages,
+            turns: self.turns,
+        }
+    }
+}
+
 impl Context {
     fn start(&self) -> Result<ExitCode, EngineError> {
         let global = &self.arguments.global;
@@ -227,18 +262,15 @@ impl Context {
     async fn carry_out(&self, tree: &Tree, output: &Output) -> Result<ExitCode, EngineError> {
         let works = tree.works();
         let purpose = self.purpose();
-        let (interrupt, turns) = (Interrupt::default(), Turns::default());
+        let (interrupt, turns, pages) = (Interrupt::default(), Turns::default(), Pages::default());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let session = |work: &'_ Work, beside: bool| {
-            let output = output.of(work.label.as_deref(), beside);
-            (output, Arc::clone(&clock))
-        };
         let plans =
             matches!(self.arguments.command, Command::Plan(_) | Command::Deploy(_) | Command::Destroy(_));
         if plans {
             output.findings(&check_graphs(&works).await?, ExitCode::Ok);
         }
-        let (interrupt, turns) = (&interrupt, &turns);
+        let together =
+            Together { works: &works, output, clock, interrupt: &interrupt, turns: &turns, pages: &pages };
         let none = Strays::new();
         let mut strays = Strays::new();
         let wanted =
@@ -250,9 +282,7 @@ impl Context {
             }
             let recording = strays.entry(wanted.clone()).or_default();
             for work in &works {
-                let (output, clock) = session(work, false);
-                let session = Session { context: self, work, strays: &none, output, clock, interrupt, turns };
-                recording.extend(session.recording(wanted).await?);
+                recording.extend(together.session(self, work, &none, false).recording(wanted).await?);
             }
         }
         let strays = &strays;
@@ -260,17 +290,14 @@ impl Context {
         if runs && works.iter().map(|work| work.configs.len()).sum::<usize>() > 1 {
             let mut findings = Findings::default();
             for work in &works {
-                let (output, clock) = session(work, false);
-                findings.extend(
-                    Session { context: self, work, strays, output, clock, interrupt, turns }.check(purpose),
-                );
+                findings.extend(together.session(self, work, strays, false).check(purpose));
             }
             if findings.has_errors() {
                 return Err(findings.into());
             }
         }
         if runs || matches!(self.arguments.command, Command::Init) {
-            signals::connect(interrupt);
+            signals::connect(&interrupt);
         }
         // Pending changes are no reason to stop.
         let pending = AtomicBool::new(false);
@@ -280,9 +307,7 @@ impl Context {
             {
                 return Ok(ExitCode::Ok);
             }
-            let (output, clock) = session(work, beside);
-            match (Session { context: self, work, strays, output, clock, interrupt, turns }).command().await?
-            {
+            match together.session(self, work, strays, beside).command().await? {
                 ExitCode::ChangesPending => {
                     pending.store(true, Ordering::Relaxed);
                     Ok(ExitCode::Ok)
@@ -291,6 +316,12 @@ impl Context {
             }
         };
         let exit = tree.run(false, &run).await?;
+        // Plans of some of the targets would look like all of them.
+        if let (Command::Plan(arguments), ExitCode::Ok) = (&self.arguments.command, exit)
+            && let Some(document) = pages.document(arguments.format)
+        {
+            output.written(&document);
+        }
         let pending = pending.load(Ordering::Relaxed) && exit == ExitCode::Ok;
         Ok(if pending { ExitCode::ChangesPending } else { exit })
     }
