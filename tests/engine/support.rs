@@ -1,6 +1,6 @@
 //! Configs from text, an engine on an embedded provider in memory, and runs that record what happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -123,6 +123,7 @@ impl World {
             parameters: BTreeMap::new(),
             concurrency: 16,
             allow_empty: false,
+            allowed: BTreeSet::new(),
             selection: None,
             lock_ttl: Duration::from_secs(60),
             lock_wait: None,

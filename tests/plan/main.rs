@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ struct Options {
     allow_empty: bool,
     parameters: BTreeMap<String, serde_json::Value>,
     environment: BTreeMap<String, String>,
-    stacks: Option<std::collections::BTreeSet<String>>,
+    stacks: Option<BTreeSet<String>>,
     with_dependencies: bool,
     with_dependents: bool,
 }
@@ -99,6 +99,8 @@ impl Case {
         let (config, mut findings) = load(&Document::new("cfngin.yml", text), &options.parameters);
         let settings = Settings {
             allow_empty: options.allow_empty,
+            allowed: BTreeSet::new(),
+            today: None,
             environment: options.environment,
             parameters: options.parameters,
             hooks_done: false,

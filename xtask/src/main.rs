@@ -8,6 +8,7 @@ mod dist;
 mod fuzz;
 mod generate;
 mod python;
+mod resource_types;
 mod speed;
 mod tidy;
 
@@ -28,6 +29,12 @@ enum Command {
     /// Write the generated files: schemas, command line reference, exit codes
     Gen {
         /// Write nothing; fail if a file is not up to date
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write the file of resource types, from which replacements are predicted, from the installed package cfn-lint
+    ResourceTypes {
+        /// Write nothing; fail if the file is not what the package yields
         #[arg(long)]
         check: bool,
     },
@@ -87,6 +94,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Gen { check } => generate::run(check),
+        Command::ResourceTypes { check } => resource_types::run(check),
         Command::Tidy => tidy::run(),
         Command::Test { arguments } => ci::test(&arguments),
         Command::Ci { full } => ci::run_all(full),

@@ -1,5 +1,7 @@
 //! CloudFormation: one method, one API call.
 
+mod announced;
+
 use async_trait::async_trait;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::config::Builder;
@@ -8,9 +10,9 @@ use aws_sdk_cloudformation::types as sdk;
 use jiff::Timestamp;
 use runway_core::ident::{StackFqn, StackId};
 use runway_core::provider::{
-    ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus, CloudFormation,
-    ErrorKind, EventPage, ParameterValue, ProviderError, StackEvent, StackPage, StackRef, StackRequest,
-    StackState, StackStatus, TemplateLocation, UpdateOutcome,
+    ChangePage, ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetPage, ChangeSetRef, ChangeSetRequest,
+    ChangeSetStatus, CloudFormation, ErrorKind, EventPage, ImportPage, ParameterValue, ProviderError,
+    StackEvent, StackPage, StackRef, StackRequest, StackState, StackStatus, TemplateLocation, UpdateOutcome,
 };
 
 use crate::error::provider;
@@ -52,6 +54,7 @@ impl AwsCloudFormation {
     fn template(&self, template: &TemplateLocation) -> (Option<String>, Option<String>) {
         match template {
             TemplateLocation::Body(body) => (Some(body.clone()), None),
+            TemplateLocation::Previous => (None, None),
             TemplateLocation::Object { bucket, key, region } => {
                 let region = region.as_deref().unwrap_or(&self.region);
                 let base = match &self.s3_endpoint {
@@ -167,6 +170,7 @@ impl CloudFormation for AwsCloudFormation {
             .stack_name(request.stack.as_str())
             .set_template_body(body)
             .set_template_url(url)
+            .set_use_previous_template(is_previous(&request.template))
             .set_parameters(Some(parameters(request)))
             .set_tags(Some(tags(request)))
             .set_role_arn(request.role_arn.clone())
@@ -200,6 +204,7 @@ impl CloudFormation for AwsCloudFormation {
             })
             .set_template_body(body)
             .set_template_url(url)
+            .set_use_previous_template(is_previous(&stack.template))
             .set_parameters(Some(parameters(stack)))
             .set_tags(Some(tags(stack)))
             .set_role_arn(stack.role_arn.clone())
@@ -234,6 +239,22 @@ impl CloudFormation for AwsCloudFormation {
             _ => ChangeSetStatus::Failed,
         };
         Ok(Some(ChangeSet { status, reason: answer.status_reason().map(str::to_owned) }))
+    }
+
+    async fn change_set_changes(
+        &self,
+        set: &ChangeSetRef,
+        page: Option<&str>,
+    ) -> Result<ChangePage, ProviderError> {
+        announced::changes(&self.client, set, page).await
+    }
+
+    async fn list_change_sets(
+        &self,
+        stack: &StackRef,
+        page: Option<&str>,
+    ) -> Result<ChangeSetPage, ProviderError> {
+        announced::sets(&self.client, stack, page).await
     }
 
     async fn execute_change_set(&self, set: &ChangeSetRef, token: &str) -> Result<(), ProviderError> {
@@ -285,6 +306,14 @@ impl CloudFormation for AwsCloudFormation {
         let events = answer.stack_events().iter().map(event).collect();
         Ok(EventPage { events, next: answer.next_token().map(str::to_owned) })
     }
+
+    async fn list_imports(&self, export: &str, page: Option<&str>) -> Result<ImportPage, ProviderError> {
+        announced::imports(&self.client, export, page).await
+    }
+}
+
+fn is_previous(template: &TemplateLocation) -> Option<bool> {
+    (*template == TemplateLocation::Previous).then_some(true)
 }
 
 fn absent<T>(error: ProviderError) -> Result<Option<T>, ProviderError> {

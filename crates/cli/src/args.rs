@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use runway_core::plan::Allowed;
+use runway_core::render::details::Depth;
 
 /// Keeps a declared set of AWS CloudFormation stacks true.
 #[derive(Debug, Parser)]
@@ -169,6 +171,12 @@ pub struct PlanningArguments {
     /// An empty stack list may delete every recorded stack
     #[arg(long, env = "RUNWAY_RS_ALLOW_EMPTY", value_parser = clap::builder::BoolishValueParser::new())]
     pub allow_empty: bool,
+    /// Show every property that changes, with its value before and after
+    #[arg(long)]
+    pub full: bool,
+    /// Data of this stack, or of one resource of it, may be lost; may be given several times
+    #[arg(long, value_name = "STACK[/RESOURCE]", value_parser = allowed)]
+    pub allow: Vec<Allowed>,
     /// Work on this stack alone, and leave the others as they are; may be given several times
     #[arg(long = "stack", value_name = "NAME")]
     pub stacks: Vec<String>,
@@ -181,6 +189,13 @@ pub struct PlanningArguments {
     /// Stacks under way at once, 100 unless given
     #[arg(long, value_name = "N", env = "RUNWAY_RS_CONCURRENCY", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub concurrency: Option<u16>,
+}
+
+impl PlanningArguments {
+    /// How much a plan tells.
+    pub fn depth(&self) -> Depth {
+        if self.full { Depth::Full } else { Depth::Short }
+    }
 }
 
 /// Options of `deploy` and `destroy`.
@@ -319,6 +334,10 @@ fn parameter(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
     }
+}
+
+fn allowed(text: &str) -> Result<Allowed, String> {
+    Allowed::parse(text).ok_or_else(|| "expected STACK or STACK/RESOURCE".to_owned())
 }
 
 /// `90`, `90s`, `5m`, `1h` or `500ms`.

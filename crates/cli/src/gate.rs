@@ -7,8 +7,9 @@ use miette::Diagnostic;
 use runway_core::engine::{Approval, Gate, Planned};
 use runway_core::error::{Finding, Problem};
 use runway_core::exit::ExitCode;
-use runway_core::plan::Purpose;
+use runway_core::plan::{Loss, Purpose};
 use runway_core::render;
+use runway_core::render::details::Depth;
 use runway_core::render::text::TextOptions;
 use thiserror::Error;
 
@@ -21,6 +22,8 @@ pub(crate) struct Ask {
     pub(crate) standing: bool,
     /// Protected stacks that may be updated without asking.
     pub(crate) approve_protected: Vec<String>,
+    /// How much a plan tells.
+    pub(crate) depth: Depth,
     /// Set once a plan was shown: from then on progress speaks for itself.
     pub(crate) shown: AtomicBool,
     /// Progress is JSON on standard output, so the plan is too.
@@ -36,7 +39,8 @@ impl Ask {
             let document = self.output.targeted(&render::json::plan(&planned.plan));
             self.output.data(&output::one_line(&document));
         } else {
-            let options = TextOptions { width: self.output.width, style: self.output.style };
+            let options =
+                TextOptions { width: self.output.width, style: self.output.style, depth: self.depth };
             self.output.data(&self.output.headed(&render::text::plan(&planned.plan, &options)));
         }
     }
@@ -66,6 +70,15 @@ enum GateProblem {
     )]
     NobodyToAsk,
 
+    #[error("nothing was changed: the plan loses, or may lose, data of {lost}")]
+    #[diagnostic(
+        code(run::data_loss),
+        help(
+            "a person may approve the plan at a terminal; otherwise {allow}, an entry of `acknowledge` in the config, or a DeletionPolicy and UpdateReplacePolicy that keep the data"
+        )
+    )]
+    DataLoss { lost: String, allow: String },
+
     #[error("nothing was changed: the config protects stacks that the plan updates: {stacks}")]
     #[diagnostic(
         code(run::protected),
@@ -90,6 +103,11 @@ impl Gate for Ask {
         }
         self.show(planned);
         if self.standing {
+            let lost: Vec<String> = planned.plan.refused_losses().map(Loss::allow).collect();
+            if !lost.is_empty() {
+                let allow = lost.iter().map(|what| format!("--allow {what}")).collect::<Vec<_>>().join(" ");
+                return self.refuse(GateProblem::DataLoss { lost: lost.join(", "), allow });
+            }
             let protected = self.protected(planned);
             if protected.is_empty() {
                 return Approval::Standing;

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
 use runway_core::render::json::PlanDocument;
-use runway_core::render::{picture, problems};
 use runway_core::render::style::Style;
+use runway_core::render::{picture, problems};
 use runway_core::secrets::Secrets;
 use serde_json::{Map, Value};
 

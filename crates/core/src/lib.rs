@@ -23,6 +23,7 @@ pub mod provider;
 mod python;
 pub mod registry;
 pub mod render;
+pub mod resources;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod secrets;

@@ -1,5 +1,6 @@
 //! What the engine asks of a cloud: one method is one API call. Waiting, ordering and repeating are the engine's.
 
+mod announced;
 mod change_set;
 mod status;
 
@@ -12,6 +13,10 @@ use jiff::Timestamp;
 use runway_store::{BucketName, ObjectKey, ObjectStore, StoreError, StoreErrorKind};
 use serde::{Deserialize, Serialize};
 
+pub use announced::{
+    AnnouncedAction, AnnouncedChange, AnnouncedDetail, AnnouncedReplacement, ChangePage, ChangeSetPage,
+    ImportPage, ListedChangeSet,
+};
 pub use change_set::{
     ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus,
 };
@@ -252,6 +257,8 @@ pub enum TemplateLocation {
         /// Region of the bucket, if it is not the provider's.
         region: Option<String>,
     },
+    /// The one the stack has (`UsePreviousTemplate`); not for a stack that is created.
+    Previous,
 }
 
 /// A parameter as sent.
@@ -350,6 +357,19 @@ pub trait CloudFormation: Send + Sync {
     async fn create_change_set(&self, request: &ChangeSetRequest) -> Result<ChangeSetIds, ProviderError>;
     /// DescribeChangeSet, without the changes; `None` if there is no such set.
     async fn describe_change_set(&self, set: &ChangeSetRef) -> Result<Option<ChangeSet>, ProviderError>;
+    /// DescribeChangeSet with the changes and their values, a page at a time. Of a set that is not worked out there are
+    /// none.
+    async fn change_set_changes(
+        &self,
+        set: &ChangeSetRef,
+        page: Option<&str>,
+    ) -> Result<ChangePage, ProviderError>;
+    /// ListChangeSets, a page at a time. An emulator may list the sets of other stacks, too.
+    async fn list_change_sets(
+        &self,
+        stack: &StackRef,
+        page: Option<&str>,
+    ) -> Result<ChangeSetPage, ProviderError>;
     /// ExecuteChangeSet.
     async fn execute_change_set(&self, set: &ChangeSetRef, token: &str) -> Result<(), ProviderError>;
     /// DeleteChangeSet. Deleting what does not exist succeeds; the stack of a set that was to create it stays.
@@ -363,6 +383,8 @@ pub trait CloudFormation: Send + Sync {
     ) -> Result<(), ProviderError>;
     /// DescribeStackEvents, newest first, a page at a time.
     async fn stack_events(&self, stack: &StackRef, page: Option<&str>) -> Result<EventPage, ProviderError>;
+    /// ListImports: the stacks that import a value of this name, a page at a time; none if nobody does.
+    async fn list_imports(&self, export: &str, page: Option<&str>) -> Result<ImportPage, ProviderError>;
 }
 
 /// Who and where a provider is.

@@ -59,6 +59,12 @@ impl Call {
         }
     }
 
+    /// Where the page of a token begins; without one, at the beginning.
+    pub(crate) fn place_of(&self, page: Option<&str>) -> Result<usize, ProviderError> {
+        let Some(token) = page else { return Ok(0) };
+        token.parse().map_err(|_| self.validation(format!("Invalid pagination token: {token}")))
+    }
+
     pub(crate) fn find(
         &self,
         state: &State,

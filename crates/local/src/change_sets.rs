@@ -3,17 +3,23 @@
 use jiff::Timestamp;
 use runway_core::ident::StackId;
 use runway_core::provider::{
-    ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus, ErrorKind,
-    ParameterValue, ProviderError, StackRef, StackRequest, StackStatus, TemplateLocation, UpdateOutcome,
+    AnnouncedChange, ChangePage, ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetPage, ChangeSetRef,
+    ChangeSetRequest, ChangeSetStatus, ErrorKind, ListedChangeSet, ParameterValue, ProviderError, StackRef,
+    StackRequest, StackStatus, TemplateLocation, UpdateOutcome,
 };
 
-use crate::Local;
 use crate::call::Call;
 use crate::catalogue::{digest, uuid};
 use crate::state::{self, Stack, State};
 use crate::template::Checked;
 use crate::timeline;
 use crate::verbs::{self, Verb};
+use crate::{Local, announce};
+
+/// Changes on one page of DescribeChangeSet.
+const CHANGES_PER_PAGE: usize = 100;
+/// Sets on one page of ListChangeSets.
+const SETS_PER_PAGE: usize = 100;
 
 const NO_CHANGES: &str =
     "The submitted information didn't contain changes. Submit different information to create a change set.";
@@ -50,6 +56,40 @@ pub(crate) fn describe(
     })
 }
 
+/// DescribeChangeSet with the changes, from the one at `begin`; `None` if there is no such set.
+pub(crate) fn changes(
+    local: &Local,
+    state: &State,
+    set: &ChangeSetRef,
+    now: Timestamp,
+    begin: usize,
+) -> Option<ChangePage> {
+    let (stack, set) = find(local, state, set)?;
+    let set = state.stacks.get(stack)?.change_sets.get(set)?;
+    let known: &[AnnouncedChange] = if now < set.ready { &[] } else { &set.changes };
+    let (changes, next) = page(known, begin, CHANGES_PER_PAGE);
+    Some(ChangePage { changes, next })
+}
+
+/// ListChangeSets, from the one at `begin`.
+pub(crate) fn list(stack: &Stack, begin: usize) -> ChangeSetPage {
+    let listed = |set: &state::ChangeSet| ListedChangeSet {
+        id: set.id.clone(),
+        name: set.name.clone(),
+        created: Some(set.created),
+    };
+    let all: Vec<ListedChangeSet> = stack.change_sets.iter().map(listed).collect();
+    let (sets, next) = page(&all, begin, SETS_PER_PAGE);
+    ChangeSetPage { sets, next }
+}
+
+/// What is on the page that begins at an index, and the token of the next one.
+pub(crate) fn page<T: Clone>(all: &[T], begin: usize, size: usize) -> (Vec<T>, Option<String>) {
+    let rest = all.get(begin..).unwrap_or_default();
+    let next = (rest.len() > size).then(|| (begin + size).to_string());
+    (rest.iter().take(size).cloned().collect(), next)
+}
+
 /// DeleteChangeSet.
 pub(crate) fn delete(local: &Local, state: &mut State, set: &ChangeSetRef) {
     if let Some((stack, set)) = find(local, state, set)
@@ -83,6 +123,7 @@ pub(crate) fn create(
         return Err(call.error(ErrorKind::AlreadyExists, message));
     }
     let unknown = template.failure_of_transform();
+    let mut foreseen = None;
     let (index, failure) = match (request.kind, existing) {
         (ChangeSetKind::Create, Some(index)) => {
             let known = &state.stacks[index];
@@ -94,7 +135,8 @@ pub(crate) fn create(
                 return Err(call.validation(message));
             }
             if unknown.is_none() {
-                verb.check_creation(state, stack, template, (&known.name, &known.id))?;
+                let names = (known.name.as_str(), known.id.as_str());
+                foreseen = Some(verb.foresee(state, stack, template, names, None)?);
             }
             (index, unknown)
         }
@@ -102,7 +144,7 @@ pub(crate) fn create(
             let name = stack.stack.as_str();
             let id = verb.new_id(state, now, name);
             if unknown.is_none() {
-                verb.check_creation(state, stack, template, (name, &id))?;
+                foreseen = Some(verb.foresee(state, stack, template, (name, &id), None)?);
             }
             let index = verbs::push(state, now, name, &id);
             state.stacks[index].enter(now, StackStatus::ReviewInProgress, Some("User Initiated".to_owned()));
@@ -112,10 +154,16 @@ pub(crate) fn create(
         (ChangeSetKind::Update, Some(index)) => {
             // What the update would come to is seen by doing it to a copy.
             let outcome = verb.update(&mut state.clone(), now, stack, template)?;
+            let known = &state.stacks[index];
+            let names = (known.name.as_str(), known.id.as_str());
+            foreseen = Some(verb.foresee(state, stack, template, names, Some(index))?);
             (index, (outcome == UpdateOutcome::NothingToUpdate).then(|| NO_CHANGES.to_owned()))
         }
         (ChangeSetKind::Update, None) => return Err(call.missing()),
     };
+    let changes = foreseen
+        .filter(|_| failure.is_none())
+        .map(|(content, prepared)| announce::changes(&state.stacks[index], template, &content, &prepared));
     let owner = &mut state.stacks[index];
     let unique = uuid(&digest(&[&owner.id, &request.name, &now.to_string(), &stack.token]));
     let base = owner.id.split(":stack/").next().unwrap_or_default();
@@ -135,6 +183,8 @@ pub(crate) fn create(
         parameters: stack.parameters.iter().map(given).collect(),
         tags: stack.tags.clone(),
         role_arn: stack.role_arn.clone(),
+        created: now,
+        changes: changes.unwrap_or_default(),
     });
     Ok(ChangeSetIds { id, stack: StackId::new(&owner.id) })
 }

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runway_core::ident::StackId;
 use runway_core::provider::{
-    ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetRef, ChangeSetRequest, CloudFormation, ErrorKind,
-    EventPage, ParameterValue, Provider, ProviderError, StackPage, StackRef, StackRequest, StackState,
-    StackStatus, TemplateLocation, UpdateOutcome,
+    ChangePage, ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetPage, ChangeSetRef, ChangeSetRequest,
+    CloudFormation, ErrorKind, EventPage, ImportPage, ParameterValue, Provider, ProviderError, StackPage,
+    StackRef, StackRequest, StackState, StackStatus, TemplateLocation, UpdateOutcome,
 };
 use runway_store::StoreErrorKind;
 
@@ -22,6 +22,8 @@ use crate::{Local, change_sets, policy, request};
 const STACKS_PER_PAGE: usize = 50;
 /// Events on one page of DescribeStackEvents.
 const EVENTS_PER_PAGE: usize = 100;
+/// Stacks on one page of ListImports.
+const IMPORTS_PER_PAGE: usize = 100;
 
 impl Local {
     /// Runs work on the state where it may block: with a directory, another process may hold the lock for a while,
@@ -77,8 +79,19 @@ impl Local {
     }
 
     /// The template's text, wherever it is.
-    async fn body(&self, call: &Call, template: &TemplateLocation) -> Result<String, ProviderError> {
-        let (bucket, key, region) = match template {
+    async fn body(&self, call: &Call, request: &StackRequest) -> Result<String, ProviderError> {
+        let (bucket, key, region) = match &request.template {
+            TemplateLocation::Previous => {
+                let stack = request.stack.clone();
+                let body = self.look(call, move |local, state| {
+                    let stack = local.find(state, &stack).filter(|stack| stack.is_live());
+                    stack.map(|stack| stack.content.template.clone())
+                });
+                return match body.await?.filter(|body| !body.is_empty()) {
+                    Some(body) => Ok(body),
+                    None => Err(call.missing()),
+                };
+            }
             TemplateLocation::Body(body) if body.is_empty() => {
                 return Err(call.validation("Either Template URL or Template Body must be specified."));
             }
@@ -121,7 +134,7 @@ impl Local {
     /// The same, but for what no simulation knows.
     async fn check_outline(&self, call: &Call, request: &StackRequest) -> Result<Checked, ProviderError> {
         request::check(request).map_err(|message| call.validation(message))?;
-        let body = self.body(call, &request.template).await?;
+        let body = self.body(call, request).await?;
         let template = Checked::parse(&body).map_err(|message| call.validation(message))?;
         let has = |wanted: &str| {
             let named_is_enough = wanted == "CAPABILITY_IAM";
@@ -146,12 +159,7 @@ impl Local {
 impl CloudFormation for Local {
     async fn describe_stacks(&self, page: Option<&str>) -> Result<StackPage, ProviderError> {
         let call = Call { operation: "DescribeStacks", target: "-".to_owned() };
-        let begin = match page {
-            None => 0,
-            Some(token) => token
-                .parse::<u64>()
-                .map_err(|_| call.validation(format!("Invalid pagination token: {token}")))?,
-        };
+        let begin = call.place_of(page)? as u64;
         self.look(&call, move |local, state| {
             let live = state
                 .stacks
@@ -283,6 +291,40 @@ impl CloudFormation for Local {
         .await
     }
 
+    async fn change_set_changes(
+        &self,
+        set: &ChangeSetRef,
+        page: Option<&str>,
+    ) -> Result<ChangePage, ProviderError> {
+        let call = Call { operation: "DescribeChangeSet", target: set.as_str().to_owned() };
+        let (begin, set) = (call.place_of(page)?, set.clone());
+        let found = self
+            .look(&call, move |local, state| {
+                change_sets::changes(local, state, &set, local.inner.clock.now(), begin)
+            })
+            .await?;
+        found.ok_or_else(|| {
+            let message = format!("ChangeSetNotFoundException: ChangeSet [{}] does not exist", call.target);
+            call.error(ErrorKind::NotFound, message)
+        })
+    }
+
+    async fn list_change_sets(
+        &self,
+        stack: &StackRef,
+        page: Option<&str>,
+    ) -> Result<ChangeSetPage, ProviderError> {
+        let call = Call::new("ListChangeSets", stack);
+        let (begin, stack) = (call.place_of(page)?, stack.clone());
+        let found = self
+            .look(&call, move |local, state| {
+                let stack = local.find(state, &stack).filter(|stack| stack.is_live());
+                stack.map(|stack| change_sets::list(stack, begin))
+            })
+            .await?;
+        found.ok_or_else(|| call.missing())
+    }
+
     async fn execute_change_set(&self, set: &ChangeSetRef, token: &str) -> Result<(), ProviderError> {
         let call = Call { operation: "ExecuteChangeSet", target: set.as_str().to_owned() };
         request::token(token).map_err(|message| call.validation(message))?;
@@ -341,5 +383,19 @@ impl CloudFormation for Local {
             })
             .await?;
         found.ok_or_else(|| call.missing())
+    }
+
+    async fn list_imports(&self, export: &str, page: Option<&str>) -> Result<ImportPage, ProviderError> {
+        let call = Call { operation: "ListImports", target: export.to_owned() };
+        let (begin, export) = (call.place_of(page)?, export.to_owned());
+        self.look(&call, move |local, state| {
+            let near = state.stacks.iter().filter(|stack| stack.is_live() && stack.is_at(local.here()));
+            let importing = near.filter(|stack| stack.imports(&export));
+            let mut names: Vec<String> = importing.map(|stack| stack.name.clone()).collect();
+            names.sort();
+            let (stacks, next) = change_sets::page(&names, begin, IMPORTS_PER_PAGE);
+            ImportPage { stacks, next }
+        })
+        .await
     }
 }

@@ -11,8 +11,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use runway_core::ident::StackId;
 use runway_core::provider::{
-    ChangeSet, ChangeSetIds, ChangeSetRef, ChangeSetRequest, CloudFormation, ErrorKind, EventPage, Place,
-    Provider, ProviderError, StackPage, StackRef, StackRequest, StackState, UpdateOutcome,
+    ChangePage, ChangeSet, ChangeSetIds, ChangeSetPage, ChangeSetRef, ChangeSetRequest, CloudFormation,
+    ErrorKind, EventPage, ImportPage, Place, Provider, ProviderError, StackPage, StackRef, StackRequest,
+    StackState, UpdateOutcome,
 };
 use runway_store::{
     BucketName, Condition, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, StoreError,
@@ -275,6 +276,22 @@ impl CloudFormation for FaultyCloudFormation {
         self.run("DescribeChangeSet", set.as_str(), self.inner.describe_change_set(set)).await
     }
 
+    async fn change_set_changes(
+        &self,
+        set: &ChangeSetRef,
+        page: Option<&str>,
+    ) -> Result<ChangePage, ProviderError> {
+        self.run("DescribeChangeSet", set.as_str(), self.inner.change_set_changes(set, page)).await
+    }
+
+    async fn list_change_sets(
+        &self,
+        stack: &StackRef,
+        page: Option<&str>,
+    ) -> Result<ChangeSetPage, ProviderError> {
+        self.run("ListChangeSets", stack.as_str(), self.inner.list_change_sets(stack, page)).await
+    }
+
     async fn execute_change_set(&self, set: &ChangeSetRef, token: &str) -> Result<(), ProviderError> {
         self.run("ExecuteChangeSet", set.as_str(), self.inner.execute_change_set(set, token)).await
     }
@@ -294,6 +311,10 @@ impl CloudFormation for FaultyCloudFormation {
 
     async fn stack_events(&self, stack: &StackRef, page: Option<&str>) -> Result<EventPage, ProviderError> {
         self.run("DescribeStackEvents", stack.as_str(), self.inner.stack_events(stack, page)).await
+    }
+
+    async fn list_imports(&self, export: &str, page: Option<&str>) -> Result<ImportPage, ProviderError> {
+        self.run("ListImports", export, self.inner.list_imports(export, page)).await
     }
 }
 

@@ -5,6 +5,7 @@
 //! How long things take and what fails can be scripted; see [`script`].
 
 mod advance;
+mod announce;
 mod behaviour;
 mod buckets;
 mod call;

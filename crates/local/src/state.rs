@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 use runway_core::ident::{StackFqn, StackId};
-use runway_core::provider::{Place, StackEvent, StackRef, StackState, StackStatus};
+use runway_core::provider::{AnnouncedChange, Place, StackEvent, StackRef, StackState, StackStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -105,6 +105,12 @@ pub(crate) struct ChangeSet {
     pub parameters: Vec<(String, Option<String>)>,
     pub tags: BTreeMap<String, String>,
     pub role_arn: Option<String>,
+    /// When it was made.
+    #[serde(default)]
+    pub created: Timestamp,
+    /// What it would do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<AnnouncedChange>,
 }
 
 /// What a stack was last told to be.
@@ -305,14 +311,8 @@ impl State {
     /// Names of the stacks, other than the one at `index`, that import `export`, as CloudFormation lists them: `A and
     /// B`. `None` if there are none.
     pub(crate) fn importers(&self, export: &str, index: usize) -> Option<String> {
-        let imports = |stack: &&Stack| {
-            // What an update would fall back to is still in use.
-            let previous = stack.operation.as_ref().and_then(|operation| operation.previous.as_ref());
-            stack.content.imports.contains(export)
-                || previous.is_some_and(|previous| previous.content.imports.contains(export))
-        };
-        let names: BTreeSet<&str> =
-            self.neighbours(index).filter(imports).map(|stack| stack.name.as_str()).collect();
+        let importing = self.neighbours(index).filter(|stack| stack.imports(export));
+        let names: BTreeSet<&str> = importing.map(|stack| stack.name.as_str()).collect();
         let mut names: Vec<&str> = names.into_iter().collect();
         let last = names.pop()?;
         Some(if names.is_empty() { last.to_owned() } else { format!("{} and {last}", names.join(", ")) })
@@ -335,6 +335,13 @@ impl Stack {
     /// Whether the stack is found by its name.
     pub(crate) fn is_live(&self) -> bool {
         self.status != StackStatus::DeleteComplete
+    }
+
+    /// Whether it uses a value that a stack exports. What an update would fall back to is still in use.
+    pub(crate) fn imports(&self, export: &str) -> bool {
+        let previous = self.operation.as_ref().and_then(|operation| operation.previous.as_ref());
+        self.content.imports.contains(export)
+            || previous.is_some_and(|previous| previous.content.imports.contains(export))
     }
 
     /// Whether the stack is in this account and region.

@@ -115,16 +115,16 @@ impl<'a> Verb<'a> {
         }
     }
 
-    /// Whether a stack in review could be created from a request.
-    pub(crate) fn check_creation(
+    /// What a stack would become: `existing` is its index, if it is not to be created.
+    pub(crate) fn foresee(
         &self,
         state: &State,
         request: &StackRequest,
         template: &Checked,
         (name, id): (&str, &str),
-    ) -> Result<(), ProviderError> {
-        let subject = Subject { request, template, name, id, existing: None };
-        self.prepare(state, &subject).map(drop)
+        existing: Option<usize>,
+    ) -> Result<(Content, Prepared), ProviderError> {
+        self.prepare(state, &Subject { request, template, name, id, existing })
     }
 
     /// ExecuteChangeSet of a set that creates the stack.

@@ -85,6 +85,7 @@ impl<'s> Session<'s> {
             concurrency: settings.concurrency,
             allow_empty: planning.is_some_and(|planning| planning.allow_empty),
             selection: None,
+            allowed: planning.map(|planning| planning.allow.iter().cloned().collect()).unwrap_or_default(),
             lock_ttl: Duration::from_secs(60),
             lock_wait: None,
             holder: settings.holder.clone(),
@@ -137,7 +138,8 @@ impl<'s> Session<'s> {
             let engine = self.engine(loaded, |options| options.selection = selection);
             let planned = self.patiently(engine.plan(&loaded.config, purpose), || true).await?;
             output.findings(&planned.warnings, ExitCode::Ok);
-            let options = render::text::TextOptions { width: output.width, style: output.style };
+            let depth = arguments.common.depth();
+            let options = render::text::TextOptions { width: output.width, style: output.style, depth };
             match arguments.format {
                 PlanFormat::Text => output.data(&output.headed(&render::text::plan(&planned.plan, &options))),
                 PlanFormat::Json => output.data(&output.targeted(&render::json::plan(&planned.plan))),
@@ -166,6 +168,7 @@ impl<'s> Session<'s> {
             output: output.clone(),
             standing: arguments.yes || self.work.settings.ci,
             approve_protected: arguments.approve_protected.clone(),
+            depth: arguments.common.depth(),
             shown: AtomicBool::new(false),
             json,
         };

@@ -23,7 +23,8 @@ use crate::yaml::{self, Node, NodeValue, YamlError};
 pub type Parameters = BTreeMap<String, Value>;
 
 /// Fields at the top level. Others are allowed, as homes for anchors.
-pub(super) const FIELDS: [&str; 20] = [
+pub(super) const FIELDS: [&str; 22] = [
+    "acknowledge",
     "namespace",
     "namespace_delimiter",
     "cfngin_bucket",
@@ -37,6 +38,7 @@ pub(super) const FIELDS: [&str; 20] = [
     "post_deploy",
     "pre_destroy",
     "post_destroy",
+    "refuse_data_loss",
     "service_role",
     "stacks",
     "sys_path",
@@ -47,7 +49,8 @@ pub(super) const FIELDS: [&str; 20] = [
 ];
 
 /// Fields at the top level whose null means that they are absent (CFNgin; `stacks: null` is an empty list).
-const NULLABLE: [&str; 9] = [
+const NULLABLE: [&str; 10] = [
+    "acknowledge",
     "cfngin_bucket",
     "cfngin_bucket_region",
     "cfngin_cache_dir",
@@ -317,6 +320,7 @@ impl Reader<'_> {
             stacks_span: fields.raw("stacks").map_or(first_key, |(key, _)| key.span),
             undefined: undefined.to_vec(),
             bucket_region: text(self, "cfngin_bucket_region"),
+            data_loss: self.data_loss(&fields),
             persistent_graph_key: text(self, "persistent_graph_key").filter(|key| !key.is_empty()),
             service_role: text(self, "service_role"),
             stacks,

@@ -8,12 +8,14 @@ use indexmap::IndexMap;
 use runway_store::BucketName;
 use serde_json::{Map, Value};
 
+pub use self::acknowledge::{Acknowledgement, DataLoss};
 pub use self::package_sources::PackageSources;
 use crate::ident::{StackFqn, StackName, base_fqn};
 use crate::lookup::VariableValue;
 use crate::registry::HookStage;
 use crate::text::{Document, Span};
 
+mod acknowledge;
 pub mod environment;
 pub mod error;
 pub mod load;
@@ -41,6 +43,8 @@ pub struct Config {
     pub bucket_region: Option<String>,
     /// Key of the persistent graph; `None` means there is none.
     pub persistent_graph_key: Option<String>,
+    /// Losses of data that the config allows.
+    pub data_loss: DataLoss,
     /// Role that CloudFormation assumes.
     pub service_role: Option<String>,
     /// Tags of every stack, the default `cfngin_namespace` filled in.

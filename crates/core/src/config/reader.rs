@@ -65,7 +65,9 @@ pub(crate) fn kind(node: &Node) -> &'static str {
 /// What a field that must not be empty holds, in words.
 fn expected(field: &str) -> &'static str {
     match field {
-        "enabled" | "locked" | "protected" | "termination_protection" | "required" => "true or false",
+        "refuse_data_loss" | "enabled" | "locked" | "protected" | "termination_protection" | "required" => {
+            "true or false"
+        }
         "requires" | "required_by" | "deployments" | "modules" | "parallel" | "regions"
         | "parallel_regions" => "a list",
         "env_vars" | "environments" | "future" | "module_options" | "options" | "parameters" => "a map",

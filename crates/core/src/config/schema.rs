@@ -67,6 +67,14 @@ pub(crate) fn schema() -> Value {
                 "description": "Key of the persistent graph in the bucket: the record by which stacks that left the config are deleted. Without it they are not.",
                 "$ref": "#/$defs/OptionalText"
             },
+            "acknowledge": {
+                "description": "Losses of data that are meant, each up to a day: without an entry, or --allow, a run that asks nobody refuses them.",
+                "anyOf": [{"type": "array", "items": {"$ref": "#/$defs/Acknowledgement"}}, {"type": "null"}]
+            },
+            "refuse_data_loss": {
+                "description": "`false`: a run that asks nobody may lose data; default: `true`.",
+                "$ref": "#/$defs/Boolean"
+            },
             "post_deploy": {"description": "Hooks after a deploy.", "$ref": "#/$defs/Hooks"},
             "post_destroy": {"description": "Hooks after a destroy.", "$ref": "#/$defs/Hooks"},
             "pre_deploy": {"description": "Hooks before a deploy.", "$ref": "#/$defs/Hooks"},
@@ -97,6 +105,17 @@ pub(crate) fn schema() -> Value {
             }
         },
         "$defs": {
+            "Acknowledgement": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["stack", "until"],
+                "properties": {
+                    "stack": {"description": "Name of the stack.", "$ref": "#/$defs/Text"},
+                    "resource": {"description": "Logical id of one of its resources; without it, all of them.", "$ref": "#/$defs/OptionalText"},
+                    "until": {"description": "The last day on which the entry holds, in UTC.", "type": "string", "pattern": format!("^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$|{PARAMETER}")},
+                    "reason": {"description": "Why, for readers.", "$ref": "#/$defs/OptionalText"}
+                }
+            },
             "Boolean": {
                 "anyOf": [
                     {"type": "boolean"},

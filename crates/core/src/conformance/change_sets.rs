@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{Checked, Suite, handle};
 use crate::provider::{
-    ChangeSet, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus, ErrorKind, StackStatus,
+    AnnouncedAction, ChangeSet, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus, ErrorKind,
+    StackStatus,
 };
 
 impl Suite<'_> {
@@ -38,6 +39,16 @@ impl Suite<'_> {
             .as_ref()
             .is_some_and(|state| state.status == StackStatus::ReviewInProgress && state.id == made.stack);
         self.ensure(in_review, || format!("a stack in review is {state:?}"))?;
+        let announced = self.answer(self.cloud.change_set_changes(&set, None).await)?;
+        let says = announced.changes.iter().any(|change| {
+            (change.logical_id.as_str(), change.action) == ("Entry", AnnouncedAction::Add)
+                && change.resource_type == "AWS::SSM::Parameter"
+        });
+        self.ensure(says, || format!("a change set that creates says {announced:?}"))?;
+        let stack = crate::provider::StackRef::Id(made.stack.clone());
+        let listed = self.answer(self.cloud.list_change_sets(&stack, None).await)?;
+        let is_it = listed.sets.iter().map(|listed| listed.id.as_str()).eq([set.as_str()]);
+        self.ensure(is_it, || format!("the change sets are {listed:?}"))?;
         self.answer(self.cloud.execute_change_set(&set, &self.token()).await)?;
         self.reaches(&request.stack.stack, StackStatus::CreateComplete).await?;
 

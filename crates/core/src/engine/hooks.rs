@@ -164,7 +164,7 @@ impl Engine {
                     let stacks: Vec<&str> = after
                         .iter()
                         .filter_map(|cause| match cause {
-                            Cause::Stack(name) => Some(name.as_str()),
+                            Cause::Stack(name) | Cause::Output(name, _) => Some(name.as_str()),
                             Cause::Hook(_) => None,
                         })
                         .collect();

@@ -22,7 +22,7 @@ pub use answers::Asked;
 pub use problem::EngineProblem;
 pub use schedule::{Blocked, Schedule};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ use crate::exit::ExitCode;
 use crate::files::Files;
 use crate::graph::{GraphState, PersistentGraph};
 use crate::ident::{StackFqn, StackName};
-use crate::plan::{Plan, Purpose, Selection, Summary};
+use crate::plan::{Allowed, Plan, Purpose, Selection, Summary};
 use crate::provider::Provider;
 use crate::registry::Registry;
 
@@ -77,6 +77,8 @@ pub struct Options {
     pub allow_empty: bool,
     /// The stacks to work on; `None` means all.
     pub selection: Option<Selection>,
+    /// Data that the run may lose without a person's approval.
+    pub allowed: BTreeSet<Allowed>,
     /// Time to live of the lock's lease.
     pub lock_ttl: Duration,
     /// How long to wait for a lock that somebody else holds; `None` refuses at once.

@@ -10,7 +10,7 @@ use crate::engine::backing::Backing;
 use crate::engine::{Engine, EngineError, look};
 use crate::ident::StackFqn;
 use crate::lock::Premises;
-use crate::plan::{Answers, Purpose, World};
+use crate::plan::{Answers, Purpose, World, fqn_of_recorded};
 use crate::provider::{Place, ProviderError, StackRef, StackState, StackStatus};
 
 /// What was seen.
@@ -105,6 +105,13 @@ impl Engine {
                 }
             }
         }
+        // What a stack that goes holds has to be in the plan.
+        for fqn in removed(config, purpose, premises, &stacks) {
+            match unchanged(&fqn).and_then(|known| known.templates.get(&fqn)) {
+                Some(text) => drop(templates.insert(fqn, text.clone())),
+                None => template_reads.push(fqn),
+            }
+        }
         let cloudformation = self.provider.cloudformation();
         let cloudformation = cloudformation.as_ref();
         let width = self.options.requests_at_once();
@@ -170,6 +177,23 @@ impl Engine {
         stacks.extend(answers.into_iter().flatten().map(|stack| (stack.fqn.clone(), stack)));
         Ok(())
     }
+}
+
+/// Existing stacks that are recorded and not in the config, by their names in CloudFormation.
+fn removed(
+    config: &Config,
+    purpose: Purpose,
+    premises: Option<&Premises>,
+    stacks: &BTreeMap<StackFqn, StackState>,
+) -> BTreeSet<StackFqn> {
+    let Some(premises) = premises.filter(|_| purpose == Purpose::Deploy) else { return BTreeSet::new() };
+    let configured: BTreeSet<&StackFqn> = config.stacks.values().map(|definition| &definition.fqn).collect();
+    let recorded = premises.recorded();
+    let left = recorded.nodes.keys().filter(|name| !config.stacks.contains_key(*name));
+    left.map(|name| fqn_of_recorded(config, &premises.state, name))
+        .filter(|fqn| !configured.contains(fqn))
+        .filter(|fqn| stacks.get(fqn).is_some_and(|stack| is_comparable(stack.status)))
+        .collect()
 }
 
 /// Whether a stack in this status has a template that a plan compares with.

@@ -32,6 +32,8 @@ impl Options {
             parameters: self.parameters.clone(),
             hooks_done: false,
             selection: self.selection.clone(),
+            allowed: self.allowed.clone(),
+            today: None,
         }
     }
 
@@ -110,7 +112,8 @@ impl Engine {
         backing: &Backing,
         observed: &Observed,
     ) -> Result<Planned, EngineError> {
-        let settings = self.options.settings();
+        let today = Some(self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date());
+        let settings = Settings { today, ..self.options.settings() };
         let world = &observed.world;
         let (mut plan, mut findings) = match purpose {
             Purpose::Deploy => plan::deploy(desired, world, &settings)?,
@@ -139,7 +142,7 @@ impl Engine {
 
         let mut approval = Approval::Standing;
         if made.planned.plan.has_changes() {
-            approval = or_interrupted(interrupt, async { Ok(gate.approve(&made.planned, 0).await) }).await?;
+            approval = ask(gate, &made.planned, 0, interrupt).await?;
             if let Approval::Refused(exit) = approval {
                 return Ok(ended(made.planned, Executed::default(), exit));
             }
@@ -298,6 +301,19 @@ pub(crate) fn forward(event: &LockEvent, reporter: &mut dyn Reporter) {
         }),
         LockEvent::TakenOver { holder } => reporter.event(&Event::LockTakenOver { holder: holder.clone() }),
     }
+}
+
+/// Shows a plan and asks whether to go on. Whatever the frontend answers, data is lost only with a person's approval of
+/// exactly this plan, or where that was allowed beforehand.
+async fn ask(
+    gate: &dyn Gate,
+    planned: &Planned,
+    again: u32,
+    interrupt: &Interrupt,
+) -> Result<Approval, EngineError> {
+    let approval = or_interrupted(interrupt, async { Ok(gate.approve(planned, again).await) }).await?;
+    let refused = approval == Approval::Standing && planned.plan.refused_losses().next().is_some();
+    Ok(if refused { Approval::Refused(ExitCode::Refused) } else { approval })
 }
 
 /// An error without changes if the user interrupts before `work` is over.

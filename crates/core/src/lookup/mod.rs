@@ -117,10 +117,12 @@ pub enum Resolved {
 }
 
 /// What has to happen before a value is known.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Hash, Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// This stack is deployed.
     Stack(StackName),
+    /// This stack is deployed, which may change the output of this name.
+    Output(StackName, String),
     /// The hooks before the run have run; with the `data_key` whose result is needed, if there is one.
     Hook(Option<String>),
 }

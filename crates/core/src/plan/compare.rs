@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::deploy::note;
+use super::effects::{Sides, effects};
 use super::parameters::{Given, parameters, same_value};
 use super::scope::PlanScope;
 use super::template::{Wanted, wanted_template};
@@ -19,6 +20,7 @@ use crate::event::StepFailure;
 use crate::ident::StackName;
 use crate::lookup::Cause;
 use crate::provider::{ParameterValue, StackState};
+use crate::secrets::Secrets;
 use crate::template::Template;
 
 /// What CloudFormation shows for NoEcho parameters.
@@ -64,12 +66,18 @@ pub(super) fn compare(
     if existing.is_some() {
         comparison.template(deployed.as_ref(), template);
     }
-    comparison.parameters(scope, (template, deployed.as_ref()), existing, given);
+    let secrets = scope.world.answers.secrets();
+    comparison.parameters(&secrets, (template, deployed.as_ref()), existing, given.clone());
     if let Some(stack) = existing {
         comparison.settings(scope, stack, definition);
     } else if template.has_macros() && definition.timeout_minutes.is_some() {
         let text = "`timeout` does not apply: a template with macros is created through a change set, which knows no timeout";
         comparison.notes.push(note("plan::timeout_not_applied", text));
+    }
+    if existing.is_none() || comparison.touches_resources() {
+        let (fqn, deployed, given) = (&definition.fqn, deployed.as_ref(), given.as_slice());
+        let sides = Sides { fqn, live: existing, deployed, wanted: template, given };
+        effects(scope, &sides, &secrets, &mut comparison.changes);
     }
     Ok(comparison)
 }
@@ -83,6 +91,7 @@ pub(super) fn compare_unknown(
 ) -> Comparison {
     let mut comparison = Comparison::default();
     comparison.possible.push(Reason::TemplateUnknown { after });
+    comparison.changes.outputs_open = true;
     if let Some(stack) = existing {
         comparison.settings(scope, stack, definition);
     }
@@ -90,6 +99,11 @@ pub(super) fn compare_unknown(
 }
 
 impl Comparison {
+    /// Whether it may do anything to resources. Protection and policy of a stack leave them alone.
+    fn touches_resources(&self) -> bool {
+        self.certain.iter().chain(&self.possible).any(Reason::touches_resources)
+    }
+
     /// Everything but template and parameters.
     fn settings(&mut self, scope: &PlanScope<'_>, stack: &StackState, definition: &StackDefinition) {
         self.tags(stack, definition);
@@ -119,7 +133,7 @@ impl Comparison {
 
     fn parameters(
         &mut self,
-        scope: &PlanScope<'_>,
+        secrets: &Secrets,
         (template, deployed): (&Template, Option<&Template>),
         existing: Option<&StackState>,
         given: Vec<(String, Given)>,
@@ -128,7 +142,6 @@ impl Comparison {
         let before = existing.map_or(&empty, |stack| &stack.parameters);
         let (mut changed, mut hidden, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut after_stacks = BTreeSet::new();
-        let secrets = scope.world.answers.secrets();
         let shown = |name: &str, text: &str, secret: bool| {
             let no_echo = template.parameters.get(name).is_some_and(|declared| declared.no_echo);
             if secret || no_echo || text == HIDDEN || secrets.are_in(text) {

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::change::{Pending, PendingStacks};
 use super::compare::{Comparison, compare, compare_unknown};
+use super::losses::losses;
 use super::scope::PlanScope;
 use super::select::Selected;
 use super::template::{Wanted, wanted_template};
@@ -47,13 +49,13 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     }
     let renamed_to = renames(desired, world).into_values().collect();
     let mut planner =
-        Planner { desired, world, settings, selected, renamed_to, pending: BTreeSet::new(), findings };
+        Planner { desired, world, settings, selected, renamed_to, pending: PendingStacks::new(), findings };
     let mut steps: BTreeMap<StackName, Step> = BTreeMap::new();
     for name in desired.graph.order() {
         let Some(definition) = desired.config.stacks.get(&name) else { continue };
         if let Some(step) = planner.step(definition) {
-            if changes_outputs(&step) {
-                planner.pending.insert(name.clone());
+            if let Some(pending) = pending(&step) {
+                planner.pending.insert(name.clone(), pending);
             }
             steps.insert(name, step);
         }
@@ -66,27 +68,33 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     if planner.findings.has_errors() {
         return Err(planner.findings);
     }
-    Ok((assemble(desired, world, Purpose::Deploy, steps), planner.findings))
+    Ok((assemble(desired, world, settings, Purpose::Deploy, steps), planner.findings))
 }
 
-/// Whether outputs may be others after a step. Protection and policy of a stack leave its resources alone.
-fn changes_outputs(step: &Step) -> bool {
-    let about_resources = |reason: &Reason| {
-        !matches!(reason, Reason::TerminationProtectionChanged { .. } | Reason::StackPolicyChanged)
-    };
-    step.action.is_change() && step.reasons.iter().any(about_resources)
+/// Outputs that may be others after a step; `None` if it changes no resource.
+fn pending(step: &Step) -> Option<Pending> {
+    let touches = step.action.is_change() && step.reasons.iter().any(Reason::touches_resources);
+    touches.then(|| {
+        if step.action == Action::Update && !step.changes.outputs_open {
+            Pending::Outputs(step.changes.outputs.keys().cloned().collect())
+        } else {
+            Pending::All
+        }
+    })
 }
 
 /// Puts steps into an order in which they could run one by one.
 pub(super) fn assemble(
     desired: &Desired,
     world: &World,
+    settings: &Settings,
     purpose: Purpose,
     mut steps: BTreeMap<StackName, Step>,
 ) -> Plan {
     let needs = steps.iter().map(|(name, step)| (name.clone(), step.needs.clone())).collect();
-    let steps = dependency::order(&needs).iter().filter_map(|name| steps.remove(name)).collect();
+    let steps: Vec<Step> = dependency::order(&needs).iter().filter_map(|name| steps.remove(name)).collect();
     let config = &desired.config;
+    let (losses, notes) = losses(purpose, &steps, &config.data_loss, settings);
     let planned = |stage: HookStage| {
         config.hooks.enabled(stage).map(move |hook| PlannedHook {
             stage: stage.as_str().to_owned(),
@@ -99,9 +107,10 @@ pub(super) fn assemble(
         namespace: config.namespace.clone(),
         account: world.place.account.clone(),
         region: world.place.region.clone(),
+        losses,
         steps,
         hooks: purpose.stages().into_iter().flat_map(planned).collect(),
-        notes: Vec::new(),
+        notes,
     }
 }
 
@@ -162,8 +171,8 @@ struct Planner<'a> {
     selected: Selected,
     /// Stacks of the config that are recorded under another name.
     renamed_to: BTreeSet<StackName>,
-    /// Stacks whose outputs are known only after their step.
-    pending: BTreeSet<StackName>,
+    /// Stacks of which some outputs are known only after their step.
+    pending: PendingStacks,
     findings: Findings,
 }
 
@@ -260,7 +269,7 @@ impl Planner<'_> {
         let mut upstream = BTreeSet::new();
         if definition.asks_services() {
             let needs = self.desired.graph.all_needs_of(&definition.name);
-            upstream.extend(needs.intersection(&self.pending).cloned());
+            upstream.extend(needs.into_iter().filter(|name| self.pending.contains_key(name)));
         }
         let scope = PlanScope {
             desired: self.desired,

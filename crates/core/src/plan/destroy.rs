@@ -52,7 +52,7 @@ pub fn destroy(desired: &Desired, world: &World, settings: &Settings) -> Result<
             }
         }
     }
-    let mut plan = assemble(desired, world, Purpose::Destroy, steps);
+    let mut plan = assemble(desired, world, settings, Purpose::Destroy, steps);
     // Hooks of a destroy undo what all of the stacks need.
     if settings.selection.is_some() && !plan.hooks.is_empty() {
         plan.hooks.clear();

@@ -1,6 +1,6 @@
 //! The plan: a value that says everything a deploy or destroy will do, made by pure functions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,21 +9,31 @@ use crate::lookup::Cause;
 use crate::provider::StackStatus;
 use crate::registry::HookStage;
 
+mod change;
 mod compare;
 mod deploy;
 mod destroy;
+mod effective;
+mod effects;
+mod losses;
 pub mod outstanding;
 pub mod parameters;
 mod problem;
 mod removal;
+mod resources;
 mod scope;
 mod select;
 mod template;
 mod world;
 
+pub use change::{
+    Changes, OutputChange, ParameterChange, PropertyChange, ResourceAction, ResourceChange, ShownValue,
+    TemplateChange,
+};
 pub use compare::{Parameters, current_template, is_settled, request_content};
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
+pub use losses::{Allowed, Loss, LossKind};
 pub use problem::PlanProblem;
 pub use scope::hook_scope;
 pub use select::{Selection, selected};
@@ -63,6 +73,8 @@ pub struct Plan {
     pub region: String,
     /// Steps in an order in which they could be carried out one after the other.
     pub steps: Vec<Step>,
+    /// Data that would be lost, in the order of the steps.
+    pub losses: Vec<Loss>,
     /// Hooks that would run, in order.
     pub hooks: Vec<PlannedHook>,
     /// Remarks on the run as a whole.
@@ -216,53 +228,11 @@ pub enum Reason {
     RecordedAgain,
 }
 
-/// Details of a step.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// How the template differs, if it does.
-    pub template: Option<TemplateChange>,
-    /// Parameters that differ or are unknown, by name.
-    pub parameters: BTreeMap<String, ParameterChange>,
-    /// Tags that differ, by key: before and after.
-    pub tags: BTreeMap<String, (Option<String>, Option<String>)>,
-    /// Termination protection before and after, if it differs.
-    pub termination_protection: Option<(bool, bool)>,
-    /// Whether the stack policy differs.
-    pub stack_policy: bool,
-}
-
-/// How a template differs, as logical ids.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TemplateChange {
-    /// Resources only in the new template, with types.
-    pub added: BTreeMap<String, String>,
-    /// Resources only in the deployed template, with types.
-    pub removed: BTreeMap<String, String>,
-    /// Resources in both that differ, with types.
-    pub modified: BTreeMap<String, String>,
-    /// Other sections that differ, for example `Outputs`.
-    pub sections: BTreeSet<String>,
-}
-
-/// How a parameter differs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParameterChange {
-    /// Value now; `None` if the stack has no such parameter.
-    pub before: Option<ShownValue>,
-    /// Value after the step; `None` if the parameter goes away.
-    pub after: Option<ShownValue>,
-}
-
-/// A value as a plan may show it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ShownValue {
-    /// In clear.
-    Plain(String),
-    /// Not shown: NoEcho, or from a secret.
-    Secret,
-    /// Known only after this has happened.
-    KnownAfter(BTreeSet<Cause>),
+impl Reason {
+    /// Whether what it stands for may do anything to the resources of the stack.
+    pub fn touches_resources(&self) -> bool {
+        !matches!(self, Self::TerminationProtectionChanged { .. } | Self::StackPolicyChanged)
+    }
 }
 
 /// Code of the remark that the config protects a stack from being updated without a person's approval.
@@ -331,6 +301,11 @@ impl Plan {
     /// Whether any step changes anything.
     pub fn has_changes(&self) -> bool {
         self.steps.iter().any(|step| step.action.is_change())
+    }
+
+    /// Losses of data that nobody has allowed: a run without a person's approval refuses them.
+    pub fn refused_losses(&self) -> impl Iterator<Item = &Loss> {
+        self.losses.iter().filter(|loss| !loss.allowed)
     }
 
     /// The step of a stack.

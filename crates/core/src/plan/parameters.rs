@@ -343,6 +343,12 @@ pub(super) fn same_value(kind: &str, deployed: &str, wanted: &str) -> bool {
     is_list && items(deployed) == items(wanted)
 }
 
+/// A deployed value as a request would give it.
+pub(super) fn deployed_text(kind: &str, text: &str) -> String {
+    let is_list = kind == "CommaDelimitedList" || kind.contains("List<");
+    if is_list { items(text).join(",") } else { text.to_owned() }
+}
+
 /// The items of a list value. Some emulators show lists as Python text, `['a', 'b']`.
 fn items(text: &str) -> Vec<&str> {
     let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::deploy::{note, protection_note, step};
+use super::effects::removal;
 use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Note, Reason, Step, World, fqn_of_recorded};
 use crate::graph::dependency;
@@ -64,6 +65,7 @@ fn removed_stack(desired: &Desired, world: &World, name: &StackName) -> Step {
     }
     let mut step = step(name, &fqn, Action::Delete, Reason::NotInConfig);
     step.stack_id = Some(live.id.clone());
+    step.changes = removal(world, live);
     step.notes.extend(protection_note(live));
     step
 }

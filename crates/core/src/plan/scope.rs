@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::change::PendingStacks;
 use super::{Desired, Settings, World};
 use crate::ident::{StackFqn, StackName};
 use crate::lookup::Cause;
@@ -14,21 +15,23 @@ pub(super) struct PlanScope<'a> {
     pub(super) desired: &'a Desired,
     pub(super) world: &'a World,
     pub(super) settings: &'a Settings,
-    /// Stacks whose outputs are known only after their step.
-    pub(super) pending: &'a BTreeSet<StackName>,
+    /// Stacks of which some outputs are known only after their step.
+    pub(super) pending: &'a PendingStacks,
     /// Whether steps have yet to run, so that what is absent may still come.
     pub(super) planning: bool,
     /// Those of the pending stacks that the stack in question needs, at any distance.
     pub(super) upstream: &'a BTreeSet<StackName>,
 }
 
+/// Everything is known.
+static NOTHING: PendingStacks = PendingStacks::new();
 /// No stack.
 static NONE: BTreeSet<StackName> = BTreeSet::new();
 
 impl<'a> PlanScope<'a> {
     /// The world as it is now: everything that comes before has been done.
     pub(super) fn now(desired: &'a Desired, world: &'a World, settings: &'a Settings) -> Self {
-        Self { desired, world, settings, pending: &NONE, planning: false, upstream: &NONE }
+        Self { desired, world, settings, pending: &NOTHING, planning: false, upstream: &NONE }
     }
 }
 
@@ -43,8 +46,8 @@ impl Scope for PlanScope<'_> {
         let template = self.desired.templates.get(&definition.name);
         let undeclared =
             || OutputValue::Missing(format!("the template of `{}` declares no such output", definition.name));
-        let after = || BTreeSet::from([Cause::Stack(definition.name.clone())]);
-        if self.pending.contains(&definition.name) {
+        let after = || BTreeSet::from([Cause::Output(definition.name.clone(), output.to_owned())]);
+        if self.pending.get(&definition.name).is_some_and(|pending| pending.has(output)) {
             return match template.and_then(|template| template.output(output)) {
                 Some(_) => OutputValue::Unknown(after()),
                 // What is not rendered yet may declare it.
@@ -78,7 +81,7 @@ impl Scope for PlanScope<'_> {
             .stacks
             .values()
             .find(|definition| definition.fqn == *fqn && definition.enabled)?;
-        (self.pending.contains(&own.name) || self.planning && absent).then(|| own.name.clone())
+        (self.pending.contains_key(&own.name) || self.planning && absent).then(|| own.name.clone())
     }
 
     fn stack(&self, fqn: &StackFqn) -> Option<&StackState> {

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use camino::Utf8PathBuf;
+use jiff::civil::Date;
 use serde_json::{Map, Value};
 
+use super::Allowed;
 use super::select::Selection;
 use crate::config::{Config, StackDefinition};
 use crate::error::Findings;
@@ -138,6 +140,10 @@ pub struct Settings {
     pub hooks_done: bool,
     /// The stacks to work on; `None` means all.
     pub selection: Option<Selection>,
+    /// Data that may be lost.
+    pub allowed: BTreeSet<Allowed>,
+    /// The day of the run in UTC, for what the config allows up to a day; without it, nothing of that holds.
+    pub today: Option<Date>,
 }
 
 /// Stacks that are recorded under one name and configured under another: the recorded name and the config's.

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::words;
+use super::{chain, words};
 use crate::plan::{
-    Action, Certainty, Note, Plan, PlannedHook, Purpose, ShownValue, Step, Summary, TemplateChange,
+    Action, Certainty, Loss, LossKind, Note, OutputChange, Plan, PlannedHook, PropertyChange, Purpose,
+    ResourceAction, ResourceChange, ShownValue, Step, Summary, TemplateChange,
 };
+use crate::resources::{DataFate, Replacement};
 
 /// A plan as a document: what is written as JSON, and read back by programs that show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,9 @@ pub struct PlanDocument {
     pub summary: Summary,
     /// Steps in an order in which they could run one by one.
     pub steps: Vec<StepDocument>,
+    /// Data that would be lost; a deploy without a person's approval is refused unless all of it is allowed.
+    #[serde(default)]
+    pub losses: Vec<LossDocument>,
     /// Hooks that would run.
     pub hooks: Vec<PlannedHook>,
     /// Remarks on the run as a whole.
@@ -53,6 +58,9 @@ pub struct StepDocument {
     pub kind: String,
     /// How sure it is.
     pub certainty: Certainty,
+    /// Why it may happen: from each unknown parameter back to what changes first.
+    #[serde(default)]
+    pub chain: Vec<String>,
     /// The stack exists, but neither graph nor state knew it.
     pub adopted: bool,
     /// Id of the stack, if it exists.
@@ -70,6 +78,15 @@ pub struct StepDocument {
 pub struct ChangesDocument {
     /// The template by logical id, if it differs.
     pub template: Option<TemplateChange>,
+    /// Resources that change, or may, by logical id, with conditions, mappings and parameters evaluated.
+    #[serde(default)]
+    pub resources: BTreeMap<String, ResourceDocument>,
+    /// Outputs that change, or may, by name.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, OutputDocument>,
+    /// Nothing is known of the outputs before the step.
+    #[serde(default)]
+    pub outputs_open: bool,
     /// Parameters by name.
     pub parameters: BTreeMap<String, ParameterDocument>,
     /// Tags by key.
@@ -78,6 +95,83 @@ pub struct ChangesDocument {
     pub termination_protection: Option<(bool, bool)>,
     /// Whether the stack policy differs.
     pub stack_policy: bool,
+}
+
+/// How a resource changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ResourceDocument {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What happens.
+    pub action: ResourceAction,
+    /// Whether that is certain.
+    pub certainty: Certainty,
+    /// Whether CloudFormation makes a new one in its place.
+    pub replacement: Replacement,
+    /// Properties and attributes that differ, or may, in order of their paths.
+    pub properties: Vec<PropertyDocument>,
+    /// What becomes of its data if it is removed or replaced; null if it holds none.
+    pub data: Option<DataFate>,
+    /// What has to happen before it is known.
+    pub known_after: BTreeSet<String>,
+}
+
+/// How a property changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PropertyDocument {
+    /// Its path, for example `Tags[0].Value`.
+    pub path: String,
+    /// Value now.
+    pub before: Option<ValueDocument>,
+    /// Value after the step.
+    pub after: Option<ValueDocument>,
+    /// Whether the change replaces the resource.
+    pub replacement: Replacement,
+    /// Why it may change although it is written the same, or is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
+
+/// How an output changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OutputDocument {
+    /// Value now.
+    pub before: Option<ValueDocument>,
+    /// Value after the step.
+    pub after: Option<ValueDocument>,
+    /// The export it has, or had.
+    pub export: Option<String>,
+    /// Stacks that look it up or import it.
+    pub consumers: BTreeSet<String>,
+    /// Why it changes, or may.
+    pub because: Vec<String>,
+}
+
+/// Data that would be lost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LossDocument {
+    /// The stack.
+    pub stack: String,
+    /// Logical id of the resource; null if it is not known what the stack holds.
+    pub resource: Option<String>,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it holds.
+    pub holds: String,
+    /// How it would be lost.
+    pub how: LossKind,
+    /// Whether that is certain.
+    pub certainty: Certainty,
+    /// What `--allow` takes for it.
+    pub allow: String,
+    /// Whether it is allowed.
+    pub allowed: bool,
 }
 
 /// How a parameter differs.
@@ -149,14 +243,15 @@ impl PlanDocument {
             account: plan.account.clone(),
             region: plan.region.clone(),
             summary: plan.summary(),
-            steps: plan.steps.iter().map(step).collect(),
+            steps: plan.steps.iter().map(|one| step(plan, one)).collect(),
+            losses: plan.losses.iter().map(loss).collect(),
             hooks: plan.hooks.clone(),
             notes: plan.notes.iter().map(note).collect(),
         }
     }
 }
 
-fn step(step: &Step) -> StepDocument {
+fn step(plan: &Plan, step: &Step) -> StepDocument {
     let changes = &step.changes;
     StepDocument {
         name: step.name.to_string(),
@@ -167,10 +262,14 @@ fn step(step: &Step) -> StepDocument {
         needs: step.needs.iter().map(ToString::to_string).collect(),
         kind: "stack".to_owned(),
         certainty: step.certainty,
+        chain: chain::of(plan, step),
         adopted: step.adopted,
         stack_id: step.stack_id.as_ref().map(ToString::to_string),
         changes: ChangesDocument {
             template: changes.template.clone(),
+            resources: changes.resources.iter().map(|(id, change)| (id.clone(), resource(change))).collect(),
+            outputs: changes.outputs.iter().map(|(name, change)| (name.clone(), output(change))).collect(),
+            outputs_open: changes.outputs_open,
             parameters: changes
                 .parameters
                 .iter()
@@ -193,6 +292,48 @@ fn step(step: &Step) -> StepDocument {
             stack_policy: changes.stack_policy,
         },
         notes: step.notes.iter().map(note).collect(),
+    }
+}
+
+fn resource(change: &ResourceChange) -> ResourceDocument {
+    let property = |change: &PropertyChange| PropertyDocument {
+        path: change.path.clone(),
+        before: change.before.as_ref().map(ValueDocument::of),
+        after: change.after.as_ref().map(ValueDocument::of),
+        replacement: change.replacement,
+        because: change.because.clone(),
+    };
+    ResourceDocument {
+        kind: change.kind.clone(),
+        action: change.action,
+        certainty: change.certainty,
+        replacement: change.replacement,
+        properties: change.properties.iter().map(property).collect(),
+        data: change.data.clone(),
+        known_after: change.known_after.iter().map(words::cause).collect(),
+    }
+}
+
+fn output(change: &OutputChange) -> OutputDocument {
+    OutputDocument {
+        before: change.before.as_ref().map(ValueDocument::of),
+        after: change.after.as_ref().map(ValueDocument::of),
+        export: change.export.clone(),
+        consumers: change.consumers.clone(),
+        because: change.because.clone(),
+    }
+}
+
+fn loss(loss: &Loss) -> LossDocument {
+    LossDocument {
+        stack: loss.stack.to_string(),
+        resource: loss.resource.clone(),
+        kind: loss.kind.clone(),
+        holds: loss.holds.clone(),
+        how: loss.how,
+        certainty: loss.certainty,
+        allow: loss.allow(),
+        allowed: loss.allowed,
     }
 }
 

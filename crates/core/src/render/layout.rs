@@ -212,7 +212,8 @@ fn horizontal(layered: &Layered, width: impl Fn(usize) -> f64) -> (Vec<f64>, Vec
 /// Moves the ends of arrows apart that share the side of a box, in the order of where they come from.
 fn spread(routes: &mut [Route]) {
     for at_end in [false, true] {
-        let mut sides: std::collections::BTreeMap<usize, Vec<(f64, usize)>> = std::collections::BTreeMap::new();
+        let mut sides: std::collections::BTreeMap<usize, Vec<(f64, usize)>> =
+            std::collections::BTreeMap::new();
         for (index, route) in routes.iter().enumerate() {
             let count = route.points.len();
             let (member, beside) =

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::details::{self, Depth};
 use super::json::{PlanDocument, StepDocument};
 use super::style::harmless;
 use super::words;
@@ -32,6 +33,17 @@ pub fn document(plan: &PlanDocument) -> String {
         .collect();
     if !deleted.is_empty() {
         let _ = writeln!(out, "> [!CAUTION]\n> **Will be deleted:** {}\n", deleted.join(", "));
+    }
+    if let Some(text) = words::losses(&plan.losses) {
+        let lines = text.losses.iter().map(|line| format!("> - {}", escaped(line)));
+        let _ = writeln!(out, "> [!CAUTION]\n> **{}**\n{}", text.title, lines.collect::<Vec<_>>().join("\n"));
+        if !text.remedy.is_empty() {
+            let lines: Vec<String> = text.remedy.iter().map(|line| harmless(line)).collect();
+            let fence = fence(&lines);
+            let lines = lines.iter().map(|line| format!("> {line}"));
+            let _ = writeln!(out, ">\n> {fence}text\n{}\n> {fence}", lines.collect::<Vec<_>>().join("\n"));
+        }
+        out.push('\n');
     }
     let changing: Vec<&StepDocument> = plan.steps.iter().filter(|step| step.action.is_change()).collect();
     if !changing.is_empty() {
@@ -78,23 +90,12 @@ pub fn document(plan: &PlanDocument) -> String {
 }
 
 fn details(out: &mut String, step: &StepDocument) {
-    let changes = &step.changes;
-    let mut lines = Vec::new();
-    if let Some(template) = &changes.template {
-        lines.extend(words::template(template).into_iter().map(|(sign, what)| format!("{sign} {what}")));
-    }
-    for (name, change) in &changes.parameters {
-        let before = change.before.as_ref().map(words::shown_document);
-        let after = change.after.as_ref().map_or("(removed)".to_owned(), words::shown_document);
-        lines.push(match before {
-            Some(before) if step.action == Action::Update => format!("{name}: {before} -> {after}"),
-            _ => format!("{name}: {after}"),
-        });
-    }
-    for (key, tag) in &changes.tags {
-        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
-        lines.push(format!("tag {key}: {} -> {}", value(&tag.before), value(&tag.after)));
-    }
+    let mut lines: Vec<String> = step.chain.iter().map(|link| format!("# {link}")).collect();
+    lines.extend(details::lines(step, Depth::Full).into_iter().map(|line| {
+        // In a diff only the first character gives a line its colour, and replacing is no word of its language.
+        let sign = if line.sign == '±' { '!' } else { line.sign };
+        format!("{sign} {}{}", "  ".repeat(line.level), line.text)
+    }));
     if lines.is_empty() && step.notes.is_empty() {
         return;
     }

@@ -79,7 +79,8 @@ pub fn dot(targets: &[Target<'_>]) -> String {
         for (place, (_, step)) in chart.stacks.iter().enumerate() {
             let kind = Kind::of(step);
             let (fill, stroke, ink) = colours(kind);
-            let label = format!("{}\\n{} {}", in_dot(&shortened(&step.name, LONGEST_NAME)), kind.sign(), kind.verb());
+            let label =
+                format!("{}\\n{} {}", in_dot(&shortened(&step.name, LONGEST_NAME)), kind.sign(), kind.verb());
             let dashes = if kind == Kind::May { ", style=\"filled,dashed\"" } else { "" };
             let _ = writeln!(
                 out,
@@ -125,11 +126,7 @@ fn classes(out: &mut String, mut kinds: Vec<Kind>) {
             Kind::Delete | Kind::Recreate => ",stroke-width:3px",
             _ => "",
         };
-        let _ = writeln!(
-            out,
-            "    classDef {} fill:{fill},stroke:{stroke},color:{ink}{more}",
-            kind.class()
-        );
+        let _ = writeln!(out, "    classDef {} fill:{fill},stroke:{stroke},color:{ink}{more}", kind.class());
     }
 }
 

@@ -1,6 +1,8 @@
 //! Plans, graphs, events and tables as text, JSON, Markdown, Mermaid, DOT, SVG and HTML: values in, strings out.
 
+mod chain;
 mod chart;
+pub mod details;
 pub mod events;
 pub mod graph;
 pub mod json;

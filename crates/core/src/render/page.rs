@@ -9,8 +9,9 @@ use super::chart::Kind;
 use super::json::{NoteDocument, PlanDocument, StepDocument};
 use super::picture::{Heading, Picture, Target};
 use super::templates::{self, Allowed};
-use super::words;
-use crate::plan::{Plan, PlannedHook, Summary};
+use super::words::{self, Losses};
+use crate::plan::{Action, Plan, PlannedHook, ResourceAction, Summary};
+use crate::resources::Replacement;
 
 mod details;
 
@@ -26,8 +27,7 @@ pub fn plan(plan: &Plan) -> String {
 
 /// Writes plans that were read as documents, one below the other.
 pub fn documents(targets: &[Target<'_>]) -> String {
-    let kinds: BTreeSet<Kind> =
-        targets.iter().flat_map(|target| &target.plan.steps).map(Kind::of).collect();
+    let kinds: BTreeSet<Kind> = targets.iter().flat_map(|target| &target.plan.steps).map(Kind::of).collect();
     let title = match targets {
         [one] => heading(one.plan),
         several => format!("{} plans", several.len()),
@@ -63,7 +63,8 @@ struct PlanView<'p> {
     place: String,
     counts: Vec<Count>,
     counts_text: String,
-    dangers: Vec<Danger<'p>>,
+    losses: Option<Losses>,
+    dangers: Vec<Danger>,
     notes: &'p [NoteDocument],
     picture: Option<Picture>,
     fits: bool,
@@ -83,15 +84,13 @@ struct Count {
 
 /// Something that will be gone.
 #[derive(Serialize)]
-struct Danger<'p> {
+struct Danger {
     class: &'static str,
     sign: char,
     /// The step it belongs to.
-    step: Option<usize>,
+    step: usize,
     what: String,
     how: String,
-    /// What allows it.
-    words: Option<&'p str>,
 }
 
 #[derive(Serialize)]
@@ -159,7 +158,8 @@ impl<'p> PlanView<'p> {
             counts_text: Some(words::counts(&plan.summary))
                 .filter(|counts| !counts.is_empty())
                 .unwrap_or_else(|| "no changes".to_owned()),
-            dangers: dangers(plan, &places),
+            losses: words::losses(&plan.losses),
+            dangers: dangers(plan),
             notes: &plan.notes,
             fits: picture.as_ref().is_some_and(Picture::fits),
             picture,
@@ -190,7 +190,7 @@ impl<'p> StepView<'p> {
                 .iter()
                 .map(|name| Need { name, step: places.get(name.as_str()).copied() })
                 .collect(),
-            chain: &[],
+            chain: &step.chain,
             notes: &step.notes,
             summary: parts.join(", "),
             groups,
@@ -211,27 +211,40 @@ fn counts(summary: &Summary) -> Vec<Count> {
     .collect()
 }
 
-/// What will be gone, worst first.
-fn dangers<'p>(plan: &'p PlanDocument, _places: &BTreeMap<&str, usize>) -> Vec<Danger<'p>> {
-    let steps = plan.steps.iter().enumerate();
-    steps
-        .filter(|(_, step)| Kind::of(step).is_destructive())
-        .map(|(at, step)| {
-            let kind = Kind::of(step);
-            let how = match kind {
-                Kind::Recreate => "the stack is deleted and created anew",
-                _ => "the stack is deleted with everything in it",
-            };
+/// What will be gone: whole stacks, then resources of stacks that stay.
+fn dangers(plan: &PlanDocument) -> Vec<Danger> {
+    let steps = || plan.steps.iter().enumerate();
+    let stacks = steps().filter(|(_, step)| Kind::of(step).is_destructive()).map(|(at, step)| {
+        let kind = Kind::of(step);
+        let how = match kind {
+            Kind::Recreate => "the stack is deleted and created anew",
+            _ => "the stack is deleted with what is in it",
+        };
+        Danger {
+            class: kind.class(),
+            sign: kind.sign(),
+            step: at + 1,
+            what: step.fqn.clone(),
+            how: format!("{how}: {}", step.reason),
+        }
+    });
+    let updates = steps().filter(|(_, step)| step.action == Action::Update);
+    let resources = updates.flat_map(|(at, step)| {
+        let gone = step.changes.resources.iter().filter(|(_, change)| {
+            change.action == ResourceAction::Remove || change.replacement != Replacement::Never
+        });
+        gone.map(move |(id, change)| {
+            let kind = details::kind(change);
             Danger {
                 class: kind.class(),
                 sign: kind.sign(),
-                step: Some(at + 1),
-                what: step.fqn.clone(),
-                how: format!("{how}; {}", step.reason),
-                words: None,
+                step: at + 1,
+                what: format!("{}/{id}", step.name),
+                how: details::phrase(id, change),
             }
         })
-        .collect()
+    });
+    stacks.chain(resources).collect()
 }
 
 #[cfg(test)]

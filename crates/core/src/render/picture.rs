@@ -60,9 +60,8 @@ pub fn documents(targets: &[Target<'_>]) -> String {
 }
 
 /// What is said of a plan in words of the program itself, not in texts from elsewhere.
-const WORDS: [&str; 10] = [
-    "action", "certainty", "data", "fate", "holds", "how", "kind", "purpose", "replacement", "code",
-];
+const WORDS: [&str; 10] =
+    ["action", "certainty", "code", "fate", "holds", "how", "kind", "purpose", "reasons", "replacement"];
 
 /// A plan with every text in it changed, for example without secrets.
 pub fn with_texts(plan: &PlanDocument, change: &dyn Fn(&str) -> String) -> PlanDocument {
@@ -264,8 +263,8 @@ fn boxes(plan: &PlanDocument, chart: &Chart<'_>, layout: &Layout) -> Vec<BoxView
 }
 
 /// Stacks of which data would be lost.
-fn at_risk(_plan: &PlanDocument) -> BTreeSet<&str> {
-    BTreeSet::new()
+fn at_risk(plan: &PlanDocument) -> BTreeSet<&str> {
+    plan.losses.iter().map(|loss| loss.stack.as_str()).collect()
 }
 
 fn arrows(chart: &Chart<'_>, layout: &Layout) -> Vec<ArrowView> {

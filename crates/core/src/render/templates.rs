@@ -73,7 +73,8 @@ pub(super) fn html(page: &impl Serialize) -> String {
 fn render(name: &str, values: &impl Serialize) -> String {
     let rendered = ENVIRONMENT.get_template(name).and_then(|template| template.render(Serde(values)));
     // The templates are part of the program and render whatever they are given, so the fallback is never written.
-    let mut text = rendered.unwrap_or_else(|error| format!("<!-- {} -->", harmless(&error.to_string()).replace("--", "")));
+    let mut text = rendered
+        .unwrap_or_else(|error| format!("<!-- {} -->", harmless(&error.to_string()).replace("--", "")));
     text.truncate(text.trim_end().len());
     text.push('\n');
     text

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::details::{self, Depth};
+use super::json::{PlanDocument, StepDocument};
 use super::style::{Mark, Style, harmless, wrapped};
 use super::words;
-use crate::plan::{Action, Changes, Note, Plan, Purpose, Reason, Step};
+use crate::plan::{Action, Note, Plan, Purpose, Reason, Step};
 
 /// How a plan is written.
 #[derive(Debug, Clone, Copy)]
@@ -13,24 +15,28 @@ pub struct TextOptions {
     pub width: usize,
     /// Colours.
     pub style: Style,
+    /// How much is told of each step.
+    pub depth: Depth,
 }
 
 impl Default for TextOptions {
     fn default() -> Self {
-        Self { width: 80, style: Style::default() }
+        Self { width: 80, style: Style::default(), depth: Depth::Short }
     }
 }
 
 /// Writes a plan; ends with a line feed.
 pub fn plan(plan: &Plan, options: &TextOptions) -> String {
+    let document = PlanDocument::of(plan);
     let mut out = String::new();
     let style = options.style;
     let place = format!("account {}, region {}", plan.account, plan.region);
     let heading =
         format!("Plan to {} namespace {} ({place})", words::purpose(plan.purpose), harmless(&plan.namespace));
     let _ = writeln!(out, "{}\n", style.paint(Mark::Strong, &heading));
-    for step in plan.steps.iter().filter(|step| step.action.is_change()) {
-        changing(&mut out, step, options);
+    let steps = plan.steps.iter().zip(&document.steps);
+    for (step, document) in steps.filter(|(step, _)| step.action.is_change()) {
+        changing(&mut out, step, document, options);
     }
     for (action, title) in [(Action::Skip, "Left alone"), (Action::None, "Unchanged")] {
         let steps: Vec<&Step> =
@@ -53,6 +59,7 @@ pub fn plan(plan: &Plan, options: &TextOptions) -> String {
         out.push('\n');
     }
     deletions(&mut out, plan, options);
+    losses(&mut out, &document, options);
     let counts = words::counts(&plan.summary());
     let closing = match (plan.purpose, counts.is_empty()) {
         (_, false) => format!("Plan: {counts}."),
@@ -70,7 +77,7 @@ fn is_unselected(step: &Step) -> bool {
     step.reasons.contains(&Reason::NotSelected)
 }
 
-fn changing(out: &mut String, step: &Step, options: &TextOptions) {
+fn changing(out: &mut String, step: &Step, document: &StepDocument, options: &TextOptions) {
     let mark = match step.action {
         Action::Create => Mark::Create,
         Action::Delete | Action::Recreate => Mark::Delete,
@@ -86,46 +93,45 @@ fn changing(out: &mut String, step: &Step, options: &TextOptions) {
         if step.fqn.as_str() == step.name.as_str() { String::new() } else { format!(" ({})", step.fqn) };
     let _ = writeln!(out, "  {}{}", options.style.paint(mark, &head), options.style.paint(Mark::Faint, &fqn));
     paragraph(out, &words::reasons(step), "      ", options);
-    details(out, &step.changes, step.action == Action::Create, options);
+    for link in &document.chain {
+        hanging(out, &harmless(link), "        ", options);
+    }
+    details(out, document, options);
     for note in &step.notes {
         write_note(out, note, "      ", options);
     }
     out.push('\n');
 }
 
-fn details(out: &mut String, changes: &Changes, is_new: bool, options: &TextOptions) {
-    let style = options.style;
-    if let Some(template) = &changes.template {
-        for (sign, what) in words::template(template) {
-            let mark = match sign {
-                '+' => Mark::Create,
-                '-' => Mark::Delete,
-                _ => Mark::Change,
-            };
-            let _ = writeln!(out, "      {}", style.paint(mark, &format!("{sign} {}", harmless(&what))));
+fn details(out: &mut String, step: &StepDocument, options: &TextOptions) {
+    for line in details::lines(step, options.depth) {
+        let indent = " ".repeat(6 + 2 * line.level);
+        let sign = if line.sign == ' ' { String::new() } else { format!("{} ", line.sign) };
+        let width = options.width.saturating_sub(indent.len() + 4);
+        for (index, piece) in wrapped(&format!("{sign}{}", line.text), width).iter().enumerate() {
+            let further = if index == 0 { "" } else { "    " };
+            let piece = line.mark.map_or_else(|| piece.clone(), |mark| options.style.paint(mark, piece));
+            let _ = writeln!(out, "{indent}{further}{piece}");
         }
     }
-    for (name, change) in &changes.parameters {
-        let after = change.after.as_ref().map_or("(removed)".to_owned(), words::shown);
-        let line = match &change.before {
-            Some(before) if !is_new => format!("{}: {} -> {after}", harmless(name), words::shown(before)),
-            _ => format!("{}: {after}", harmless(name)),
-        };
-        hanging(out, &line, "      ", options);
+}
+
+/// Data that would be lost, and what to write where that is meant.
+fn losses(out: &mut String, plan: &PlanDocument, options: &TextOptions) {
+    let Some(text) = words::losses(&plan.losses) else { return };
+    let _ = writeln!(out, "{}", options.style.paint(Mark::Delete, &text.title));
+    for line in &text.losses {
+        hanging(out, &harmless(line), "  ", options);
     }
-    for (key, (before, after)) in &changes.tags {
-        let value = |value: &Option<String>| value.as_deref().map_or("(none)".to_owned(), harmless);
-        hanging(
-            out,
-            &format!("tag {}: {} -> {}", harmless(key), value(before), value(after)),
-            "      ",
-            options,
-        );
+    for line in &text.remedy {
+        // What is to be copied stays in one piece.
+        if line.starts_with(' ') {
+            let _ = writeln!(out, "{}", harmless(line));
+        } else {
+            paragraph(out, line, "", options);
+        }
     }
-    if let Some((before, after)) = changes.termination_protection {
-        let word = |on: bool| if on { "on" } else { "off" };
-        let _ = writeln!(out, "      termination protection: {} -> {}", word(before), word(after));
-    }
+    out.push('\n');
 }
 
 /// Steps that do nothing: unchanged and unselected ones by name only, other skipped ones with their reason.

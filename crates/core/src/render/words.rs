@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::json::ValueDocument;
+use super::json::{LossDocument, ValueDocument};
 use crate::ident::StackName;
 use crate::lookup::Cause;
-use crate::plan::{Action, Certainty, Purpose, Reason, ShownValue, Step, Summary, TemplateChange};
+use crate::plan::{Action, Certainty, LossKind, Purpose, Reason, Step, Summary};
 
 /// A reason as a phrase.
 pub fn reason(reason: &Reason) -> String {
@@ -135,11 +135,6 @@ pub fn purpose(purpose: Purpose) -> &'static str {
     }
 }
 
-/// A value as it may be shown.
-pub fn shown(value: &ShownValue) -> String {
-    shown_document(&ValueDocument::of(value))
-}
-
 /// A value of a document as it may be shown.
 pub fn shown_document(value: &ValueDocument) -> String {
     match value {
@@ -150,22 +145,58 @@ pub fn shown_document(value: &ValueDocument) -> String {
     }
 }
 
-/// A template change in lines: sign, what.
-pub fn template(change: &TemplateChange) -> Vec<(char, String)> {
-    let resources = |sign: char, map: &std::collections::BTreeMap<String, String>| {
-        map.iter().map(move |(id, kind)| (sign, format!("{id} ({kind})"))).collect::<Vec<_>>()
+/// Data that would be lost, in words.
+#[derive(serde::Serialize)]
+pub(super) struct Losses {
+    /// A heading.
+    pub(super) title: String,
+    /// A line for each.
+    pub(super) losses: Vec<String>,
+    /// What to write where the loss is meant; empty if all of it is allowed.
+    pub(super) remedy: Vec<String>,
+}
+
+/// Data that would be lost, in words; `None` if there is none.
+pub(super) fn losses(losses: &[LossDocument]) -> Option<Losses> {
+    let certain = losses.iter().any(|loss| loss.certainty == Certainty::Will);
+    let title = match losses {
+        [] => return None,
+        _ if certain => "DATA WILL BE LOST:",
+        _ => "DATA MAY BE LOST:",
     };
-    let mut lines = resources('+', &change.added);
-    lines.extend(resources('~', &change.modified));
-    lines.extend(resources('-', &change.removed));
-    lines.extend(change.sections.iter().map(|section| ('~', format!("section {section}"))));
-    lines
+    let line = |loss: &LossDocument| {
+        let may = if loss.certainty == Certainty::May { "may be " } else { "" };
+        let how = match loss.how {
+            LossKind::Replaced => "replaced",
+            LossKind::Removed => "removed from its stack",
+            LossKind::StackDeleted => "deleted with its stack",
+        };
+        let kind = if loss.kind.is_empty() { String::new() } else { format!("{}, ", loss.kind) };
+        let allowed = if loss.allowed { " (allowed)" } else { "" };
+        format!("{} ({kind}{}): {may}{how}{allowed}", loss.allow, loss.holds)
+    };
+    let open: Vec<&LossDocument> = losses.iter().filter(|loss| !loss.allowed).collect();
+    let mut remedy = Vec::new();
+    if !open.is_empty() {
+        remedy.push(
+            "Without a person's approval this is refused, unless the loss is allowed in the command"
+                .to_owned(),
+        );
+        remedy.extend(open.iter().map(|loss| format!("  --allow {}", loss.allow)));
+        remedy.push("or in the config, up to a day of your choice:".to_owned());
+        remedy.push("  acknowledge:".to_owned());
+        remedy.extend(open.iter().map(|loss| {
+            let resource = loss.resource.as_ref().map(|id| format!("resource: {id}, ")).unwrap_or_default();
+            format!("    - {{stack: {}, {resource}until: YYYY-MM-DD}}", loss.stack)
+        }));
+    }
+    Some(Losses { title: title.to_owned(), losses: losses.iter().map(line).collect(), remedy })
 }
 
 /// What a value waits for, for programs: the name of a stack, `hook KEY`, or `hook *` if it may be any.
 pub(super) fn cause(cause: &Cause) -> String {
     match cause {
-        Cause::Stack(name) => name.to_string(),
+        Cause::Stack(name) | Cause::Output(name, _) => name.to_string(),
         Cause::Hook(data_key) => format!("{HOOK}{}", data_key.as_deref().unwrap_or("*")),
     }
 }

@@ -13,6 +13,7 @@ use crate::yaml::{self, Node, NodeValue};
 
 mod content;
 pub mod jinja;
+pub mod symbolic;
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq)]

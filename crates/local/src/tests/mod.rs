@@ -1,5 +1,6 @@
 //! The simulator under virtual time.
 
+mod announced;
 mod buckets;
 mod conformance;
 mod directory;

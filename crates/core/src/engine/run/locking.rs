@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runway_store::ObjectStore;
 
-use super::{Made, forward, or_interrupted};
+use super::{Made, ask, forward, or_interrupted};
 use crate::engine::backing::Backing;
 use crate::engine::observe::Observed;
 use crate::engine::problem::EngineProblem;
@@ -142,7 +142,7 @@ impl Run<'_> {
 
     /// Shows a plan again, and asks whether to go on.
     pub(super) async fn ask(&self, made: &Made, again: u32) -> Result<Approval, EngineError> {
-        or_interrupted(self.interrupt, async { Ok(self.gate.approve(&made.planned, again).await) }).await
+        ask(self.gate, &made.planned, again, self.interrupt).await
     }
 
     /// With the lease in hand: records intents, looks again, and goes on only with a plan that stands. The inner

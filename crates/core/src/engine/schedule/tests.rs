@@ -21,6 +21,7 @@ fn step(name: &str, action: Action, needs: &[&str]) -> Step {
 
 fn plan(steps: Vec<Step>) -> Plan {
     Plan {
+        losses: Vec::new(),
         purpose: Purpose::Deploy,
         namespace: "ns".into(),
         account: "123456789012".into(),

@@ -48,7 +48,8 @@ fn sort(column: &mut [usize], neighbours: &[Vec<usize>], place: &mut [usize], wo
             let beside = &neighbours[*vertex];
             *work += beside.len() as u64 + 1;
             let sum: usize = beside.iter().map(|neighbour| place[*neighbour]).sum();
-            let mean = if beside.is_empty() { place[*vertex] as f64 } else { sum as f64 / beside.len() as f64 };
+            let mean =
+                if beside.is_empty() { place[*vertex] as f64 } else { sum as f64 / beside.len() as f64 };
             (mean, *vertex)
         })
         .collect();

@@ -9,7 +9,8 @@ pub(super) fn places(layered: &Layered, work: &mut u64) -> (Vec<f64>, f64) {
     for column in &layered.columns {
         let mut previous = None;
         for vertex in column {
-            let above = previous.map_or(0.0, |previous| middles[previous] + distance(layered, previous, *vertex));
+            let above =
+                previous.map_or(0.0, |previous| middles[previous] + distance(layered, previous, *vertex));
             middles[*vertex] = above;
             previous = Some(*vertex);
         }
@@ -18,7 +19,8 @@ pub(super) fn places(layered: &Layered, work: &mut u64) -> (Vec<f64>, f64) {
     for sweep in 0..SWEEPS {
         // The last rounds look at both sides, which balances what the others have pulled to one.
         let both = sweep + 2 >= SWEEPS;
-        let columns: Vec<usize> = if sweep % 2 == 0 { (0..count).collect() } else { (0..count).rev().collect() };
+        let columns: Vec<usize> =
+            if sweep % 2 == 0 { (0..count).collect() } else { (0..count).rev().collect() };
         for column in columns {
             settle(layered, column, (both || sweep % 2 == 0, both || sweep % 2 == 1), &mut middles, work);
         }
@@ -44,7 +46,13 @@ fn distance(layered: &Layered, above: usize, below: usize) -> f64 {
 
 /// Moves the vertices of a column as near to their neighbours as their order and distances allow: the least sum of
 /// squares, by pooling those that would overlap.
-fn settle(layered: &Layered, column: usize, (left, right): (bool, bool), middles: &mut [f64], work: &mut u64) {
+fn settle(
+    layered: &Layered,
+    column: usize,
+    (left, right): (bool, bool),
+    middles: &mut [f64],
+    work: &mut u64,
+) {
     struct Pool {
         weight: f64,
         sum: f64,

@@ -3,8 +3,14 @@
 use serde::Serialize;
 
 use super::super::chart::Kind;
-use super::super::json::{BeforeAfter, ChangesDocument, StepDocument, ValueDocument};
+use super::super::details::headline;
+use super::super::json::{
+    BeforeAfter, ChangesDocument, OutputDocument, PropertyDocument, ResourceDocument, StepDocument,
+    ValueDocument,
+};
 use super::super::words;
+use crate::plan::{Action, Certainty, ResourceAction};
+use crate::resources::{Fate, Replacement};
 
 /// A table.
 #[derive(Serialize)]
@@ -23,6 +29,8 @@ pub(super) struct Row {
     sign: char,
     verb: &'static str,
     name: String,
+    /// It belongs to the row above that does not.
+    below: bool,
     /// What it is, for example a type.
     what: Option<String>,
     before: Option<String>,
@@ -41,7 +49,7 @@ impl Group {
     /// How much there is in it, in words.
     pub(super) fn count(&self) -> String {
         let (one, many) = self.counted;
-        match self.rows.len() {
+        match self.rows.iter().filter(|row| !row.below).count() {
             1 => format!("1 {one}"),
             count => format!("{count} {many}"),
         }
@@ -53,6 +61,8 @@ pub(super) fn groups(step: &StepDocument) -> Vec<Group> {
     let changes = &step.changes;
     let tables = [
         ("Resources", ("resource", "resources"), resources(changes)),
+        ("Template", ("other part of the template", "other parts of the template"), template(changes)),
+        ("Outputs", ("output", "outputs"), outputs(step)),
         ("Parameters", ("parameter", "parameters"), parameters(changes)),
         ("Tags", ("tag", "tags"), tags(changes)),
         ("Settings", ("setting", "settings"), settings(changes)),
@@ -77,6 +87,7 @@ impl Row {
                 Kind::Update | Kind::Skip | Kind::None => "changed",
             },
             name: name.to_owned(),
+            below: false,
             what: None,
             before: None,
             after: None,
@@ -95,25 +106,115 @@ impl Row {
     }
 }
 
+/// What happens to a resource, as pages mark it.
+pub(super) fn kind(change: &ResourceDocument) -> Kind {
+    match (change.action, change.replacement, change.certainty) {
+        (_, _, Certainty::May) => Kind::May,
+        (ResourceAction::Add, _, _) => Kind::Create,
+        (ResourceAction::Remove, _, _) => Kind::Delete,
+        (ResourceAction::Modify, Replacement::Will, _) => Kind::Recreate,
+        (ResourceAction::Modify, _, _) => Kind::Update,
+    }
+}
+
+/// What happens to a resource, without its name: `(AWS::RDS::DBInstance): REPLACED; its data is LOST (database)`.
+pub(super) fn phrase(id: &str, change: &ResourceDocument) -> String {
+    let line = headline(id, change);
+    line.strip_prefix(id).map_or(line.as_str(), str::trim_start).to_owned()
+}
+
 fn resources(changes: &ChangesDocument) -> Vec<Row> {
-    let Some(template) = &changes.template else { return Vec::new() };
-    let some = |kind: Kind, map: &std::collections::BTreeMap<String, String>| {
-        map.iter()
-            .map(|(id, type_)| Row { what: Some(type_.clone()), ..Row::of(kind, id) })
-            .collect::<Vec<_>>()
-    };
-    let mut rows = some(Kind::Delete, &template.removed);
-    rows.extend(some(Kind::Update, &template.modified));
-    rows.extend(some(Kind::Create, &template.added));
-    let sections = template.sections.iter();
-    rows.extend(sections.map(|section| {
-        Row { what: Some("section of the template".to_owned()), ..Row::of(Kind::Update, section) }
-    }));
+    let mut rows = Vec::new();
+    for (id, change) in &changes.resources {
+        let mut row = Row { what: Some(change.kind.clone()), ..Row::of(kind(change), id) };
+        if let Some((_, text)) = phrase(id, change).split_once("): ") {
+            let alarm = change.replacement != Replacement::Never
+                || change.data.as_ref().is_some_and(|data| data.fate == Fate::Lost);
+            row.remarks.push(Remark { text: text.to_owned(), alarm });
+        }
+        rows.push(row);
+        rows.extend(change.properties.iter().map(property));
+    }
     rows
 }
 
+fn property(change: &PropertyDocument) -> Row {
+    let (before, after) = (shown(&change.before), shown(&change.after));
+    let mut row = Row { below: true, ..Row::valued(&change.path, before, after) };
+    match change.replacement {
+        Replacement::Never => {}
+        Replacement::May => {
+            row.remarks.push(Remark { text: "may replace the resource".to_owned(), alarm: true })
+        }
+        Replacement::Will => {
+            row.remarks.push(Remark { text: "replaces the resource".to_owned(), alarm: true })
+        }
+    }
+    if let Some(why) = &change.because {
+        row.remarks.push(Remark { text: format!("because {why}"), alarm: false });
+    }
+    row
+}
+
+/// What differs in the text of the template and is no change of a resource that is listed.
+fn template(changes: &ChangesDocument) -> Vec<Row> {
+    let Some(template) = &changes.template else { return Vec::new() };
+    let parts = [
+        (Kind::Delete, &template.removed),
+        (Kind::Update, &template.modified),
+        (Kind::Create, &template.added),
+    ];
+    let mut rows = Vec::new();
+    for (kind, resources) in parts {
+        for (id, type_) in resources.iter().filter(|(id, _)| !changes.resources.contains_key(*id)) {
+            let mut row = Row { what: Some(type_.clone()), ..Row::of(kind, id) };
+            if !changes.outputs_open {
+                row.remarks.push(Remark {
+                    text: "written another way, with the same values".to_owned(),
+                    alarm: false,
+                });
+            }
+            rows.push(row);
+        }
+    }
+    let told = |section: &&String| section.as_str() != "Outputs" || changes.outputs.is_empty();
+    rows.extend(
+        template
+            .sections
+            .iter()
+            .filter(told)
+            .map(|section| Row { what: Some("section".to_owned()), ..Row::of(Kind::Update, section) }),
+    );
+    rows
+}
+
+fn outputs(step: &StepDocument) -> Vec<Row> {
+    if step.action == Action::Delete {
+        return Vec::new();
+    }
+    step.changes.outputs.iter().map(|(name, change)| output(name, change)).collect()
+}
+
+fn output(name: &str, change: &OutputDocument) -> Row {
+    let mut row = Row::valued(name, shown(&change.before), shown(&change.after));
+    row.what = change.export.as_ref().map(|export| format!("export {export}"));
+    if matches!(change.after, Some(ValueDocument::KnownAfter(_))) && change.before.is_some() {
+        row = Row { before: row.before, after: row.after, what: row.what, ..Row::of(Kind::May, name) };
+    }
+    row.remarks.extend(change.because.iter().map(|why| Remark { text: why.clone(), alarm: false }));
+    if !change.consumers.is_empty() {
+        let users: Vec<&str> = change.consumers.iter().map(String::as_str).collect();
+        row.remarks
+            .push(Remark { text: format!("used by {}", users.join(", ")), alarm: change.after.is_none() });
+    }
+    row
+}
+
+fn shown(value: &Option<ValueDocument>) -> Option<String> {
+    value.as_ref().map(words::shown_document)
+}
+
 fn parameters(changes: &ChangesDocument) -> Vec<Row> {
-    let shown = |value: &Option<ValueDocument>| value.as_ref().map(words::shown_document);
     let parameters = changes.parameters.iter();
     parameters
         .map(|(name, change)| {

@@ -1,0 +1,175 @@
+//! Data that a plan would lose, and what other stacks would miss.
+
+use serde::{Deserialize, Serialize};
+
+use super::deploy::note;
+use super::{Action, Certainty, Note, Purpose, ResourceAction, ResourceChange, Settings, Step};
+use crate::config::{Acknowledgement, DataLoss};
+use crate::ident::StackName;
+use crate::resources::Fate;
+
+/// How data would be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum LossKind {
+    /// The resource is replaced by a new one without the data.
+    Replaced,
+    /// The resource is taken out of its stack.
+    Removed,
+    /// The whole stack is deleted.
+    StackDeleted,
+}
+
+/// A resource whose data would be lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// The stack.
+    pub stack: StackName,
+    /// Logical id; `None` if it is not known what the stack holds.
+    pub resource: Option<String>,
+    /// Its type; empty if it is not known.
+    pub kind: String,
+    /// What it holds, for example `database`.
+    pub holds: String,
+    /// How.
+    pub how: LossKind,
+    /// Whether that is certain.
+    pub certainty: Certainty,
+    /// It was acknowledged: by the config, or on the command line.
+    pub allowed: bool,
+}
+
+/// What a run may lose: `STACK` or `STACK/RESOURCE`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Allowed {
+    /// The stack.
+    pub stack: String,
+    /// One resource of it; `None` for all.
+    pub resource: Option<String>,
+}
+
+impl Allowed {
+    /// Reads `STACK` or `STACK/RESOURCE`; `None` if a part is empty.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (stack, resource) = match text.split_once('/') {
+            Some((stack, resource)) => (stack, Some(resource.to_owned())),
+            None => (text, None),
+        };
+        let empty = stack.is_empty() || resource.as_ref().is_some_and(String::is_empty);
+        (!empty).then(|| Self { stack: stack.to_owned(), resource })
+    }
+
+    fn covers(&self, loss: &Loss) -> bool {
+        self.stack == loss.stack.as_str()
+            && self.resource.as_ref().is_none_or(|wanted| loss.resource.as_ref() == Some(wanted))
+    }
+}
+
+impl Loss {
+    /// What allows it: `STACK/RESOURCE`, or `STACK` where the resource is not known.
+    pub fn allow(&self) -> String {
+        match &self.resource {
+            Some(resource) => format!("{}/{resource}", self.stack),
+            None => self.stack.to_string(),
+        }
+    }
+}
+
+/// Everything that these steps would lose. A destroy is meant to lose all of it, and a stack whose creation failed never
+/// held anything.
+pub(super) fn losses(
+    purpose: Purpose,
+    steps: &[Step],
+    config: &DataLoss,
+    settings: &Settings,
+) -> (Vec<Loss>, Vec<Note>) {
+    if purpose == Purpose::Destroy {
+        return (Vec::new(), Vec::new());
+    }
+    let acting = steps.iter().filter(|step| matches!(step.action, Action::Update | Action::Delete));
+    let mut found: Vec<Loss> = acting.flat_map(of_step).collect();
+    let mut notes = Vec::new();
+    for loss in &mut found {
+        let (holds, over): (Vec<&Acknowledgement>, Vec<&Acknowledgement>) = config
+            .acknowledged
+            .iter()
+            .filter(|entry| entry.allowed.covers(loss))
+            .partition(|entry| settings.today.is_some_and(|today| today <= entry.until));
+        loss.allowed = config.is_allowed
+            || !holds.is_empty()
+            || settings.allowed.iter().any(|allowed| allowed.covers(loss));
+        if let Some(entry) = over.first().filter(|_| !loss.allowed) {
+            let text = format!("the acknowledgement of {} ended with {}", loss.allow(), entry.until);
+            notes.push(note("plan::acknowledgement_over", text));
+        }
+    }
+    (found, notes)
+}
+
+fn of_step(step: &Step) -> Vec<Loss> {
+    let is_deleted = step.action == Action::Delete;
+    let loss = |(id, change): (&String, &ResourceChange)| {
+        let data = change.data.as_ref().filter(|data| data.fate == Fate::Lost)?;
+        Some(Loss {
+            stack: step.name.clone(),
+            resource: Some(id.clone()),
+            kind: change.kind.clone(),
+            holds: data.holds.clone(),
+            how: match change.action {
+                _ if is_deleted => LossKind::StackDeleted,
+                ResourceAction::Remove => LossKind::Removed,
+                ResourceAction::Add | ResourceAction::Modify => LossKind::Replaced,
+            },
+            certainty: certainty(step, change),
+            allowed: false,
+        })
+    };
+    let mut found: Vec<Loss> = step.changes.resources.iter().filter_map(loss).collect();
+    if step.changes.contents_unknown {
+        found.push(Loss {
+            stack: step.name.clone(),
+            resource: None,
+            kind: String::new(),
+            holds: "unknown contents".to_owned(),
+            how: LossKind::StackDeleted,
+            certainty: Certainty::May,
+            allowed: false,
+        });
+    }
+    found
+}
+
+fn certainty(step: &Step, change: &ResourceChange) -> Certainty {
+    let sure = step.certainty == Certainty::Will
+        && change.certainty == Certainty::Will
+        && (change.action != ResourceAction::Modify
+            || change.replacement == crate::resources::Replacement::Will);
+    if sure { Certainty::Will } else { Certainty::May }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_allowed_is_a_stack_or_one_resource_of_it() {
+        let loss = |resource: &str| Loss {
+            stack: "db".into(),
+            resource: Some(resource.to_owned()),
+            kind: "AWS::RDS::DBInstance".to_owned(),
+            holds: "database".to_owned(),
+            how: LossKind::Replaced,
+            certainty: Certainty::Will,
+            allowed: false,
+        };
+        let allows =
+            |text: &str, resource: &str| Allowed::parse(text).is_some_and(|it| it.covers(&loss(resource)));
+        assert!(allows("db", "Main") && allows("db/Main", "Main"));
+        assert!(!allows("db/Main", "Other") && !allows("other", "Main") && !allows("other/Main", "Main"));
+        for text in ["", "/", "db/", "/Main"] {
+            assert_eq!(Allowed::parse(text), None, "{text}");
+        }
+        assert_eq!(loss("Main").allow(), "db/Main");
+    }
+}
