@@ -199,4 +199,4 @@ fn shown(kinds: &[Kind], arrows: &BTreeSet<Arrow>, room: Room) -> BTreeSet<usize
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,7 +10,7 @@ use super::json::{NoteDocument, PlanDocument, StepDocument};
 use super::picture::{Heading, Picture, Target};
 use super::templates::{self, Allowed};
 use super::words::{self, Losses};
-use crate::plan::{Action, Plan, PlannedHook, ResourceAction, Summary};
+use crate::plan::{Action, Plan, PlannedHook, ResourceAction};
 use crate::resources::Replacement;
 
 mod details;
@@ -64,7 +64,7 @@ struct PlanView<'p> {
     counts: Vec<Count>,
     counts_text: String,
     losses: Option<Losses>,
-    dangers: Vec<Danger>,
+    dangers: Vec<Danger<'p>>,
     notes: &'p [NoteDocument],
     picture: Option<Picture>,
     fits: bool,
@@ -84,12 +84,14 @@ struct Count {
 
 /// Something that will be gone.
 #[derive(Serialize)]
-struct Danger {
+struct Danger<'p> {
     class: &'static str,
     sign: char,
     /// The step it belongs to.
     step: usize,
     what: String,
+    /// Its type, if it is a resource.
+    kind: Option<&'p str>,
     how: String,
 }
 
@@ -154,7 +156,7 @@ impl<'p> PlanView<'p> {
             label: target.label,
             heading: heading(plan),
             place: format!("Account {}, region {}", plan.account, plan.region),
-            counts: counts(&plan.summary),
+            counts: counts(plan),
             counts_text: Some(words::counts(&plan.summary))
                 .filter(|counts| !counts.is_empty())
                 .unwrap_or_else(|| "no changes".to_owned()),
@@ -198,21 +200,24 @@ impl<'p> StepView<'p> {
     }
 }
 
-fn counts(summary: &Summary) -> Vec<Count> {
-    [
-        (Kind::Create, summary.create, "to create"),
-        (Kind::Update, summary.update, "to update"),
-        (Kind::Recreate, summary.recreate, "to DELETE and create"),
-        (Kind::Delete, summary.delete, "to DELETE"),
-    ]
-    .into_iter()
-    .filter(|(_, count, _)| *count > 0)
-    .map(|(kind, count, text)| Count { class: kind.class(), sign: kind.sign(), count, text })
-    .collect()
+fn counts(plan: &PlanDocument) -> Vec<Count> {
+    let texts = [
+        (Kind::Delete, "to DELETE"),
+        (Kind::Recreate, "to DELETE and create"),
+        (Kind::Create, "to create"),
+        (Kind::Update, "to update"),
+        (Kind::May, "that may be updated"),
+    ];
+    let count = |kind| plan.steps.iter().filter(|step| Kind::of(step) == kind).count();
+    texts
+        .into_iter()
+        .map(|(kind, text)| Count { class: kind.class(), sign: kind.sign(), count: count(kind), text })
+        .filter(|count| count.count > 0)
+        .collect()
 }
 
 /// What will be gone: whole stacks, then resources of stacks that stay.
-fn dangers(plan: &PlanDocument) -> Vec<Danger> {
+fn dangers(plan: &PlanDocument) -> Vec<Danger<'_>> {
     let steps = || plan.steps.iter().enumerate();
     let stacks = steps().filter(|(_, step)| Kind::of(step).is_destructive()).map(|(at, step)| {
         let kind = Kind::of(step);
@@ -225,6 +230,7 @@ fn dangers(plan: &PlanDocument) -> Vec<Danger> {
             sign: kind.sign(),
             step: at + 1,
             what: step.fqn.clone(),
+            kind: None,
             how: format!("{how}: {}", step.reason),
         }
     });
@@ -240,7 +246,8 @@ fn dangers(plan: &PlanDocument) -> Vec<Danger> {
                 sign: kind.sign(),
                 step: at + 1,
                 what: format!("{}/{id}", step.name),
-                how: details::phrase(id, change),
+                kind: Some(&change.kind),
+                how: details::phrase(id, change).unwrap_or_else(|| "removed".to_owned()),
             }
         })
     });

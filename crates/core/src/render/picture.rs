@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::chart::{Chart, Kind, Room};
-use super::json::PlanDocument;
+use super::json::{PlanDocument, StepDocument};
 use super::layout::{self, BOX_HEIGHT, Layout};
 use super::style::shortened;
 use super::templates;
@@ -23,6 +23,8 @@ const LETTER: f64 = 7.85;
 const BESIDE_NAME: f64 = 58.0;
 /// Letters of a name that are shown; all of them are in its title.
 const LONGEST_NAME: usize = 30;
+/// What is written on a stack that loses data.
+const ALARM: &str = "data loss";
 /// Width of an entry of the legend, at its 11 pixels a letter, and of its mark.
 const LEGEND_LETTER: f64 = 6.7;
 const BESIDE_LEGEND: f64 = 44.0;
@@ -140,7 +142,7 @@ struct BoxView {
     title: String,
     step: usize,
     /// What is worse than the action itself, in a word or two.
-    alarm: Option<String>,
+    alarm: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -165,7 +167,10 @@ impl Picture {
     /// Draws a plan.
     pub(super) fn of(plan: &PlanDocument, id: &str, heading: Heading<'_>) -> Self {
         let chart = Chart::of(plan, ROOM);
-        let widths: Vec<f64> = chart.stacks.iter().map(|(_, step)| box_width(&step.name)).collect();
+        let at_risk = at_risk(plan);
+        let is_at_risk = |step: &StepDocument| at_risk.contains(step.name.as_str());
+        let widths: Vec<f64> =
+            chart.stacks.iter().map(|(_, step)| box_width(step, is_at_risk(step))).collect();
         let edges: Vec<(usize, usize)> = chart.arrows.iter().map(|arrow| (arrow.from, arrow.to)).collect();
         let layout = layout::lay_out(&widths, &edges);
         let left_out = chart.left_out();
@@ -201,7 +206,7 @@ impl Picture {
             description: description(&chart, &title),
             left_out,
             linked,
-            boxes: boxes(plan, &chart, &layout),
+            boxes: boxes(&chart, &layout, &is_at_risk),
             arrows: arrows(&chart, &layout),
             legend,
             legend_top,
@@ -220,8 +225,11 @@ fn whole(pixels: f64) -> i64 {
     pixels.ceil() as i64
 }
 
-fn box_width(name: &str) -> f64 {
-    (columns(&short(name)) as f64 * LETTER + BESIDE_NAME).max(132.0).ceil()
+fn box_width(step: &StepDocument, is_at_risk: bool) -> f64 {
+    let name = columns(&short(&step.name)) as f64 * LETTER;
+    let alarm = if is_at_risk { columns(ALARM) + 4 } else { 0 };
+    let verb = (columns(Kind::of(step).verb()) + alarm) as f64 * LEGEND_LETTER;
+    (name.max(verb) + BESIDE_NAME).max(132.0).ceil()
 }
 
 fn short(name: &str) -> String {
@@ -233,15 +241,14 @@ fn columns(text: &str) -> usize {
     text.chars().map(|c| if c >= '\u{1100}' && !('\u{2000}'..='\u{2bff}').contains(&c) { 2 } else { 1 }).sum()
 }
 
-fn boxes(plan: &PlanDocument, chart: &Chart<'_>, layout: &Layout) -> Vec<BoxView> {
-    let at_risk = at_risk(plan);
+fn boxes(chart: &Chart<'_>, layout: &Layout, is_at_risk: &dyn Fn(&StepDocument) -> bool) -> Vec<BoxView> {
     let places = chart.stacks.iter().zip(&layout.boxes);
     places
         .map(|((at, step), place)| {
             let kind = Kind::of(step);
-            let alarm = at_risk.contains(step.name.as_str()).then(|| "data loss".to_owned());
+            let alarm = is_at_risk(step).then_some(ALARM);
             let mut title = format!("{}: {}", step.name, kind.verb());
-            for more in alarm.iter().chain(Some(&step.reason)).filter(|more| !more.is_empty()) {
+            for more in alarm.into_iter().chain([step.reason.as_str()]).filter(|more| !more.is_empty()) {
                 title.push_str("; ");
                 title.push_str(more);
             }
@@ -318,7 +325,7 @@ fn legend(kinds: &BTreeSet<Kind>, has_arrows: bool, width: i64) -> (Vec<LegendVi
     let mut entries: Vec<(&'static str, char, String)> =
         kinds.iter().map(|kind| (kind.class(), kind.sign(), kind.verb().to_owned())).collect();
     if has_arrows {
-        entries.push(("arrow", ' ', "points to what a stack needs".to_owned()));
+        entries.push(("pointer", ' ', "points to what a stack needs".to_owned()));
     }
     let (mut x, mut y) = (0, 0);
     let mut views = Vec::new();

@@ -117,20 +117,21 @@ pub(super) fn kind(change: &ResourceDocument) -> Kind {
     }
 }
 
-/// What happens to a resource, without its name: `(AWS::RDS::DBInstance): REPLACED; its data is LOST (database)`.
-pub(super) fn phrase(id: &str, change: &ResourceDocument) -> String {
+/// What happens to a resource, beside its action: `REPLACED; its data is LOST (database)`.
+pub(super) fn phrase(id: &str, change: &ResourceDocument) -> Option<String> {
     let line = headline(id, change);
-    line.strip_prefix(id).map_or(line.as_str(), str::trim_start).to_owned()
+    let rest = line.strip_prefix(&format!("{id} ({}): ", change.kind))?;
+    Some(rest.to_owned())
 }
 
 fn resources(changes: &ChangesDocument) -> Vec<Row> {
     let mut rows = Vec::new();
     for (id, change) in &changes.resources {
         let mut row = Row { what: Some(change.kind.clone()), ..Row::of(kind(change), id) };
-        if let Some((_, text)) = phrase(id, change).split_once("): ") {
+        if let Some(text) = phrase(id, change) {
             let alarm = change.replacement != Replacement::Never
                 || change.data.as_ref().is_some_and(|data| data.fate == Fate::Lost);
-            row.remarks.push(Remark { text: text.to_owned(), alarm });
+            row.remarks.push(Remark { text, alarm });
         }
         rows.push(row);
         rows.extend(change.properties.iter().map(property));
