@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+mod comments;
+mod github;
+mod hostile;
 mod support;
 
 use std::process::Command;
@@ -85,6 +88,25 @@ fn every_problem_of_a_config_stands_beside_its_line() {
         // The program's own words, with the lines of the config, are in the log.
         assert!(step.log.contains("error: 2 problems"), "{}", step.log);
     }
+}
+
+#[test]
+fn warnings_stand_beside_their_lines_also_where_a_plan_was_made() {
+    let repository = Repository::new(&CONFIG.replace("persistent_graph_key", "persistent_graph_keys"));
+    for command in ["validate", "plan", "deploy"] {
+        let step = repository.run(&with(&[("COMMAND", command)]), 0);
+        let start = "::warning file=infra/cfngin.yml,line=3,col=1,title=config%3A%3Anear_miss::";
+        let commands = step.commands();
+        assert_eq!(
+            commands.iter().filter(|line| line.starts_with(start)).count(),
+            1,
+            "{command}: {commands:?}"
+        );
+        assert!(step.summary.contains("- warning: "), "{}", step.summary);
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(repository.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!left.iter().any(|path| path.display().to_string().contains("runway-")), "{left:?}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub(crate) struct Step {
     pub(crate) code: Option<i32>,
     pub(crate) log: String,
     pub(crate) summary: String,
-    outputs: String,
+    pub(crate) all_outputs: String,
 }
 
 impl Repository {
@@ -71,7 +71,7 @@ impl Repository {
         }
         command.env_clear().current_dir(self.path()).stdin(Stdio::null());
         command.env("PATH", "/usr/bin:/bin").env("CI", "true").env("RUNWAY_RS_PROVIDER", "local");
-        command.env("GITHUB_WORKSPACE", self.path());
+        command.env("GITHUB_WORKSPACE", self.path()).env("RUNNER_TEMP", self.path());
         command.env("GITHUB_STEP_SUMMARY", self.path().join("summary"));
         command.env("GITHUB_OUTPUT", self.path().join("outputs"));
         for (name, value) in inputs {
@@ -94,9 +94,10 @@ impl Repository {
         let read = |name: &str| std::fs::read_to_string(self.path().join(name)).unwrap();
         let step = Step {
             code: output.status.code(),
-            log: String::from_utf8(output.stdout).unwrap(),
+            // A program may print anything.
+            log: String::from_utf8_lossy(&output.stdout).into_owned(),
             summary: read("summary"),
-            outputs: read("outputs"),
+            all_outputs: read("outputs"),
         };
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(step.code, Some(code), "log:\n{}\nstderr:\n{errors}", step.log);
@@ -129,7 +130,7 @@ impl Step {
     #[track_caller]
     pub(crate) fn output(&self, name: &str) -> &str {
         let start = format!("{name}<<");
-        let mut lines = self.outputs.lines();
+        let mut lines = self.all_outputs.lines();
         let delimiter = lines.find_map(|line| line.strip_prefix(start.as_str())).unwrap();
         let value = lines.next().unwrap();
         if value == delimiter { "" } else { value }

@@ -7,5 +7,6 @@ mod inputs;
 mod processes;
 mod projects;
 mod python;
+mod saved;
 mod sources;
 mod support;

@@ -1,7 +1,7 @@
 //! What a change has to pass.
 
 use crate::chore::{Failure, cargo, run, run_with, say};
-use crate::{bench, fuzz, generate, python, speed, tidy};
+use crate::{bench, fuzz, generate, python, resource_types, speed, tidy};
 
 /// The lock's explorations, optimised: they visit millions of states.
 const EXPLORATIONS: [&str; 9] = [
@@ -66,6 +66,8 @@ pub(crate) fn run_all(full: bool) -> Result<(), Failure> {
         ],
     )?;
     test(&[])?;
+    // After the tests, which install the package that it looks into.
+    resource_types::run(true)?;
     if full {
         say("a hundred thousand changed and generated inputs:");
         fuzz::run(fuzz::Limits::new(100_000, 2, 0))?;

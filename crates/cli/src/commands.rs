@@ -2,10 +2,12 @@
 
 mod pages;
 mod project;
+mod saved;
 mod session;
+mod together;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -15,18 +17,20 @@ use runway_core::engine::{EngineError, Interrupt};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
+use runway_core::plan::saved::{SavedPlans, SavedTarget};
 use runway_core::provider::Provider;
 use runway_core::render;
 use runway_host::sources::{Access, Known};
 
 use crate::Arguments;
 use crate::args::{
-    Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanFormat,
-    PlanningArguments, SchemaDocument, TextOrJson, ValidateArguments,
+    Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanArguments,
+    PlanFormat, PlanningArguments, SchemaDocument, TextOrJson, ValidateArguments,
 };
 use crate::clock::SystemClock;
 use crate::commands::pages::Pages;
 use crate::commands::session::Session;
+use crate::commands::together::Together;
 use crate::connect::Connector;
 use crate::load::{self, Check, Loaded};
 use crate::output::{self, Output};
@@ -84,13 +88,19 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
         Some(current) => current,
         None => Utf8PathBuf::from("."),
     };
-    let context = Context { arguments, environment, output, current, known_sources: Known::default() };
+    let failed = |output: &Output, error: EngineError| {
+        output.findings(&error.findings, error.exit);
+        error.exit
+    };
+    let saved = match saved::read(&mut arguments, &current) {
+        Ok(saved) => saved,
+        Err(error) => return failed(&output, error),
+    };
+    let known_sources = Known::default();
+    let context = Context { arguments, environment, output, current, known_sources, saved };
     match context.start() {
         Ok(exit) => exit,
-        Err(error) => {
-            context.output.findings(&error.findings, error.exit);
-            error.exit
-        }
+        Err(error) => failed(&context.output, error),
     }
 }
 
@@ -112,6 +122,7 @@ fn schema(document: SchemaDocument) -> &'static str {
         SchemaDocument::Cfngin => include_str!("../../../config-schema/cfngin.schema.json"),
         SchemaDocument::Runway => include_str!("../../../config-schema/runway.schema.json"),
         SchemaDocument::Plan => include_str!("../../../config-schema/plan.schema.json"),
+        SchemaDocument::SavedPlan => include_str!("../../../config-schema/saved-plan.schema.json"),
         SchemaDocument::Status => include_str!("../../../config-schema/status.schema.json"),
         SchemaDocument::Outputs => include_str!("../../../config-schema/outputs.schema.json"),
         SchemaDocument::Graph => include_str!("../../../config-schema/graph.schema.json"),
@@ -128,39 +139,8 @@ struct Context {
     current: Utf8PathBuf,
     /// Package sources that were resolved by this run.
     known_sources: Known,
-}
-
-/// What all targets of a run share.
-struct Together<'t> {
-    works: &'t [&'t Work],
-    output: &'t Output,
-    clock: Arc<dyn Clock>,
-    interrupt: &'t Interrupt,
-    turns: &'t Turns,
-    pages: &'t Pages,
-}
-
-impl Together<'_> {
-    /// The session of one target; `beside` says whether others go on at the same time.
-    fn session<'s>(
-        &'s self,
-        context: &'s Context,
-        work: &'s Work,
-        strays: &'s Strays<'s>,
-        beside: bool,
-    ) -> Session<'s> {
-        Session {
-            context,
-            work,
-            strays,
-            output: self.output.of(work.label.as_deref(), beside),
-            clock: Arc::clone(&self.clock),
-            interrupt: self.interrupt,
-            at: self.works.iter().position(|other| std::ptr::eq(*other, work)).unwrap_or_default(),
-            pages: self.pages,
-            turns: self.turns,
-        }
-    }
+    /// The plans that are to be carried out, if the command names a file with some.
+    saved: Option<SavedPlans>,
 }
 
 impl Context {
@@ -263,14 +243,22 @@ impl Context {
         let works = tree.works();
         let purpose = self.purpose();
         let (interrupt, turns, pages) = (Interrupt::default(), Turns::default(), Pages::default());
+        let planned = Mutex::new(Vec::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let plans =
             matches!(self.arguments.command, Command::Plan(_) | Command::Deploy(_) | Command::Destroy(_));
         if plans {
             output.findings(&check_graphs(&works).await?, ExitCode::Ok);
         }
-        let together =
-            Together { works: &works, output, clock, interrupt: &interrupt, turns: &turns, pages: &pages };
+        let together = Together {
+            works: &works,
+            output,
+            clock,
+            interrupt: &interrupt,
+            turns: &turns,
+            pages: &pages,
+            planned: &planned,
+        };
         let none = Strays::new();
         let mut strays = Strays::new();
         let wanted =
@@ -296,8 +284,14 @@ impl Context {
                 return Err(findings.into());
             }
         }
-        if runs || matches!(self.arguments.command, Command::Init) {
+        let asks = matches!(&self.arguments.command, Command::Plan(arguments) if arguments.change_sets);
+        if runs || asks || matches!(self.arguments.command, Command::Init) {
             signals::connect(&interrupt);
+        }
+        if let Some(saved) = &self.saved {
+            let sessions: Vec<Session<'_>> =
+                works.iter().map(|work| together.session(self, work, strays, false)).collect();
+            still_stand(saved, &sessions, purpose).await?;
         }
         // Pending changes are no reason to stop.
         let pending = AtomicBool::new(false);
@@ -321,6 +315,10 @@ impl Context {
             && let Some(document) = pages.document(arguments.format)
         {
             output.written(&document);
+        }
+        if let Command::Plan(PlanArguments { out: Some(path), .. }) = &self.arguments.command {
+            let planned = std::mem::take(&mut *planned.lock().unwrap_or_else(PoisonError::into_inner));
+            self.write_plans(path, planned)?;
         }
         let pending = pending.load(Ordering::Relaxed) && exit == ExitCode::Ok;
         Ok(if pending { ExitCode::ChangesPending } else { exit })
@@ -412,6 +410,36 @@ impl Context {
         }
         self.output.essential(&format!("{total:>6} requests"));
     }
+}
+
+/// Compares every plan that is to be carried out with the world, before the first of them is.
+async fn still_stand(
+    saved: &SavedPlans,
+    sessions: &[Session<'_>],
+    purpose: Purpose,
+) -> Result<(), EngineError> {
+    let targets: Vec<SavedTarget> = sessions.iter().flat_map(Session::targets).collect();
+    if let Some(error) = saved::strangers(saved, &targets) {
+        return Err(error);
+    }
+    if targets.len() < 2 {
+        // The run itself does it.
+        return Ok(());
+    }
+    let mut all: Option<EngineError> = None;
+    for session in sessions {
+        for error in session.compare(purpose).await {
+            match &mut all {
+                None => all = Some(error),
+                Some(all) => {
+                    all.findings.extend(error.findings);
+                    // What moved says more than what could not be found out.
+                    all.exit = if error.exit == ExitCode::Stale { error.exit } else { all.exit };
+                }
+            }
+        }
+    }
+    all.map_or(Ok(()), Err)
 }
 
 fn unexpected(error: &std::io::Error) -> EngineError {

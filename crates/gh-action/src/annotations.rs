@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use runway_core::exit::ExitCode;
 use runway_core::render::events;
 
+use crate::inputs::Command;
 use crate::report::Report;
 
 /// How the annotation looks.
@@ -14,6 +15,8 @@ pub(crate) enum Level {
     Error,
     /// Yellow.
     Warning,
+    /// Blue.
+    Notice,
 }
 
 /// A problem beside a line, or, without a file, beside the run.
@@ -36,10 +39,12 @@ pub(crate) struct Annotation {
 impl Annotation {
     /// An error about the run as a whole.
     pub(crate) fn error(title: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::general(Level::Error, title.into(), message.into())
+        Self::general(Level::Error, title, message)
     }
 
-    fn general(level: Level, title: String, message: String) -> Self {
+    /// A remark about the run as a whole, as grave as `level` says.
+    pub(crate) fn general(level: Level, title: impl Into<String>, message: impl Into<String>) -> Self {
+        let (title, message) = (title.into(), message.into());
         Self { level, file: None, line: None, column: None, title, message }
     }
 
@@ -57,6 +62,7 @@ impl Annotation {
         let level = match self.level {
             Level::Error => "error",
             Level::Warning => "warning",
+            Level::Notice => "notice",
         };
         let gap = if properties.is_empty() { "" } else { " " };
         format!("::{level}{gap}{}::{}", properties.join(","), data(&self.message))
@@ -94,12 +100,34 @@ pub(crate) fn annotations(report: &Report, exit: u8, places: &Places) -> Vec<Ann
     for (code, text) in &report.warnings {
         all.push(Annotation::general(Level::Warning, code.clone(), text.clone()));
     }
+    all.extend(losses(report));
     let is_told = all.iter().any(|annotation| annotation.level == Level::Error);
     if !is_told && exit != 0 && exit != ExitCode::ChangesPending.number() {
         let message = format!("{} (exit code {exit}); the log of this step has the details", meaning(exit));
         all.push(Annotation::error(format!("runway-rs {}", report.command.as_str()), message));
     }
     all
+}
+
+/// Names in one annotation: more are in the summary.
+const MOST_NAMES: usize = 10;
+
+/// Data that a plan loses without being allowed to.
+fn losses(report: &Report) -> Option<Annotation> {
+    let losses = report.plans.iter().flat_map(|plan| &plan.losses).filter(|loss| !loss.allowed);
+    let names: Vec<&str> = losses.map(|loss| loss.allow.as_str()).collect();
+    if names.is_empty() || report.command != Command::Plan {
+        // A deploy that is refused says so itself.
+        return None;
+    }
+    let more = names.len().saturating_sub(MOST_NAMES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let shown = names.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "data is, or may be, lost: {shown}{more}\na deploy is refused unless the input `allow` names it, or the config \
+         acknowledges it"
+    );
+    Some(Annotation::general(Level::Warning, "plan::data_loss", text))
 }
 
 /// What an exit code says.
@@ -120,8 +148,13 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    /// The directory, relative to the root of the repository; empty for the root itself.
+    pub(crate) fn directory_in_repository(&self) -> String {
+        self.in_repository("")
+    }
+
     /// The path GitHub wants: relative to the root of the repository, if it is below.
-    fn in_repository(&self, file: &str) -> String {
+    pub(crate) fn in_repository(&self, file: &str) -> String {
         let path = tidied(&self.directory.join(file));
         path.strip_prefix(tidied(&self.workspace)).unwrap_or(&path).display().to_string()
     }
@@ -155,7 +188,6 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::Command;
     use crate::report::samples::{failure, findings, plan, report};
 
     fn places() -> Places {
@@ -188,6 +220,26 @@ mod tests {
                 "::warning title=plan%3A%3Aodd::this is odd",
             ]
         );
+    }
+
+    #[test]
+    fn losses_that_are_not_allowed_are_named() {
+        let loss = |resource: usize, allowed: bool| {
+            serde_json::json!({
+                "stack": "db", "resource": format!("R{resource}"), "type": "T", "holds": "database", "how": "removed",
+                "certainty": "will", "allow": format!("db/R{resource}"), "allowed": allowed,
+            })
+        };
+        let of = |command: Command, losses: Vec<serde_json::Value>| {
+            let mut plan = plan(1, 0);
+            plan["losses"] = losses.into();
+            commands(&report(command, [plan]), 0)
+        };
+        let told = of(Command::Plan, (0..12).map(|index| loss(index, index == 0)).collect());
+        let start = "::warning title=plan%3A%3Adata_loss::data is, or may be, lost: db/R1, db/R2, ";
+        assert!(told[1].starts_with(start) && told[1].contains("db/R10 and 1 more%0A"), "{told:?}");
+        assert_eq!(of(Command::Plan, vec![loss(0, true)]).len(), 1);
+        assert_eq!(of(Command::Deploy, vec![loss(0, false)]).len(), 1);
     }
 
     #[test]

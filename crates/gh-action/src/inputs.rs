@@ -9,7 +9,7 @@ pub(crate) type Environment = BTreeMap<String, String>;
 
 /// Every input of `action.yml`. `action-binary` is read by `run.sh` alone, which starts this program.
 #[cfg(test)]
-pub(crate) const INPUTS: [&str; 11] = [
+pub(crate) const INPUTS: [&str; 16] = [
     "command",
     "config",
     "working-directory",
@@ -19,6 +19,11 @@ pub(crate) const INPUTS: [&str; 11] = [
     "params",
     "arguments",
     "detailed-exitcode",
+    "plan-file",
+    "allow",
+    "change-sets",
+    "comment",
+    "token",
     "binary",
     "action-binary",
 ];
@@ -35,6 +40,51 @@ pub(crate) enum InputProblem {
     DetailedExitCode { value: String },
     #[error("the input `detailed-exitcode` is for plan only")]
     DetailedExitCodeWithoutPlan,
+    #[error("the input `{input}` must be true or false, not `{value}`")]
+    Truth { input: &'static str, value: String },
+    #[error("the input `allow` is for plan and deploy only")]
+    AllowWithoutPlan,
+    #[error("the input `plan-file` is for plan, deploy and destroy only")]
+    PlanFileOfValidate,
+    #[error("the input `change-sets` is for plan only")]
+    ChangeSetsWithoutPlan,
+    #[error("the input `allow` must have one STACK or STACK/RESOURCE a line, and its line {line} is none")]
+    Allowed { line: usize },
+    #[error("the input `comment` is true, but the input `token` is empty")]
+    CommentWithoutToken,
+}
+
+/// A token of GitHub's API. It is sent, and shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token(String);
+
+impl Token {
+    /// For the header of a request.
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+
+    /// A text without the token in it.
+    pub(crate) fn hidden_in(&self, text: &str) -> String {
+        text.replace(&self.0, "***")
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Token(***)")
+    }
+}
+
+/// Whether the pull request gets a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// For a plan in a pull request.
+    Usual,
+    /// In every pull request.
+    Always,
+    /// Never.
+    Never,
 }
 
 /// What to do.
@@ -86,6 +136,18 @@ pub(crate) struct Inputs {
     pub(crate) detailed_exit_code: DetailedExitCode,
     /// The program, if it was named.
     pub(crate) binary: Option<String>,
+    /// The config, if it was named.
+    pub(crate) config: Option<String>,
+    /// The deploy environment, if it was named.
+    pub(crate) deploy_environment: Option<String>,
+    /// The region, if it was named.
+    pub(crate) region: Option<String>,
+    /// Where the plan is saved, or which saved plan is carried out.
+    pub(crate) plan_file: Option<String>,
+    /// Whether the pull request gets a comment.
+    pub(crate) comment: Wish,
+    /// What the comment is written with.
+    pub(crate) token: Option<Token>,
 }
 
 impl Inputs {
@@ -109,6 +171,33 @@ impl Inputs {
         if detailed_exit_code != DetailedExitCode::Off && command != Command::Plan {
             return Err(InputProblem::DetailedExitCodeWithoutPlan);
         }
+        let truth = |input: &'static str| match text(input).trim() {
+            "" => Ok(None),
+            "true" => Ok(Some(true)),
+            "false" => Ok(Some(false)),
+            other => Err(InputProblem::Truth { input, value: other.to_owned() }),
+        };
+        let plans = matches!(command, Command::Plan | Command::Deploy);
+        if !plans && given("allow").is_some() {
+            return Err(InputProblem::AllowWithoutPlan);
+        }
+        if command == Command::Validate && given("plan-file").is_some() {
+            return Err(InputProblem::PlanFileOfValidate);
+        }
+        let change_sets = truth("change-sets")?.unwrap_or(false);
+        if change_sets && command != Command::Plan {
+            return Err(InputProblem::ChangeSetsWithoutPlan);
+        }
+        let comment = match truth("comment")? {
+            None => Wish::Usual,
+            Some(true) => Wish::Always,
+            Some(false) => Wish::Never,
+        };
+        let token = given("token").map(Token);
+        if comment == Wish::Always && token.is_none() {
+            return Err(InputProblem::CommentWithoutToken);
+        }
+        let plan_file = given("plan-file");
         let mut arguments = vec![command.as_str().to_owned(), "--format=json".to_owned()];
         if matches!(command, Command::Deploy | Command::Destroy) {
             arguments.push("--yes".to_owned());
@@ -130,6 +219,18 @@ impl Inputs {
                 _ => return Err(InputProblem::Parameter { line: index + 1 }),
             }
         }
+        let option = if command == Command::Plan { "out" } else { "plan" };
+        arguments.extend(plan_file.iter().map(|file| format!("--{option}={file}")));
+        if change_sets {
+            arguments.push("--change-sets".to_owned());
+        }
+        for (index, line) in text("allow").lines().enumerate() {
+            match line.trim() {
+                "" => {}
+                line if is_allowance(line) => arguments.push(format!("--allow={line}")),
+                _ => return Err(InputProblem::Allowed { line: index + 1 }),
+            }
+        }
         let more = text("arguments").lines().map(str::trim).filter(|line| !line.is_empty());
         arguments.extend(more.map(str::to_owned));
         Ok(Self {
@@ -138,8 +239,20 @@ impl Inputs {
             working_directory: given("working-directory"),
             detailed_exit_code,
             binary: given("binary"),
+            config: given("config"),
+            deploy_environment: given("deploy-environment"),
+            region: given("region"),
+            plan_file,
+            comment,
+            token,
         })
     }
+}
+
+/// Whether a line is STACK or STACK/RESOURCE.
+fn is_allowance(line: &str) -> bool {
+    let words = || line.split('/');
+    words().count() <= 2 && words().all(|word| !word.is_empty() && !word.contains(char::is_whitespace))
 }
 
 /// The variable in which GitHub hands over an input: upper case, blanks to underscores, dashes kept.
@@ -208,6 +321,57 @@ mod tests {
         assert!(read(&[("params", "a b=x")]).is_err());
         assert!(read(&[("detailed-exitcode", "yes")]).is_err());
         assert!(read(&[("command", "deploy"), ("detailed-exitcode", "true")]).is_err());
+    }
+
+    #[test]
+    fn plans_are_saved_and_carried_out_and_what_is_lost_is_acknowledged() {
+        let inputs = [("plan-file", "out/plan.json"), ("allow", "db/Database\n\n queue \n")];
+        let plan = read(&[&inputs[..], &[("change-sets", "true")]].concat()).unwrap();
+        let expected = [
+            "plan",
+            "--format=json",
+            "--out=out/plan.json",
+            "--change-sets",
+            "--allow=db/Database",
+            "--allow=queue",
+        ];
+        assert_eq!(plan.arguments, expected);
+        let deploy =
+            read(&[&inputs[..], &[("command", "deploy"), ("change-sets", "false")]].concat()).unwrap();
+        let expected = [
+            "deploy",
+            "--format=json",
+            "--yes",
+            "--plan=out/plan.json",
+            "--allow=db/Database",
+            "--allow=queue",
+        ];
+        assert_eq!(deploy.arguments, expected);
+        assert_eq!(deploy.plan_file.as_deref(), Some("out/plan.json"));
+        for allow in ["a b", "a/b/c", "/b", "a/", "ok\na b"] {
+            let line = allow.lines().count();
+            assert_eq!(read(&[("allow", allow)]).unwrap_err(), InputProblem::Allowed { line });
+        }
+        let destroy = read(&[("command", "destroy"), ("plan-file", "x.plan")]).unwrap();
+        assert_eq!(destroy.arguments.last().unwrap(), "--plan=x.plan");
+        let problem = |command, input| read(&[("command", command), (input, "x")]).unwrap_err();
+        assert_eq!(problem("destroy", "allow"), InputProblem::AllowWithoutPlan);
+        assert_eq!(problem("validate", "allow"), InputProblem::AllowWithoutPlan);
+        assert_eq!(problem("validate", "plan-file"), InputProblem::PlanFileOfValidate);
+        assert!(read(&[("command", "deploy"), ("change-sets", "true")]).is_err());
+    }
+
+    #[test]
+    fn a_comment_is_usual_wanted_or_not_and_its_token_is_shown_nowhere() {
+        let usual = read(&[("token", " ghs_secret\n")]).unwrap();
+        assert_eq!(usual.comment, Wish::Usual);
+        assert_eq!(usual.token.as_ref().unwrap().secret(), "ghs_secret");
+        assert!(!format!("{usual:?}").contains("ghs_secret"));
+        assert_eq!(usual.token.unwrap().hidden_in("Bearer ghs_secret."), "Bearer ***.");
+        assert_eq!(read(&[("comment", "false")]).unwrap().comment, Wish::Never);
+        assert_eq!(read(&[("comment", "true"), ("token", "x")]).unwrap().comment, Wish::Always);
+        assert_eq!(read(&[("comment", "true")]).unwrap_err(), InputProblem::CommentWithoutToken);
+        assert!(matches!(read(&[("comment", "yes")]), Err(InputProblem::Truth { input: "comment", .. })));
     }
 
     #[test]

@@ -2,18 +2,47 @@
 
 use std::fmt::Write as _;
 
+use runway_core::render::json::PlanDocument;
+
+use crate::comment::replacements;
 use crate::report::Report;
+use crate::summary;
 
 /// Every output of `action.yml`.
 #[cfg(test)]
-pub(crate) const OUTPUTS: [&str; 8] =
-    ["exit-code", "changes", "create", "update", "delete", "recreate", "none", "skip"];
+pub(crate) const OUTPUTS: [&str; 13] = [
+    "exit-code",
+    "changes",
+    "create",
+    "update",
+    "delete",
+    "recreate",
+    "none",
+    "skip",
+    "losses",
+    "replacements",
+    "summary",
+    "plan-file",
+    "comment-url",
+];
 
-/// The outputs with their values, in order. Without a plan all but the exit code are empty.
-pub(crate) fn outputs(report: &Report, exit: u8) -> Vec<(&'static str, String)> {
+/// What is known beside the report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Where the plan was saved, or which saved plan was carried out; empty if none was.
+    pub(crate) plan_file: String,
+    /// Address of the comment; empty if none was written.
+    pub(crate) comment: String,
+}
+
+/// The outputs with their values, in order. Without a plan the numbers are empty.
+pub(crate) fn outputs(report: &Report, exit: u8, left: &Left) -> Vec<(&'static str, String)> {
     let counts = report.counts();
     let count = |of: fn(&runway_core::plan::Summary) -> usize| {
         counts.as_ref().map(|counts| of(counts).to_string()).unwrap_or_default()
+    };
+    let of_plans = |of: fn(&[PlanDocument]) -> usize| {
+        counts.as_ref().map(|_| of(&report.plans).to_string()).unwrap_or_default()
     };
     vec![
         ("exit-code", exit.to_string()),
@@ -24,6 +53,11 @@ pub(crate) fn outputs(report: &Report, exit: u8) -> Vec<(&'static str, String)> 
         ("recreate", count(|counts| counts.recreate)),
         ("none", count(|counts| counts.none)),
         ("skip", count(|counts| counts.skip)),
+        ("losses", of_plans(|plans| plans.iter().map(|plan| plan.losses.len()).sum())),
+        ("replacements", of_plans(replacements)),
+        ("summary", summary::one_line(report, exit)),
+        ("plan-file", left.plan_file.clone()),
+        ("comment-url", left.comment.clone()),
     ]
 }
 
@@ -45,7 +79,7 @@ mod tests {
 
     #[test]
     fn counts_and_changes_are_those_of_the_plan() {
-        let outputs = outputs(&report(Command::Plan, [plan(2, 5)]), 2);
+        let outputs = outputs(&report(Command::Plan, [plan(2, 5)]), 2, &Left::default());
         let text = file_text(&outputs, "END");
         let expected =
             "exit-code<<END\n2\nEND\nchanges<<END\ntrue\nEND\ncreate<<END\n2\nEND\nupdate<<END\n0\nEND\n";
@@ -55,9 +89,13 @@ mod tests {
 
     #[test]
     fn without_a_plan_nothing_is_claimed() {
-        let outputs = outputs(&report(Command::Validate, []), 0);
-        assert_eq!(outputs[0].1, "0");
-        assert!(outputs[1..].iter().all(|(_, value)| value.is_empty()));
+        let outputs = outputs(&report(Command::Validate, []), 0, &Left::default());
+        let told: Vec<(&str, &str)> = outputs
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        assert_eq!(told, [("exit-code", "0"), ("summary", "done")]);
     }
 
     #[test]
@@ -89,5 +127,32 @@ mod tests {
             let value = output.get("value").and_then(Node::as_text).unwrap();
             assert_eq!(value, format!("${{{{ steps.run.outputs.{name} }}}}"));
         }
+    }
+
+    #[test]
+    fn the_example_gives_and_takes_what_there_is() {
+        let text = include_str!("../../../docs/examples/github-workflow.yml");
+        let workflow = Node::parse(text).0.unwrap();
+        let jobs = workflow.get("jobs").and_then(Node::as_mapping).unwrap();
+        let steps = jobs.iter().flat_map(|(_, job)| job.get("steps").and_then(Node::as_sequence).unwrap());
+        let (mut runs, mut commands) = (0, Vec::new());
+        for step in steps {
+            let uses = step.get("uses").and_then(Node::as_text).unwrap_or_default();
+            if !uses.starts_with("OWNER/runway-rs/crates/gh-action@") {
+                continue;
+            }
+            runs += 1;
+            let inputs = step.get("with").and_then(Node::as_mapping).unwrap();
+            for (name, _) in inputs {
+                assert!(INPUTS.contains(&name.as_text().unwrap()), "{name:?}");
+            }
+            commands.extend(step.get("with").and_then(|with| with.get("command")).and_then(Node::as_text));
+        }
+        assert_eq!((runs, commands), (3, vec!["validate", "plan", "deploy"]));
+        for output in text.split("steps.stacks.outputs.").skip(1) {
+            let name = output.split([' ', '}']).next().unwrap();
+            assert!(OUTPUTS.contains(&name), "{name}");
+        }
+        assert!(text.contains("steps.stacks.outputs.plan-file"));
     }
 }

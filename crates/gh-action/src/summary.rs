@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use runway_core::exit::ExitCode;
 use runway_core::render::events;
 use runway_core::render::markdown::{self, code, escaped};
+use runway_core::render::words;
 
 use crate::annotations::meaning;
 use crate::inputs::Command;
@@ -19,9 +20,18 @@ const CUT: &str =
 
 /// The summary: how it ended, what failed, what to do next, the plans.
 pub(crate) fn summary(report: &Report, exit: u8) -> String {
+    let mut out = outcome(report, exit);
+    for plan in &report.plans {
+        let _ = writeln!(out, "{}", markdown::document(plan));
+    }
+    out
+}
+
+/// How it ended, what failed, what to do next.
+pub(crate) fn outcome(report: &Report, exit: u8) -> String {
     let mut out = String::new();
     let is_plan = report.command == Command::Plan;
-    let went_well = exit == 0 || (is_plan && exit == ExitCode::ChangesPending.number());
+    let went_well = went_well(report, exit);
     if went_well && !is_plan {
         let _ = writeln!(out, "### {}: done\n", title(report.command));
     } else if !went_well {
@@ -38,10 +48,26 @@ pub(crate) fn summary(report: &Report, exit: u8) -> String {
     if let Some(next) = next(report, exit) {
         let _ = writeln!(out, "\n**Next:** {next}\n");
     }
-    for plan in &report.plans {
-        let _ = writeln!(out, "{}", markdown::document(plan));
-    }
     out
+}
+
+/// The run in one line without markup.
+pub(crate) fn one_line(report: &Report, exit: u8) -> String {
+    let counts = report.counts().map(|counts| match words::counts(&counts) {
+        text if text.is_empty() => "no changes".to_owned(),
+        text => text,
+    });
+    match (went_well(report, exit), counts) {
+        (true, Some(counts)) => counts,
+        (true, None) => "done".to_owned(),
+        (false, Some(counts)) => format!("failed: {} (exit code {exit}); the plan: {counts}", meaning(exit)),
+        (false, None) => format!("failed: {} (exit code {exit})", meaning(exit)),
+    }
+}
+
+/// Whether it did what it should: pending changes are no failure of a plan.
+fn went_well(report: &Report, exit: u8) -> bool {
+    exit == 0 || (report.command == Command::Plan && exit == ExitCode::ChangesPending.number())
 }
 
 fn title(command: Command) -> &'static str {
@@ -108,7 +134,9 @@ fn next(report: &Report, exit: u8) -> Option<&'static str> {
         Some(ExitCode::Locked) => {
             "run this again when the other run is over; the argument `--lock-wait=10m` waits for it."
         }
-        Some(ExitCode::Stale) => "run this again: it plans anew.",
+        Some(ExitCode::Stale) => {
+            "run this again: it plans anew. A saved plan has to be made and reviewed again."
+        }
         Some(ExitCode::Denied) => "check the credentials of this job and what its role may do.",
         Some(ExitCode::Unavailable | ExitCode::Interrupted) => {
             "run this again: the next run goes on from what exists."
@@ -120,20 +148,26 @@ fn next(report: &Report, exit: u8) -> Option<&'static str> {
     })
 }
 
-/// The summary in at most `limit` bytes. One that is longer ends after a whole line, with its open code block and
-/// details closed, and says that it was cut.
+/// The summary in at most `limit` bytes. One that is longer says that it was cut.
 pub(crate) fn fitted(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
+    let (mut kept, _) = cut(text, limit.saturating_sub(CUT.len()));
+    kept.push_str(CUT);
+    // Where not even the sentence has room, nothing is better than half of it.
+    if kept.len() <= limit { kept } else { String::new() }
+}
+
+/// The first lines of a text, at most `room` bytes, with an open code block and open details closed, and how many lines
+/// are left out.
+pub(crate) fn cut(text: &str, room: usize) -> (String, usize) {
     // Room for closing what is open: a fence of the usual length and one or two details.
-    let room = limit.saturating_sub(CUT.len() + 64);
+    let room = room.saturating_sub(64);
     let mut kept = String::new();
     let (mut fence, mut details) = (None, 0_usize);
-    for line in text.split_inclusive('\n') {
-        if kept.len() + line.len() > room {
-            break;
-        }
+    let mut lines = text.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next_if(|line| kept.len() + line.len() <= room) {
         let ticks: String = line.chars().take_while(|c| *c == '`').collect();
         match &fence {
             None if ticks.len() >= 3 => fence = Some(ticks),
@@ -150,9 +184,7 @@ pub(crate) fn fitted(text: &str, limit: usize) -> String {
         let _ = writeln!(kept, "{open}");
     }
     kept.push_str(&"\n</details>\n".repeat(details.min(2)));
-    kept.push_str(CUT);
-    // Where not even the sentence has room, nothing is better than half of it.
-    if kept.len() <= limit { kept } else { String::new() }
+    (kept, lines.count())
 }
 
 #[cfg(test)]

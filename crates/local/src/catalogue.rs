@@ -61,7 +61,7 @@ const TYPES: &[Entry] = &[
         Id::Arn("iam", "policy/"),
         &["Description", "Path"],
     ),
-    entry("AWS::SSM::Parameter", "Name", Id::Name, &["Type"]),
+    entry("AWS::SSM::Parameter", "Name", Id::Name, &[]),
     entry("AWS::Logs::LogGroup", "LogGroupName", Id::Name, &[]),
     entry("AWS::DynamoDB::Table", "TableName", Id::Name, &["KeySchema"]),
     entry("AWS::Lambda::Function", "FunctionName", Id::Name, &["PackageType"]),
@@ -86,7 +86,7 @@ const TYPES: &[Entry] = &[
     entry("AWS::Events::Rule", "Name", Id::Name, &[]),
     entry("AWS::StepFunctions::StateMachine", "StateMachineName", Id::Arn("states", "stateMachine:"), &[]),
     entry("AWS::SecretsManager::Secret", "Name", Id::ArnWithDigest("secretsmanager", "secret:"), &[]),
-    entry("AWS::KMS::Key", "", Id::Uuid, &["KeySpec"]),
+    entry("AWS::KMS::Key", "", Id::Uuid, &[]),
     entry("AWS::KMS::Alias", "AliasName", Id::Name, &[]),
     entry("AWS::EC2::VPC", "", Id::Prefixed("vpc"), &["CidrBlock"]),
     entry("AWS::EC2::Subnet", "", Id::Prefixed("subnet"), &["AvailabilityZone", "CidrBlock", "VpcId"]),
@@ -104,7 +104,7 @@ const TYPES: &[Entry] = &[
     entry("AWS::EC2::VPCEndpoint", "", Id::Prefixed("vpce"), &["ServiceName", "VpcId"]),
     entry("AWS::EC2::NetworkAcl", "", Id::Prefixed("acl"), &["VpcId"]),
     entry("AWS::EC2::LaunchTemplate", "", Id::Prefixed("lt"), &["LaunchTemplateName"]),
-    entry("AWS::EC2::Volume", "", Id::Prefixed("vol"), &["AvailabilityZone", "Encrypted"]),
+    entry("AWS::EC2::Volume", "", Id::Prefixed("vol"), &[]),
     entry("AWS::EC2::EIP", "", Id::Address, &["Domain"]),
     entry(
         "AWS::ElasticLoadBalancingV2::LoadBalancer",
@@ -285,4 +285,67 @@ pub(crate) fn digest(parts: &[&str]) -> String {
 /// A digest in the form of a UUID.
 pub(crate) fn uuid(digest: &str) -> String {
     [&digest[..8], &digest[8..12], &digest[12..16], &digest[16..20], &digest[20..32]].join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use runway_core::resources::{self, Replacement};
+
+    use super::*;
+
+    /// Where the simulator replaces and the prediction says that it depends: it does so on AWS, too, and the simulator
+    /// does not look at what it depends on.
+    const DEPENDS: [(&str, &str); 5] = [
+        ("AWS::EC2::EIP", "Domain"),
+        ("AWS::ECS::Service", "LaunchType"),
+        ("AWS::RDS::DBCluster", "Engine"),
+        ("AWS::RDS::DBCluster", "MasterUsername"),
+        ("AWS::RDS::DBInstance", "Engine"),
+    ];
+
+    #[test]
+    fn what_is_replaced_here_is_predicted() {
+        let mut depends = Vec::new();
+        for entry in TYPES {
+            let names = entry.replaces.iter().chain([&entry.name]).filter(|name| !name.is_empty());
+            for name in names {
+                match resources::replacement(entry.kind, &[name]) {
+                    Replacement::Will => {}
+                    Replacement::May => depends.push((entry.kind, *name)),
+                    Replacement::Never => panic!("{} {name} is updated in place on AWS", entry.kind),
+                }
+            }
+        }
+        depends.sort_unstable();
+        assert_eq!(depends, DEPENDS);
+    }
+
+    /// An attribute that the prediction calls stable must not move here while the resource lives.
+    #[test]
+    fn attributes_that_follow_properties_are_not_called_stable() {
+        let place = Place { account: "123456789012".into(), region: "us-east-1".into() };
+        let following = [
+            ("AWS::SSM::Parameter", "Value", "Value"),
+            ("AWS::SSM::Parameter", "Type", "Type"),
+            ("AWS::RDS::DBInstance", "Endpoint.Port", "Port"),
+            ("AWS::RDS::DBCluster", "Endpoint.Port", "Port"),
+        ];
+        for (kind, attribute_name, property) in following {
+            let with = |value: &str| {
+                let resource = Resource {
+                    kind: kind.to_owned(),
+                    physical_id: "it".to_owned(),
+                    properties: serde_json::json!({ property: value }),
+                    metadata: Value::Null,
+                    needs: Default::default(),
+                    deletion: Default::default(),
+                    replacement: Default::default(),
+                    behaviour: Default::default(),
+                };
+                attribute(&resource, attribute_name, &place)
+            };
+            assert_ne!(with("1"), with("2"), "{kind} {attribute_name}");
+            assert!(!resources::attribute_is_stable(kind, attribute_name), "{kind} {attribute_name}");
+        }
+    }
 }

@@ -90,13 +90,25 @@ pub(crate) fn page<T: Clone>(all: &[T], begin: usize, size: usize) -> (Vec<T>, O
     (rest.iter().take(size).cloned().collect(), next)
 }
 
-/// DeleteChangeSet.
-pub(crate) fn delete(local: &Local, state: &mut State, set: &ChangeSetRef) {
-    if let Some((stack, set)) = find(local, state, set)
-        && let Some(stack) = state.stacks.get_mut(stack)
-    {
-        stack.change_sets.remove(set);
+/// DeleteChangeSet. A set that is being worked out cannot be deleted.
+pub(crate) fn delete(
+    local: &Local,
+    call: &Call,
+    state: &mut State,
+    now: Timestamp,
+    set: &ChangeSetRef,
+) -> Result<(), ProviderError> {
+    let Some((stack, position)) = find(local, state, set) else { return Ok(()) };
+    let known = &state.stacks[stack].change_sets[position];
+    if now < known.ready {
+        let message = format!(
+            "InvalidChangeSetStatus: The changeset {} in its current state [CREATE_IN_PROGRESS] cannot be deleted",
+            known.id
+        );
+        return Err(call.error(ErrorKind::Validation, message));
     }
+    state.stacks[stack].change_sets.remove(position);
+    Ok(())
 }
 
 /// CreateChangeSet.

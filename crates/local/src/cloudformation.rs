@@ -338,11 +338,8 @@ impl CloudFormation for Local {
     async fn delete_change_set(&self, set: &ChangeSetRef) -> Result<(), ProviderError> {
         let call = Call { operation: "DeleteChangeSet", target: set.as_str().to_owned() };
         let set = set.clone();
-        self.change(&call, move |local, _, state, _| {
-            change_sets::delete(local, state, &set);
-            Ok(())
-        })
-        .await
+        self.change(&call, move |local, call, state, now| change_sets::delete(local, call, state, now, &set))
+            .await
     }
 
     async fn delete_stack(

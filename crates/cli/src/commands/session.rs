@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runway_core::clock::Clock;
-use runway_core::engine::{Asked, Engine, EngineError, Interrupt, Options};
+use runway_core::engine::{Asked, Bound, Engine, EngineError, Interrupt, Options};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::files::Files;
 use runway_core::ident::StackName;
 use runway_core::plan::Purpose;
+use runway_core::plan::saved::{SavedPlan, SavedTarget};
 use runway_core::render;
 use runway_core::render::json::PlanDocument;
 
 use super::pages::Pages;
+use super::saved::target;
 use super::{Context, planning};
 use crate::args::{
     Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanArguments,
@@ -47,6 +49,8 @@ pub(super) struct Session<'c> {
     pub(super) pages: &'c Pages,
     /// Of targets that go on at the same time.
     pub(super) turns: &'c Turns,
+    /// What is to be written by `plan --out`.
+    pub(super) planned: &'c Mutex<Vec<SavedPlan>>,
 }
 
 impl<'s> Session<'s> {
@@ -136,7 +140,23 @@ impl<'s> Session<'s> {
         let configs = selected(self.work, self.strays, &arguments.common);
         for (number, (loaded, selection)) in configs.into_iter().enumerate() {
             let engine = self.engine(loaded, |options| options.selection = selection);
-            let planned = self.patiently(engine.plan(&loaded.config, purpose), || true).await?;
+            let mut kept = None;
+            if arguments.out.is_some() {
+                let (target, hidden) = (target(self.work, loaded), output.hidden());
+                let planning = engine.plan_to_save(&loaded.config, purpose, target, &hidden);
+                let (planned, saved) = self.patiently(planning, || true).await?;
+                self.planned.lock().unwrap_or_else(PoisonError::into_inner).push(saved);
+                kept = Some(planned);
+            }
+            let planned = if arguments.change_sets {
+                output.message("asking CloudFormation by change sets, which are deleted again");
+                let asking = engine.plan_with_change_sets(&loaded.config, purpose, self.interrupt);
+                self.patiently(asking, || true).await?
+            } else if let Some(planned) = kept {
+                planned
+            } else {
+                self.patiently(engine.plan(&loaded.config, purpose), || true).await?
+            };
             output.findings(&planned.warnings, ExitCode::Ok);
             let depth = arguments.common.depth();
             let options = render::text::TextOptions { width: output.width, style: output.style, depth };
@@ -166,7 +186,8 @@ impl<'s> Session<'s> {
         let json = arguments.format == TextOrJson::Json;
         let gate = Ask {
             output: output.clone(),
-            standing: arguments.yes || self.work.settings.ci,
+            // Whoever saved a plan approved it.
+            standing: arguments.yes || self.work.settings.ci || arguments.plan.is_some(),
             approve_protected: arguments.approve_protected.clone(),
             depth: arguments.common.depth(),
             shown: AtomicBool::new(false),
@@ -188,7 +209,8 @@ impl<'s> Session<'s> {
                     return Ok(exit);
                 }
             }
-            let engine = self.engine(loaded, |options| {
+            let saved = self.context.saved_plan(&target(self.work, loaded))?;
+            let mut engine = self.engine(loaded, |options| {
                 options.selection = selection;
                 options.lock_ttl = arguments.lock_ttl;
                 options.lock_wait = arguments.lock_wait;
@@ -196,7 +218,16 @@ impl<'s> Session<'s> {
                     json || (output.quiet == 0 && output::is_live() && !self.work.settings.ci);
             });
             let mut reporter = progress::reporter(output, json, self.work.settings.ci);
-            let running = engine.run(&loaded.config, purpose, &gate, reporter.as_mut(), self.interrupt);
+            let (config, reporter, interrupt) = (&loaded.config, reporter.as_mut(), self.interrupt);
+            let hidden = output.hidden();
+            let running = async {
+                let Some(saved) = saved else {
+                    return engine.run(config, purpose, &gate, reporter, interrupt).await;
+                };
+                engine.asked = Asked::bound_to(saved.pins());
+                let bound = Bound { saved, hidden: &hidden };
+                engine.run_saved(config, purpose, bound, &gate, reporter, interrupt).await
+            };
             let outcome = self.patiently(running, || !gate.shown.load(Ordering::Relaxed)).await?;
             if !outcome.planned.plan.has_changes() {
                 gate.show(&outcome.planned);
@@ -207,6 +238,30 @@ impl<'s> Session<'s> {
             }
         }
         Ok(ExitCode::Ok)
+    }
+
+    /// The configs that the command works on, as files with plans call them.
+    pub(super) fn targets(&self) -> Vec<SavedTarget> {
+        let common = planning(&self.context.arguments.command);
+        let selected = common.map(|common| selected(self.work, self.strays, common)).unwrap_or_default();
+        selected.into_iter().map(|(loaded, _)| target(self.work, loaded)).collect()
+    }
+
+    /// What keeps the saved plans of this work from being carried out.
+    pub(super) async fn compare(&self, purpose: Purpose) -> Vec<EngineError> {
+        let common = planning(&self.context.arguments.command);
+        let selected = common.map(|common| selected(self.work, self.strays, common)).unwrap_or_default();
+        let hidden = self.output.hidden();
+        let mut errors = Vec::new();
+        for (loaded, selection) in selected {
+            let Ok(Some(saved)) = self.context.saved_plan(&target(self.work, loaded)) else { continue };
+            let mut engine = self.engine(loaded, |options| options.selection = selection);
+            engine.asked = Asked::bound_to(saved.pins());
+            let bound = Bound { saved, hidden: &hidden };
+            let comparing = engine.check_saved(&loaded.config, purpose, bound);
+            errors.extend(self.patiently(comparing, || true).await.err());
+        }
+        errors
     }
 
     /// What keeps the configs from being carried out, as far as can be said without looking at the cloud.

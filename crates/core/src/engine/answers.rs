@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{StreamExt, iter};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
+use crate::engine::importers::Importers;
 use crate::error::{Finding, Findings};
 use crate::plan::outstanding::{self, Outstanding, Unrendered};
 use crate::plan::{Answers, Desired, HookResults, PlanProblem, RenderKey, Rendered, World, selected};
@@ -26,6 +28,9 @@ pub struct Asked {
     lookups: Mutex<BTreeMap<LookupRequest, Arc<OnceCell<Lookup>>>>,
     renders: Mutex<BTreeMap<RenderKey, Arc<OnceCell<Render>>>>,
     hooks: Mutex<Option<HookResults>>,
+    /// What a saved plan was made with, to be given again where that is still possible.
+    planned: BTreeMap<LookupRequest, Value>,
+    pub(super) importers: Importers,
 }
 
 fn cell<K: Ord + Clone, V>(cells: &Mutex<BTreeMap<K, Arc<OnceCell<V>>>>, key: &K) -> Arc<OnceCell<V>> {
@@ -34,6 +39,11 @@ fn cell<K: Ord + Clone, V>(cells: &Mutex<BTreeMap<K, Arc<OnceCell<V>>>>, key: &K
 }
 
 impl Asked {
+    /// Nothing was asked yet, in a run that is bound to a plan which was made with these answers.
+    pub fn bound_to(planned: BTreeMap<LookupRequest, Value>) -> Self {
+        Self { planned, ..Self::default() }
+    }
+
     /// Results of the hooks that have run; `None` if those before the stacks have not.
     pub(crate) fn hooks(&self) -> Option<HookResults> {
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -42,6 +52,7 @@ impl Asked {
     /// Hooks have run: whatever they may have changed has to be asked again.
     pub(crate) fn after_hooks(&self, results: HookResults) {
         *self.hooks.lock().unwrap_or_else(PoisonError::into_inner) = Some(results);
+        self.importers.forget();
         self.renders.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         lookups.retain(|request, _| request.place.is_some());
@@ -97,13 +108,16 @@ impl Engine {
             .buffer_unordered(width)
             .collect()
             .await;
-        Answers { lookups, rendered, hooks: None }
+        Answers { lookups, rendered, ..Answers::default() }
     }
 
     async fn look_up(&self, request: &LookupRequest) -> Lookup {
         let ask = || async {
             match self.registry.lookups.get(&request.name) {
-                Some(handler) => handler.fetch(request).await,
+                Some(handler) => match self.asked.planned.get(request) {
+                    Some(planned) => handler.fetch_planned(request, planned).await,
+                    None => handler.fetch(request).await,
+                },
                 None => Err(LookupFailure::wrong(
                     format!("the lookup `{}` is not available with this provider", request.name),
                     "use `--provider aws`, or give the value as a parameter (--param)",

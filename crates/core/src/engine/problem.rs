@@ -185,6 +185,20 @@ pub enum EngineProblem {
     )]
     LeftRunning(ProviderError),
 
+    /// What a plan could not remove again after it had asked.
+    #[error("not removed after CloudFormation was asked: {what}")]
+    #[diagnostic(
+        code(plan::left_behind),
+        severity(Warning),
+        help(
+            "it changes nothing by itself; the next `plan --change-sets` of the stack removes it, at the earliest an hour later, or delete it by hand"
+        )
+    )]
+    LeftBehind {
+        /// The change set or stack, and why.
+        what: String,
+    },
+
     /// An interrupt between or during hooks.
     #[error("interrupted while hooks ran")]
     #[diagnostic(code(run::interrupted), help("run the command again: all hooks of the stage run again"))]
@@ -214,6 +228,7 @@ impl Problem for EngineProblem {
                 ExitCode::Config
             }
             Self::Interrupted | Self::HooksInterrupted => ExitCode::Interrupted,
+            Self::LeftBehind { .. } => ExitCode::Ok,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod bucket;
 mod carry;
 mod locking;
+mod saved;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::engine::problem::EngineProblem;
 use crate::engine::records;
 use crate::engine::run::carry::{Carried, Stopped};
 use crate::engine::run::locking::{Locking, Run};
-use crate::engine::{Approval, Engine, EngineError, Gate, Interrupt, Options, Planned, RunOutcome};
+use crate::engine::{Approval, Bound, Engine, EngineError, Gate, Interrupt, Options, Planned, RunOutcome};
 use crate::error::{Finding, Findings, Problem as _};
 use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
@@ -76,11 +77,20 @@ impl Engine {
         config: &Arc<Config>,
         purpose: Purpose,
     ) -> Result<Planned, EngineError> {
+        self.make_plan_with_world(config, purpose).await.map(|(planned, _, _)| planned)
+    }
+
+    /// A plan and what it was made from.
+    pub(crate) async fn make_plan_with_world(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+    ) -> Result<(Planned, Desired, World), EngineError> {
         let (desired, warnings) = self.desired(config, purpose)?;
         let backing = Backing::read_only(self, config);
-        let mut planned = self.make(&desired, purpose, &backing, None).await?.planned;
+        let Made { mut planned, observed } = self.make(&desired, purpose, &backing, None).await?;
         planned.warnings.splice(0..0, warnings.split().1);
-        Ok(planned)
+        Ok((planned, desired, observed.world))
     }
 
     /// Observes and plans.
@@ -93,7 +103,7 @@ impl Engine {
     ) -> Result<Made, EngineError> {
         let mut observed = self.observe(&desired.config, purpose, backing, known).await?;
         self.answer_for(desired, purpose, &mut observed.world).await;
-        let planned = self.plan_for(desired, purpose, backing, &observed)?;
+        let planned = self.plan_for(desired, purpose, backing, &mut observed).await?;
         Ok(Made { planned, observed })
     }
 
@@ -104,21 +114,32 @@ impl Engine {
         }
     }
 
-    /// Plans from what was observed, and adds what the engine itself has to say.
-    fn plan_for(
+    /// What plans read of the options, with the date that acknowledgements are compared with.
+    pub(crate) fn settings_of_today(&self) -> Settings {
+        let today = Some(self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date());
+        Settings { today, ..self.options.settings() }
+    }
+
+    /// Plans from what was observed, and adds what the engine itself has to say. If exports change, it asks who imports
+    /// them.
+    async fn plan_for(
         &self,
         desired: &Desired,
         purpose: Purpose,
         backing: &Backing,
-        observed: &Observed,
+        observed: &mut Observed,
     ) -> Result<Planned, EngineError> {
-        let today = Some(self.clock.now().to_zoned(jiff::tz::TimeZone::UTC).date());
-        let settings = Settings { today, ..self.options.settings() };
-        let world = &observed.world;
-        let (mut plan, mut findings) = match purpose {
-            Purpose::Deploy => plan::deploy(desired, world, &settings)?,
-            Purpose::Destroy => plan::destroy(desired, world, &settings)?,
+        let settings = self.settings_of_today();
+        let from = |world: &World| match purpose {
+            Purpose::Deploy => plan::deploy(desired, world, &settings),
+            Purpose::Destroy => plan::destroy(desired, world, &settings),
         };
+        let (mut plan, mut findings) = from(&observed.world)?;
+        let exports = plan.exports_at_risk();
+        if !exports.is_empty() && self.ask_importers(exports.clone(), &mut observed.world).await {
+            (plan, findings) = from(&observed.world)?;
+        }
+        plan.notes.extend(self.unknown_importers(&exports));
         plan.notes.extend(notes(&desired.config, observed, &self.options.session));
         for warning in backing.graph_warnings(observed.premises.as_ref()) {
             findings.push(warning);
@@ -130,6 +151,7 @@ impl Engine {
         &self,
         config: &Arc<Config>,
         purpose: Purpose,
+        bound: Option<Bound<'_>>,
         gate: &dyn Gate,
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
@@ -137,7 +159,13 @@ impl Engine {
         let (desired, warnings) = self.desired(config, purpose)?;
         let backing = Backing::of(self, config);
         let started = self.clock.monotonic();
-        let mut made = or_interrupted(interrupt, self.make(&desired, purpose, &backing, None)).await?;
+        let making = async {
+            match bound {
+                Some(bound) => self.make_saved(&desired, purpose, &backing, bound).await,
+                None => self.make(&desired, purpose, &backing, None).await,
+            }
+        };
+        let mut made = or_interrupted(interrupt, making).await?;
         made.planned.warnings.splice(0..0, warnings.split().1);
 
         let mut approval = Approval::Standing;
@@ -146,6 +174,10 @@ impl Engine {
             if let Approval::Refused(exit) = approval {
                 return Ok(ended(made.planned, Executed::default(), exit));
             }
+        }
+        if bound.is_some() {
+            // Whoever saved it approved this plan and no other.
+            approval = Approval::Person;
         }
         let dead = |premises: &Premises| premises.dead_lock_to_clear(self.options.lock_ttl);
         let dead_lock = made.observed.premises.as_ref().is_some_and(dead);
@@ -157,14 +189,20 @@ impl Engine {
 
         if made.observed.bucket_missing && purpose == Purpose::Deploy && backing.bucket.is_some() {
             let remake = self.make(&desired, purpose, &backing, None);
+            let before = made.planned.plan.clone();
             match self.with_bucket(made.planned, config, &backing, remake, reporter, interrupt).await? {
+                Ok(again) if bound.is_some() && carry::grown(&before, &again.planned.plan) => {
+                    return Err(locking::unplanned(&before, &again.planned.plan));
+                }
                 Ok(again) => made = again,
                 Err(outcome) => return Ok(outcome),
             }
         }
         // Without a bucket there is nothing to lock, and a destroy makes none.
         let graph = backing.graph().filter(|_| !made.observed.bucket_missing || purpose == Purpose::Deploy);
-        let run = Run { engine: self, desired: &desired, purpose, backing: &backing, gate, interrupt };
+        let is_saved = bound.is_some();
+        let run =
+            Run { engine: self, desired: &desired, purpose, backing: &backing, gate, interrupt, is_saved };
         let Some((store, objects)) = graph else {
             let mut carried = run.carry_out(made, approval, None, reporter).await;
             if purpose == Purpose::Destroy {
@@ -317,7 +355,7 @@ async fn ask(
 }
 
 /// An error without changes if the user interrupts before `work` is over.
-async fn or_interrupted<T>(
+pub(crate) async fn or_interrupted<T>(
     interrupt: &Interrupt,
     work: impl Future<Output = Result<T, EngineError>>,
 ) -> Result<T, EngineError> {

@@ -8,15 +8,16 @@ pub(crate) use operations::{afterwards, operations};
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 use runway_store::ObjectKey;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::engine::execute::Execution;
 use crate::engine::judge::Goal;
+use crate::engine::sending::attempts;
 use crate::engine::step::upload::Upload;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
@@ -29,9 +30,7 @@ use crate::provider::{
 use crate::template::Template;
 
 /// What CFNgin always grants; templates that need less are not harmed.
-const CAPABILITIES: [&str; 2] = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"];
-/// Attempts of one mutating call that is throttled or whose answer is lost.
-const ATTEMPTS: u32 = 6;
+pub(crate) const CAPABILITIES: [&str; 2] = ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"];
 
 /// One part of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,8 +273,8 @@ fn content(
 }
 
 /// CFNgin's key, always `.json`, built from the stack's name even where it has a `stack_name`.
-fn template_key(execution: &Execution<'_>, name: &StackName, template: &Template) -> ObjectKey {
-    let fqn = execution.desired.config.fqn(name.as_str());
+pub(crate) fn template_key(config: &Config, name: &StackName, template: &Template) -> ObjectKey {
+    let fqn = config.fqn(name.as_str());
     ObjectKey::new(format!("stack_templates/{fqn}/{name}-{}.json", template.md5_prefix()))
 }
 
@@ -370,32 +369,15 @@ impl Call {
         &self,
         session: Option<&lock::Session>,
         answer_lost: &mut bool,
-        mut send: impl FnMut() -> F,
+        send: impl FnMut() -> F,
     ) -> Result<Result<T, ProviderError>, SubmitError>
     where
         F: Future<Output = Result<T, ProviderError>>,
     {
-        let mut attempt = 1;
-        loop {
-            if session.is_some_and(|session| !session.believed_valid()) {
-                return Err(SubmitError::LockLost);
-            }
-            match send().await {
-                Err(error) if attempt < ATTEMPTS && error.kind == ErrorKind::Throttled => {}
-                Err(error) if attempt < ATTEMPTS && error.kind == ErrorKind::Unavailable => {
-                    *answer_lost = true
-                }
-                result => return Ok(result),
-            }
-            self.clock.sleep(backoff(attempt)).await;
-            attempt += 1;
-        }
+        let may_send = || session.is_none_or(lock::Session::believed_valid);
+        let sent = attempts(self.clock.as_ref(), may_send, answer_lost, send).await;
+        sent.ok_or(SubmitError::LockLost)
     }
-}
-
-/// Pauses between attempts: half a second, doubling, at most eight seconds.
-fn backoff(attempt: u32) -> Duration {
-    Duration::from_millis(500 * 2_u64.pow(attempt.saturating_sub(1).min(4)))
 }
 
 /// A call that the provider refused, as the failure of a step.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Pending, PendingStacks};
 use super::compare::{Comparison, compare, compare_unknown};
+use super::consumers::consumers;
 use super::losses::losses;
 use super::scope::PlanScope;
 use super::select::Selected;
@@ -22,7 +23,7 @@ use crate::registry::HookStage;
 use crate::template::Template;
 
 /// Longest template that a request may carry, in bytes (CloudFormation quotas).
-const LONGEST_BODY: usize = 51_200;
+pub(crate) const LONGEST_BODY: usize = 51_200;
 /// Longest template in a bucket, in bytes (CloudFormation quotas).
 const LONGEST_TEMPLATE: usize = 1_048_576;
 
@@ -68,6 +69,7 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     if planner.findings.has_errors() {
         return Err(planner.findings);
     }
+    consumers(desired, world, &mut steps);
     Ok((assemble(desired, world, settings, Purpose::Deploy, steps), planner.findings))
 }
 
@@ -156,6 +158,7 @@ pub(super) fn step(
         adopted: false,
         changes: Changes::default(),
         notes: Vec::new(),
+        change_set: None,
     }
 }
 
@@ -342,7 +345,9 @@ impl Planner<'_> {
             };
             notes.push(note("plan::operation_in_progress", text));
         }
-        if let Some(text) = cannot_update(status) {
+        let stuck = cannot_update(status);
+        let is_stuck = stuck.is_some();
+        if let Some(text) = stuck {
             // Whatever the config says, such a stack is not as it should be.
             reasons.push(Reason::Stuck(status));
             certainty = Certainty::Will;
@@ -360,6 +365,8 @@ impl Planner<'_> {
             step.certainty = Certainty::May;
         }
         step.changes = comparison.changes;
+        // What an operation that is not over, or failed half way, leaves of the outputs is not known.
+        step.changes.outputs_open |= status.is_in_progress() || is_stuck;
         step.notes = notes;
         Some(step)
     }

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::{ChangeSetAnswer, announced_replacement};
 use super::deploy::note;
 use super::{Action, Certainty, Note, Purpose, ResourceAction, ResourceChange, Settings, Step};
 use crate::config::{Acknowledgement, DataLoss};
 use crate::ident::StackName;
-use crate::resources::Fate;
+use crate::provider::{AnnouncedAction, AnnouncedChange};
+use crate::resources::{self, Fate, Replacement};
 
 /// How data would be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,8 +91,14 @@ pub(super) fn losses(
     }
     let acting = steps.iter().filter(|step| matches!(step.action, Action::Update | Action::Delete));
     let mut found: Vec<Loss> = acting.flat_map(of_step).collect();
+    let notes = acknowledge(&mut found, config, settings);
+    (found, notes)
+}
+
+/// Marks the losses that are allowed, and tells of acknowledgements that have ended.
+pub(super) fn acknowledge(losses: &mut [Loss], config: &DataLoss, settings: &Settings) -> Vec<Note> {
     let mut notes = Vec::new();
-    for loss in &mut found {
+    for loss in losses {
         let (holds, over): (Vec<&Acknowledgement>, Vec<&Acknowledgement>) = config
             .acknowledged
             .iter()
@@ -104,7 +112,51 @@ pub(super) fn losses(
             notes.push(note("plan::acknowledgement_over", text));
         }
     }
-    (found, notes)
+    notes
+}
+
+/// What CloudFormation announces to lose, beyond what was predicted of the same resources.
+pub(super) fn of_answer(step: &Step) -> Vec<Loss> {
+    let announced = step.change_set.as_ref().and_then(ChangeSetAnswer::changes);
+    if step.action != Action::Update {
+        return Vec::new();
+    }
+    let loss = |(id, change): (&String, &AnnouncedChange)| {
+        let predicted = step.changes.resources.get(id);
+        let replacement = announced_replacement(change);
+        let (how, certainty) = match change.action {
+            AnnouncedAction::Remove
+                if predicted.is_none_or(|known| known.action != ResourceAction::Remove) =>
+            {
+                (LossKind::Removed, Certainty::Will)
+            }
+            AnnouncedAction::Modify
+                if replacement > predicted.map(|known| known.replacement).unwrap_or_default() =>
+            {
+                let sure = replacement == Replacement::Will;
+                (LossKind::Replaced, if sure { Certainty::Will } else { Certainty::May })
+            }
+            _ => return None,
+        };
+        let policy = change.policy_action.as_deref();
+        let policy = policy.map(|policy| policy.strip_prefix("ReplaceAnd").unwrap_or(policy));
+        let properties = serde_json::Value::Null;
+        let data = match how {
+            LossKind::Removed => resources::fate_when_removed(&change.resource_type, policy, &properties),
+            _ => resources::fate_when_replaced(&change.resource_type, policy, &properties),
+        };
+        let data = data.filter(|data| data.fate == Fate::Lost)?;
+        Some(Loss {
+            stack: step.name.clone(),
+            resource: Some(id.clone()),
+            kind: change.resource_type.clone(),
+            holds: data.holds,
+            how,
+            certainty,
+            allowed: false,
+        })
+    };
+    announced.into_iter().flatten().filter_map(loss).collect()
 }
 
 fn of_step(step: &Step) -> Vec<Loss> {
@@ -143,8 +195,7 @@ fn of_step(step: &Step) -> Vec<Loss> {
 fn certainty(step: &Step, change: &ResourceChange) -> Certainty {
     let sure = step.certainty == Certainty::Will
         && change.certainty == Certainty::Will
-        && (change.action != ResourceAction::Modify
-            || change.replacement == crate::resources::Replacement::Will);
+        && (change.action != ResourceAction::Modify || change.replacement == Replacement::Will);
     if sure { Certainty::Will } else { Certainty::May }
 }
 

@@ -9,9 +9,12 @@ use crate::lookup::Cause;
 use crate::provider::StackStatus;
 use crate::registry::HookStage;
 
+mod answer;
 mod change;
 mod compare;
+mod consumers;
 mod deploy;
+mod describe;
 mod destroy;
 mod effective;
 mod effects;
@@ -20,17 +23,21 @@ pub mod outstanding;
 pub mod parameters;
 mod problem;
 mod removal;
+mod replacing;
 mod resources;
+pub mod saved;
 mod scope;
 mod select;
 mod template;
 mod world;
 
+pub use answer::{ChangeSetAnswer, Difference, differences};
 pub use change::{
     Changes, OutputChange, ParameterChange, PropertyChange, ResourceAction, ResourceChange, ShownValue,
     TemplateChange,
 };
 pub use compare::{Parameters, current_template, is_settled, request_content};
+pub(crate) use deploy::LONGEST_BODY;
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
 pub use losses::{Allowed, Loss, LossKind};
@@ -104,6 +111,8 @@ pub struct Step {
     pub changes: Changes,
     /// Remarks a reviewer should read: protection that will stop a deletion, a default that is not applied, ...
     pub notes: Vec<Note>,
+    /// What CloudFormation itself says, if it was to be asked.
+    pub change_set: Option<ChangeSetAnswer>,
 }
 
 /// What happens to a stack.
@@ -301,6 +310,11 @@ impl Plan {
     /// Whether any step changes anything.
     pub fn has_changes(&self) -> bool {
         self.steps.iter().any(|step| step.action.is_change())
+    }
+
+    /// Exports that the plan changes or removes, or may.
+    pub fn exports_at_risk(&self) -> Vec<String> {
+        consumers::exports_at_risk(self.steps.iter())
     }
 
     /// Losses of data that nobody has allowed: a run without a person's approval refuses them.

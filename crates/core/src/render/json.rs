@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{chain, words};
 use crate::plan::{
-    Action, Certainty, Loss, LossKind, Note, OutputChange, Plan, PlannedHook, PropertyChange, Purpose,
-    ResourceAction, ResourceChange, ShownValue, Step, Summary, TemplateChange,
+    Action, Certainty, ChangeSetAnswer, Loss, LossKind, Note, OutputChange, Plan, PlannedHook,
+    PropertyChange, Purpose, ResourceAction, ResourceChange, ShownValue, Step, Summary, TemplateChange,
+    differences,
 };
+use crate::provider::AnnouncedChange;
 use crate::resources::{DataFate, Replacement};
 
 /// A plan as a document: what is written as JSON, and read back by programs that show it.
@@ -70,6 +72,38 @@ pub struct StepDocument {
     pub changes: ChangesDocument,
     /// Remarks.
     pub notes: Vec<NoteDocument>,
+    /// What CloudFormation itself says, if it was to be asked (`plan --change-sets`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_set: Option<ChangeSetDocument>,
+}
+
+/// What CloudFormation says of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ChangeSetDocument {
+    /// `changes`, `unchanged`, `failed` or `not_asked`.
+    pub outcome: ChangeSetOutcome,
+    /// Why it failed, or why it was not asked.
+    pub reason: Option<String>,
+    /// What it would do with resources, by logical id.
+    pub changes: BTreeMap<String, AnnouncedChange>,
+    /// Where that is not what was predicted, in words.
+    pub differences: Vec<String>,
+}
+
+/// What came of asking CloudFormation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum ChangeSetOutcome {
+    /// It announces changes.
+    Changes,
+    /// It sees no change.
+    Unchanged,
+    /// It could not work the change set out.
+    Failed,
+    /// It was not asked.
+    NotAsked,
 }
 
 /// What a step changes in detail.
@@ -292,6 +326,22 @@ fn step(plan: &Plan, step: &Step) -> StepDocument {
             stack_policy: changes.stack_policy,
         },
         notes: step.notes.iter().map(note).collect(),
+        change_set: step.change_set.as_ref().map(|answer| change_set(step, answer)),
+    }
+}
+
+fn change_set(step: &Step, answer: &ChangeSetAnswer) -> ChangeSetDocument {
+    let (outcome, reason) = match answer {
+        ChangeSetAnswer::Changes(_) => (ChangeSetOutcome::Changes, None),
+        ChangeSetAnswer::Unchanged => (ChangeSetOutcome::Unchanged, None),
+        ChangeSetAnswer::Failed { reason } => (ChangeSetOutcome::Failed, Some(reason.clone())),
+        ChangeSetAnswer::NotAsked { reason } => (ChangeSetOutcome::NotAsked, Some(reason.clone())),
+    };
+    ChangeSetDocument {
+        outcome,
+        reason,
+        changes: answer.changes().cloned().unwrap_or_default(),
+        differences: differences(step).into_iter().map(|difference| difference.text).collect(),
     }
 }
 

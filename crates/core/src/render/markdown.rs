@@ -89,7 +89,8 @@ pub fn document(plan: &PlanDocument) -> String {
     out
 }
 
-fn details(out: &mut String, step: &StepDocument) {
+/// What a step changes in detail, folded; nothing if there is nothing to tell.
+pub fn details(out: &mut String, step: &StepDocument) {
     let mut lines: Vec<String> = step.chain.iter().map(|link| format!("# {link}")).collect();
     lines.extend(details::lines(step, Depth::Full).into_iter().map(|line| {
         // In a diff only the first character gives a line its colour, and replacing is no word of its language.

@@ -108,8 +108,7 @@ fn body(out: &mut String, chart: &Chart<'_>, prefix: &str) {
         let name = quoted(&shortened(&step.name, LONGEST_NAME));
         let (open, close) = shape(kind);
         let verb = if kind.is_change() { format!("<br>{}", kind.verb()) } else { String::new() };
-        let sign = if kind.is_change() { format!("{} ", kind.sign()) } else { String::new() };
-        let _ = writeln!(out, "    {prefix}{place}{open}\"{sign}{name}{verb}\"{close}:::{}", kind.class());
+        let _ = writeln!(out, "    {prefix}{place}{open}\"{name}{verb}\"{close}:::{}", kind.class());
     }
     for arrow in &chart.arrows {
         let _ = writeln!(out, "    {prefix}{} --> {prefix}{}", arrow.from, arrow.to);
@@ -158,7 +157,8 @@ fn colours(kind: Kind) -> (&'static str, &'static str, &'static str) {
 fn quoted(text: &str) -> String {
     let mut out = String::new();
     for c in harmless(text).chars() {
-        if c.is_alphanumeric() || matches!(c, ' ' | '-' | '.' | ',' | ':' | '…' | '/' | '(' | ')') {
+        // A dash in front would be a list.
+        if c.is_alphanumeric() || matches!(c, ' ' | '…') || c == '-' && !out.is_empty() {
             out.push(c);
         } else {
             let _ = write!(out, "#{};", u32::from(c));

@@ -205,7 +205,7 @@ pub(super) fn cause(cause: &Cause) -> String {
 const HOOK: &str = "hook ";
 
 /// When a value is known that waits for these: a phrase that goes on after "known".
-fn known(after: &BTreeSet<Cause>) -> String {
+pub(crate) fn known(after: &BTreeSet<Cause>) -> String {
     known_after(&after.iter().map(cause).collect())
 }
 

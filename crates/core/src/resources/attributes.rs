@@ -7,6 +7,7 @@ use super::types::find;
 /// can only be set at creation). Sorted. ARNs are named one by one: that of an IAM user changes in place with its path.
 const STABLE: &[(&str, &[&str])] = &[
     ("AWS::ApiGateway::RestApi", &["RootResourceId"]),
+    ("AWS::ApiGatewayV2::Api", &["ApiEndpoint"]),
     ("AWS::CertificateManager::Certificate", &["CertificateArn"]),
     ("AWS::CloudFront::Distribution", &["DomainName"]),
     ("AWS::CloudWatch::Alarm", &["Arn"]),
@@ -19,10 +20,10 @@ const STABLE: &[(&str, &[&str])] = &[
     ("AWS::ECS::Cluster", &["Arn"]),
     ("AWS::ECS::Service", &["Name"]),
     ("AWS::EFS::FileSystem", &["Arn"]),
-    ("AWS::EKS::Cluster", &["Arn", "ClusterSecurityGroupId", "OpenIdConnectIssuerUrl"]),
+    ("AWS::EKS::Cluster", &["Arn", "ClusterSecurityGroupId", "Endpoint", "OpenIdConnectIssuerUrl"]),
     (
         "AWS::ElasticLoadBalancingV2::LoadBalancer",
-        &["CanonicalHostedZoneID", "LoadBalancerFullName", "LoadBalancerName"],
+        &["CanonicalHostedZoneID", "DNSName", "LoadBalancerFullName", "LoadBalancerName"],
     ),
     ("AWS::ElasticLoadBalancingV2::TargetGroup", &["TargetGroupFullName", "TargetGroupName"]),
     ("AWS::IAM::InstanceProfile", &["Arn"]),
@@ -31,9 +32,14 @@ const STABLE: &[(&str, &[&str])] = &[
     ("AWS::Kinesis::Stream", &["Arn"]),
     ("AWS::KinesisFirehose::DeliveryStream", &["Arn"]),
     ("AWS::Lambda::Function", &["Arn"]),
+    ("AWS::Lambda::Version", &["Version"]),
     ("AWS::Logs::LogGroup", &["Arn"]),
-    ("AWS::RDS::DBCluster", &["DBClusterArn", "DBClusterResourceId"]),
-    ("AWS::RDS::DBInstance", &["DBInstanceArn", "DbiResourceId"]),
+    (
+        "AWS::RDS::DBCluster",
+        &["DBClusterArn", "DBClusterResourceId", "Endpoint.Address", "ReadEndpoint.Address"],
+    ),
+    ("AWS::RDS::DBInstance", &["DBInstanceArn", "DbiResourceId", "Endpoint.Address"]),
+    ("AWS::Route53::HostedZone", &["NameServers"]),
     ("AWS::S3::Bucket", &["Arn", "DomainName", "DualStackDomainName", "RegionalDomainName", "WebsiteURL"]),
     ("AWS::SNS::Topic", &["TopicName"]),
     ("AWS::SQS::Queue", &["Arn", "QueueName"]),

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub struct Data {
     /// In a word or two: `database`, `bucket`, `file system`.
     pub holds: &'static str,
-    /// Whether `DeletionPolicy` and `UpdateReplacePolicy` may be `Snapshot`.
+    /// Whether `DeletionPolicy` may be `Snapshot`.
     pub snapshots: bool,
 }
 
@@ -40,7 +40,7 @@ pub enum Fate {
     Snapshot,
 }
 
-/// Types whose policies may be `Snapshot`
+/// Types whose `DeletionPolicy` may be `Snapshot`
 /// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html>).
 const SNAPSHOTS: [&str; 8] = [
     "AWS::DocDB::DBCluster",
@@ -161,7 +161,7 @@ pub fn data(resource_type: &str) -> Option<Data> {
 pub fn fate_when_removed(resource_type: &str, policy: Option<&str>, properties: &Value) -> Option<DataFate> {
     let data = held(resource_type, properties)?;
     let policy = policy.unwrap_or_else(|| default_deletion_policy(resource_type));
-    Some(fate(data, policy))
+    Some(fate(data, policy, data.snapshots))
 }
 
 /// What becomes of the data of a resource that is replaced.
@@ -170,13 +170,17 @@ pub fn fate_when_removed(resource_type: &str, policy: Option<&str>, properties: 
 /// `DeletionPolicy` has no say. `properties` are those of the old resource.
 #[must_use]
 pub fn fate_when_replaced(resource_type: &str, policy: Option<&str>, properties: &Value) -> Option<DataFate> {
-    Some(fate(held(resource_type, properties)?, policy.unwrap_or("Delete")))
+    let data = held(resource_type, properties)?;
+    // The list of aws-attribute-updatereplacepolicy.html is that of deletions without DocumentDB: there `Snapshot` falls
+    // back to `Delete`.
+    let snapshots = data.snapshots && resource_type != "AWS::DocDB::DBCluster";
+    Some(fate(data, policy.unwrap_or("Delete"), snapshots))
 }
 
-fn fate(data: Data, policy: &str) -> DataFate {
+fn fate(data: Data, policy: &str, snapshots: bool) -> DataFate {
     let fate = match policy {
         "Retain" | "RetainExceptOnCreate" => Fate::Retained,
-        "Snapshot" if data.snapshots => Fate::Snapshot,
+        "Snapshot" if snapshots => Fate::Snapshot,
         _ => Fate::Lost,
     };
     DataFate { holds: data.holds.to_owned(), fate }

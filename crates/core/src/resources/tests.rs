@@ -78,26 +78,12 @@ fn the_types_used_most_are_replaced_as_documented() {
 }
 
 #[test]
-fn a_change_counts_below_above_and_by_its_values() {
-    let vpc = |path: &[&str]| replacement("AWS::EKS::Cluster", path);
-    assert_eq!(vpc(&["KubernetesNetworkConfig", "IpFamily"]), Replacement::Will);
-    assert_eq!(vpc(&["KubernetesNetworkConfig"]), Replacement::May);
-    assert_eq!(vpc(&["KubernetesNetworkConfig", "ElasticLoadBalancing", "Enabled"]), Replacement::Never);
-    assert_eq!(vpc(&["OutpostConfig", "OutpostArns"]), Replacement::Will);
-    let between = |before: Value, after: Value| {
-        let path = ["KubernetesNetworkConfig"];
-        replacement_between("AWS::EKS::Cluster", &path, Some(&before), Some(&after))
-    };
-    let four = json!({"IpFamily": "ipv4", "ElasticLoadBalancing": {"Enabled": true}});
-    let off = json!({"IpFamily": "ipv4", "ElasticLoadBalancing": {"Enabled": false}});
-    let six = json!({"IpFamily": "ipv6", "ElasticLoadBalancing": {"Enabled": true}});
-    assert_eq!(between(four.clone(), four.clone()), Replacement::Never);
-    assert_eq!(between(four.clone(), off), Replacement::Never);
-    assert_eq!(between(four.clone(), six), Replacement::Will);
-    assert_eq!(between(four, json!({"Ref": "Network"})), Replacement::May);
-    let removed = json!({"ElasticLoadBalancing": {"Enabled": true}});
-    let none: [&str; 1] = ["KubernetesNetworkConfig"];
-    assert_eq!(replacement_between("AWS::EKS::Cluster", &none, Some(&removed), None), Replacement::Never);
+fn a_change_counts_at_below_and_above_a_property_of_creation() {
+    let cluster = |path: &[&str]| replacement("AWS::EKS::Cluster", path);
+    assert_eq!(cluster(&["KubernetesNetworkConfig", "IpFamily"]), Replacement::Will);
+    assert_eq!(cluster(&["KubernetesNetworkConfig"]), Replacement::May);
+    assert_eq!(cluster(&["KubernetesNetworkConfig", "ElasticLoadBalancing", "Enabled"]), Replacement::Never);
+    assert_eq!(cluster(&["OutpostConfig", "OutpostArns"]), Replacement::Will);
 }
 
 #[test]
@@ -115,6 +101,29 @@ fn what_is_not_known_may_be_replaced() {
     assert_eq!(replacement("AWS::Serverless::Function", &["FunctionName"]), Replacement::Will);
     assert_eq!(replacement("AWS::Serverless::Function", &["Events", "Api"]), Replacement::May);
     assert_eq!(replacement("AWS::CloudFormation::Stack", &["TemplateURL"]), Replacement::Never);
+}
+
+#[test]
+fn a_policy_of_updates_decides_for_some_properties() {
+    let path = ["NumNodeGroups"];
+    let found = switch("AWS::ElastiCache::ReplicationGroup", &path).unwrap();
+    assert_eq!(
+        (found.key, found.on, found.off),
+        (&["UseOnlineResharding"][..], Replacement::Never, Replacement::Will)
+    );
+    assert_eq!(replacement("AWS::ElastiCache::ReplicationGroup", &path), Replacement::May);
+    let group = "AWS::AutoScaling::AutoScalingGroup";
+    let found = switch(group, &["LaunchTemplate", "Version"]).unwrap();
+    assert_eq!((found.on, found.off), (Replacement::Will, Replacement::Never));
+    assert_eq!(switch(group, &["MaxSize"]), None);
+}
+
+#[test]
+fn tags_are_where_the_schema_says() {
+    assert_eq!(tags_property("AWS::S3::Bucket"), Some(("Tags", true)));
+    assert_eq!(tags_property("AWS::Cognito::UserPool"), Some(("UserPoolTags", true)));
+    assert_eq!(tags_property("AWS::AppRunner::Service"), Some(("Tags", false)));
+    assert_eq!(tags_property("AWS::IAM::Policy"), None);
 }
 
 #[test]
@@ -159,6 +168,8 @@ fn the_fate_of_data_follows_the_policies() {
     assert_eq!(removed("AWS::RDS::DBInstance", None, &json!({"DBClusterIdentifier": "c"})), None);
     assert_eq!(replaced("AWS::RDS::DBInstance", None), Some(Fate::Lost));
     assert_eq!(replaced("AWS::RDS::DBCluster", Some("Snapshot")), Some(Fate::Snapshot));
+    assert_eq!(replaced("AWS::DocDB::DBCluster", Some("Snapshot")), Some(Fate::Lost));
+    assert_eq!(removed("AWS::DocDB::DBCluster", Some("Snapshot"), &none), Some(Fate::Snapshot));
     assert_eq!(removed("AWS::ElastiCache::CacheCluster", None, &json!({"Engine": "memcached"})), None);
     assert_eq!(removed("AWS::EC2::Instance", None, &none), None);
     let text = serde_json::to_value(fate_when_removed("AWS::SQS::Queue", None, &none)).unwrap();

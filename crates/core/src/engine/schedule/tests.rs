@@ -16,6 +16,7 @@ fn step(name: &str, action: Action, needs: &[&str]) -> Step {
         adopted: false,
         changes: Changes::default(),
         notes: Vec::new(),
+        change_set: None,
     }
 }
 

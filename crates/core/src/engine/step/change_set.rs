@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use super::{Call, Submission, SubmitError, Upload, backoff, refused};
+use super::{Call, Submission, SubmitError, Upload, refused};
 use crate::engine::judge::Goal;
+use crate::engine::sending::{delete_change_set, worked_out};
 use crate::event::StepFailure;
 use crate::lock;
 use crate::provider::{
-    ChangeSet, ChangeSetIds, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus, ErrorKind,
-    ProviderError, StackRef, StackRequest,
+    ChangeSetIds, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus, ErrorKind, StackRef,
+    StackRequest,
 };
 
 /// Name of every change set: a run that was killed leaves at most one behind, and the next one knows it by its name.
@@ -44,7 +45,8 @@ impl Call {
         let request = ChangeSetRequest { kind, name: NAME.to_owned(), stack };
         let made = self.make(session, &request).await?;
         let set = ChangeSetRef::Id(made.id.clone());
-        let failure = match self.worked_out(&set).await {
+        let seen = worked_out(self.cloudformation.as_ref(), self.clock.as_ref(), &set, PATIENCE).await;
+        let failure = match seen {
             Ok(Some(seen)) if seen.status == ChangeSetStatus::Ready => None,
             Ok(Some(seen)) if seen.is_empty() && kind == ChangeSetKind::Update => {
                 self.discard(session, &set, None, &cleanup).await?;
@@ -115,22 +117,6 @@ impl Call {
         }
     }
 
-    /// Looks at the change set until CloudFormation has worked it out, or for as long as anybody waits.
-    async fn worked_out(&self, set: &ChangeSetRef) -> Result<Option<ChangeSet>, ProviderError> {
-        let deadline = self.clock.monotonic() + PATIENCE;
-        for attempt in 1.. {
-            let is_late = self.clock.monotonic() >= deadline;
-            match self.cloudformation.describe_change_set(set).await {
-                Ok(Some(seen)) if seen.status == ChangeSetStatus::InProgress && !is_late => {}
-                Err(error)
-                    if matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable) && !is_late => {}
-                answer => return answer,
-            }
-            self.clock.sleep(backoff(attempt).min(Duration::from_secs(4))).await;
-        }
-        Ok(None)
-    }
-
     /// Deletes a change set that is not to be executed, and the empty stack that was made for it. If that fails, the
     /// step's own failure is what has to be told; the next run finds the empty stack and clears it.
     async fn discard(
@@ -140,7 +126,10 @@ impl Call {
         shell: Option<(StackRef, Option<String>)>,
         token: &str,
     ) -> Result<(), SubmitError> {
-        drop(self.attempt(session, &mut false, || self.cloudformation.delete_change_set(set)).await?);
+        let may_send = || session.is_none_or(lock::Session::believed_valid);
+        let (cloudformation, clock) = (self.cloudformation.as_ref(), self.clock.as_ref());
+        let deleted = delete_change_set(cloudformation, clock, may_send, set, PATIENCE).await;
+        drop(deleted.ok_or(SubmitError::LockLost)?);
         if let Some((shell, role)) = shell {
             let delete = || self.cloudformation.delete_stack(&shell, role.as_deref(), token);
             drop(self.attempt(session, &mut false, delete).await?);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use runway_store::{Condition, ObjectKey, ObjectStore, Put, StoreErrorKind};
 
-use super::{ATTEMPTS, backoff, template_key};
+use super::template_key;
 use crate::clock::Clock;
 use crate::engine::execute::Execution;
+use crate::engine::sending::{ATTEMPTS, backoff};
 use crate::event::StepFailure;
 use crate::ident::StackName;
 use crate::template::Template;
@@ -24,7 +25,7 @@ impl Upload {
         let (_, store) = execution.backing.bucket.as_ref()?;
         Some(Self {
             store: Arc::clone(store),
-            key: template_key(execution, name, template),
+            key: template_key(&execution.desired.config, name, template),
             body: Bytes::from(template.body.clone()),
         })
     }
