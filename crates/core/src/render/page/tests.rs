@@ -185,7 +185,7 @@ proptest! {
                 Err(error) => prop_assert!(false, "{error}: {svg}"),
             }
         }
-        prop_assert_eq!(elements, picture::documents(&one(&plain)).matches(|c| c == '<').count()
+        prop_assert_eq!(elements, picture::documents(&one(&plain)).matches('<').count()
             - picture::documents(&one(&plain)).matches("</").count());
         prop_assert!(!page.contains("49</"));
     }
