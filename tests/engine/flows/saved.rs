@@ -222,6 +222,11 @@ async fn whatever_of_the_config_moves_is_named() {
     let names = ["planned for namespace ns, and this is namespace other", "it was ns-a and is other-a"];
     assert_refused(&world, &other, &plan, &names).await;
 
+    let mut other = planned.clone();
+    other.head.push_str("service_role: arn:aws:iam::123456789012:role/other\n");
+    let role = "its settings (role, timeout, protection or bucket) are not the planned ones";
+    assert_refused(&world, &other, &plan, &[role]).await;
+
     // Nothing of this moved anything.
     let run = carry_out(&world, &planned, &plan).await;
     assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
@@ -400,12 +405,14 @@ async fn no_secret_is_in_the_file_and_each_is_looked_up_again() {
         assert!(!file.contains(part), "{part} is in {file}");
     }
     assert_eq!(plan.lookups, []);
-    assert_eq!(plan.stacks["d"].template, None, "secrets went into it");
-    assert!(plan.stacks["a"].template.is_some());
+    assert!(plan.stacks["a"].template.is_some() && plan.stacks["d"].template.is_some());
 
-    // Another secret is no other plan: what the file does not hold is looked up again.
+    // The digest of a template that has secrets in it is the same for any of them.
     world.fakes.set("secret", json!({"secret": "another one"}));
     world.fakes.set("below/another one", "found-by-a-secret");
+    assert_eq!(saved(&world, &project).await.stacks, plan.stacks);
+
+    // Another secret is no other plan: what the file does not hold is looked up again.
     let run = carry_out(&world, &project, &plan).await;
     assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
     assert_eq!(world.stacks().await["ns-a"].outputs["Note"], "x another one y");
@@ -495,4 +502,77 @@ async fn what_hooks_make_necessary_is_done_only_if_the_plan_left_it_open() {
     assert!(*gate.0.lock().unwrap() <= 1, "nobody is asked again");
     assert_eq!(world.stacks().await["ns-a"].outputs["Note"], "small");
     world.assert_at_rest().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_stack_policy_is_another_plan() {
+    let world = World::new();
+    let stacks = "  - {name: a, template_path: t.yml, stack_policy_path: p.json, variables: {Note: x}}\n";
+    let policy = |effect: &str| {
+        let statement = format!(
+            "{{\"Effect\":\"{effect}\",\"Action\":\"Update:*\",\"Principal\":\"*\",\"Resource\":\"*\"}}"
+        );
+        let text = format!("{{\"Statement\":[{statement}]}}");
+        Project::new(stacks).file("t.yml", &template(&[])).file("p.json", &text)
+    };
+    let plan = saved(&world, &policy("Allow")).await;
+    let words = "stack `a` is not as it was planned: its stack policy is not the planned one";
+    assert_refused(&world, &policy("Deny"), &plan, &[words]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_is_the_plan_step_by_step() {
+    let world = World::new();
+    let before = concat!(
+        "  - {name: kept, template_path: t.yml, variables: {Note: x}}\n",
+        "  - {name: changed, template_path: t.yml, variables: {Note: x}}\n",
+        "  - {name: gone, template_path: t.yml, variables: {Note: x}}\n",
+    );
+    let after = concat!(
+        "  - {name: kept, template_path: t.yml, variables: {Note: x}}\n",
+        "  - {name: changed, template_path: t.yml, variables: {Note: y}}\n",
+        "  - {name: new, template_path: t.yml, variables: {Note: \"${output changed.Note}\"}}\n",
+    );
+    let project = |stacks: &str| Project::new(stacks).file("t.yml", &template(&[]));
+    assert_eq!(world.deploy(&project(before)).await.exit(), ExitCode::Ok);
+    let project = project(after);
+    let plan = saved(&world, &project).await;
+    let faulty = Faulty::new(Arc::clone(&world.provider));
+    let run = carry_out(&world.behind(Arc::new(faulty.clone())), &project, &plan).await;
+    assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+
+    let mut planned: BTreeMap<&str, usize> = BTreeMap::new();
+    for step in plan.plan.steps.iter().filter(|step| step.action.is_change()) {
+        let request = match step.action.as_str() {
+            "create" => "CreateStack",
+            "update" => "UpdateStack",
+            "delete" => "DeleteStack",
+            other => panic!("{other}"),
+        };
+        *planned.entry(request).or_default() += 1;
+    }
+    let mut written = writes(&faulty);
+    written.retain(|operation, _| operation.ends_with("Stack"));
+    assert_eq!(written, planned);
+    let started: Vec<(String, &str)> = run
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::StepStarted { name, action, .. } => Some((name.to_string(), action.as_str())),
+            _ => None,
+        })
+        .collect();
+    let steps: Vec<(String, &str)> = plan
+        .plan
+        .steps
+        .iter()
+        .filter(|step| step.action.is_change())
+        .map(|step| (step.name.clone(), step.action.as_str()))
+        .collect();
+    let sorted = |mut list: Vec<(String, &'static str)>| {
+        list.sort();
+        list
+    };
+    assert_eq!(sorted(started), sorted(steps));
+    assert_eq!(world.stacks().await.into_keys().collect::<Vec<_>>(), ["ns-changed", "ns-kept", "ns-new"]);
 }

@@ -313,8 +313,8 @@ impl Plan {
     }
 
     /// Exports that the plan changes or removes, or may.
-    pub fn exports_at_risk(&self) -> Vec<String> {
-        consumers::exports_at_risk(self.steps.iter())
+    pub fn exports_at_risk(&self, world: &World) -> Vec<String> {
+        consumers::exports_at_risk(self.steps.iter(), world)
     }
 
     /// Losses of data that nobody has allowed: a run without a person's approval refuses them.
