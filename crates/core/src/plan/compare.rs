@@ -11,8 +11,8 @@ use super::parameters::{Given, parameters, same_value};
 use super::scope::PlanScope;
 use super::template::{Wanted, wanted_template};
 use super::{
-    Changes, Desired, Note, ParameterChange, PlanProblem, PropertyChange, Reason, Rendered, ResourceAction, Settings, ShownValue,
-    TemplateChange, World,
+    Changes, Desired, Note, ParameterChange, PlanProblem, PropertyChange, Reason, Rendered, ResourceAction,
+    Settings, ShownValue, TemplateChange, World,
 };
 use crate::config::StackDefinition;
 use crate::error::{Finding, Findings};
@@ -105,7 +105,9 @@ pub(super) fn compare_unknown(
 impl Comparison {
     /// Whether nothing differs but what is to become of resources that are removed or replaced.
     fn is_of_policies_alone(&self) -> bool {
-        let is_policy = |change: &PropertyChange| matches!(change.path.as_str(), "DeletionPolicy" | "UpdateReplacePolicy");
+        let is_policy = |change: &PropertyChange| {
+            matches!(change.path.as_str(), "DeletionPolicy" | "UpdateReplacePolicy")
+        };
         let changes = &self.changes;
         matches!(self.certain.as_slice(), [Reason::TemplateChanged])
             && self.possible.is_empty()
