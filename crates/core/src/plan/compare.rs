@@ -11,8 +11,8 @@ use super::parameters::{Given, parameters, same_value};
 use super::scope::PlanScope;
 use super::template::{Wanted, wanted_template};
 use super::{
-    Changes, Desired, Note, ParameterChange, PlanProblem, Reason, Rendered, Settings, ShownValue,
-    TemplateChange, World,
+    Changes, Desired, Note, ParameterChange, PlanProblem, PropertyChange, Reason, Rendered, ResourceAction,
+    Settings, ShownValue, TemplateChange, World,
 };
 use crate::config::StackDefinition;
 use crate::error::{Finding, Findings};
@@ -79,6 +79,10 @@ pub(super) fn compare(
         let sides = Sides { fqn, live: existing, deployed, wanted: template, given };
         effects(scope, &sides, &secrets, &mut comparison.changes);
     }
+    if comparison.is_of_policies_alone() {
+        let text = "only policies of resources change: CloudFormation may take that for no change, and the policies that are deployed stay; change something beside them, a tag of the stack for example";
+        comparison.notes.push(note("plan::policies_alone", text));
+    }
     Ok(comparison)
 }
 
@@ -99,6 +103,21 @@ pub(super) fn compare_unknown(
 }
 
 impl Comparison {
+    /// Whether nothing differs but what is to become of resources that are removed or replaced.
+    fn is_of_policies_alone(&self) -> bool {
+        let is_policy = |change: &PropertyChange| {
+            matches!(change.path.as_str(), "DeletionPolicy" | "UpdateReplacePolicy")
+        };
+        let changes = &self.changes;
+        matches!(self.certain.as_slice(), [Reason::TemplateChanged])
+            && self.possible.is_empty()
+            && !changes.resources.is_empty()
+            && changes.outputs.is_empty()
+            && changes.resources.values().all(|resource| {
+                resource.action == ResourceAction::Modify && resource.properties.iter().all(is_policy)
+            })
+    }
+
     /// Whether it may do anything to resources. Protection and policy of a stack leave them alone.
     fn touches_resources(&self) -> bool {
         self.certain.iter().chain(&self.possible).any(Reason::touches_resources)
