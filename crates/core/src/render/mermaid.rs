@@ -177,6 +177,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_a_large_plan_the_changes_are_drawn_and_the_chart_stays_small() {
+        let names: Vec<String> =
+            (0..400).map(|at| format!("stack-{at:03}-with-a-rather-long-name")).collect();
+        let needs: Vec<[&str; 1]> = (0..400_usize).map(|at| [names[at.saturating_sub(1)].as_str()]).collect();
+        let with = |changes: usize| {
+            let steps: Vec<_> = (0..400)
+                .map(|at| match at < changes {
+                    true => (names[at].as_str(), "update", "will", needs[at].as_slice()),
+                    false => (names[at].as_str(), "none", "proved", needs[at].as_slice()),
+                })
+                .collect();
+            in_markdown(&super::super::chart::tests::plan(&steps))
+        };
+        assert_eq!(with(0), None);
+        let few = with(3).unwrap();
+        assert_eq!(few.matches(":::update").count(), 3);
+        assert_eq!(few.matches(":::none").count(), 1);
+        assert!(few.contains("Not drawn: 396 stacks that do not change."), "{few}");
+        for changes in [100, 150, 151, 400] {
+            let text = with(changes).unwrap();
+            assert!(text.len() < MOST_CHARACTERS + 500 && text.matches("-->").count() <= IN_MARKDOWN.arrows);
+        }
+    }
+
+    #[test]
     fn no_name_leaves_its_label() {
         let text = quoted("a\"]\n--> b <b>`x`</b> #quot; \u{202e}");
         assert!(!text.contains(['"', '<', '`', ']', '\n', '\u{202e}']), "{text}");
