@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::deploy::note;
 use super::effects::{Sides, effects};
+use super::losses::{self, Loss};
 use super::parameters::{Given, parameters, same_value};
 use super::scope::PlanScope;
 use super::template::{Wanted, wanted_template};
 use super::{
     Changes, Desired, Note, ParameterChange, PlanProblem, PropertyChange, Reason, Rendered, ResourceAction,
-    Settings, ShownValue, TemplateChange, World,
+    Settings, ShownValue, Step, TemplateChange, World,
 };
 use crate::config::StackDefinition;
 use crate::error::{Finding, Findings};
@@ -326,6 +327,27 @@ pub fn is_settled(
         .iter()
         .filter(|reason| !matches!(reason, Reason::TerminationProtectionChanged { .. }));
     Ok(certain.count() == 0 && comparison.possible.is_empty())
+}
+
+/// Losses of data by an update whose turn it is that neither its plan showed nor anybody allowed: with values that were
+/// not known before, it may do more than could be told.
+///
+/// # Errors
+/// [`StepFailure`] if its values cannot be resolved.
+pub fn unannounced_losses(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    planned: &Step,
+) -> Result<Vec<Loss>, StepFailure> {
+    let Some(definition) = desired.config.stacks.get(&planned.name) else { return Ok(Vec::new()) };
+    let Some(existing) = world.stacks.get(&definition.fqn) else { return Ok(Vec::new()) };
+    let scope = PlanScope::now(desired, world, settings);
+    let (rendered, secrets) = ready(&scope, definition)?;
+    let now = compare(&scope, definition, (&rendered, &secrets), Some(existing), &mut Findings::default())
+        .map_err(failure)?;
+    let step = Step { changes: now.changes, ..planned.clone() };
+    Ok(losses::beyond(planned, &step, &desired.config.data_loss, settings))
 }
 
 /// Parameters of a request, in order.

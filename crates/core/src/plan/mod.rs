@@ -36,7 +36,7 @@ pub use change::{
     Changes, OutputChange, ParameterChange, PropertyChange, ResourceAction, ResourceChange, ShownValue,
     TemplateChange,
 };
-pub use compare::{Parameters, current_template, is_settled, request_content};
+pub use compare::{Parameters, current_template, is_settled, request_content, unannounced_losses};
 pub(crate) use deploy::LONGEST_BODY;
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
