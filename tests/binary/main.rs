@@ -6,6 +6,7 @@ mod browser;
 #[cfg(unix)]
 mod change_sets;
 mod formats;
+mod gate;
 mod inputs;
 mod processes;
 mod projects;

@@ -3,6 +3,21 @@
 use crate::chore::{Failure, cargo, run, run_with, say};
 use crate::{bench, fuzz, generate, python, resource_types, speed, tidy};
 
+/// Plans beside what deploys really do, ten thousand of them.
+const SOUNDNESS: [&str; 11] = [
+    "test",
+    "--release",
+    "--locked",
+    "--workspace",
+    "--features",
+    "runway-local/test-support",
+    "--test",
+    "engine",
+    "soundness",
+    "--",
+    "--nocapture",
+];
+
 /// The lock's explorations, optimised: they visit millions of states.
 const EXPLORATIONS: [&str; 9] = [
     "test",
@@ -73,6 +88,8 @@ pub(crate) fn run_all(full: bool) -> Result<(), Failure> {
         fuzz::run(fuzz::Limits::new(100_000, 2, 0))?;
         say("the larger explorations of the lock:");
         run_with("RUNWAY_RS_LONG_TESTS", cargo(), &EXPLORATIONS)?;
+        say("plans beside what deploys do, ten thousand times:");
+        run_with("RUNWAY_RS_LONG_TESTS", cargo(), &SOUNDNESS)?;
         speed::measure()?;
         bench::run_bench(&[], false)?;
     }

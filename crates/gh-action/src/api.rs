@@ -132,7 +132,14 @@ impl<'a> Api<'a> {
             let told = failed(format!("{status} {message}"));
             match verdict(status, &headers, &message, self.tries, now()) {
                 Verdict::Done => {
-                    let text = text.map_err(|error| Trouble::Unsure(failed(error.to_string())))?;
+                    let text = match text {
+                        Ok(text) => text,
+                        // It counts as a try, so that an answer that is always cut short ends.
+                        Err(error) => {
+                            self.pause(backoff(self.tries));
+                            return Err(Trouble::Unsure(failed(error.to_string())));
+                        }
+                    };
                     let value = serde_json::from_str(&text).map_err(|error| {
                         Trouble::Failed(failed(format!("an answer that is none: {error}")))
                     })?;

@@ -15,8 +15,10 @@ use runway_core::resources::Replacement;
 
 use crate::support::{Run, World};
 
-/// Cases with the tests; `RUNWAY_RS_SOUNDNESS_CASES` asks for more.
+/// Cases with the tests.
 const CASES: u32 = 300;
+/// Cases of a long run (`RUNWAY_RS_LONG_TESTS`).
+const MANY_CASES: u32 = 10_000;
 
 /// Physical ids by stack and logical id, and outputs by stack.
 struct Cloud {
@@ -52,12 +54,8 @@ struct Precision {
 #[test]
 #[allow(clippy::disallowed_methods, reason = "a test is its own frontend")]
 fn what_a_plan_says_is_what_a_deploy_does() {
-    let cases = std::env::var("RUNWAY_RS_SOUNDNESS_CASES").ok().and_then(|text| text.parse().ok());
-    let mut runner = TestRunner::new(Config {
-        cases: cases.unwrap_or(CASES),
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let cases = if std::env::var_os("RUNWAY_RS_LONG_TESTS").is_some() { MANY_CASES } else { CASES };
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let precision = std::cell::RefCell::new(Precision::default());
     let result = runner.run(&world::histories(), |(first, edits)| {
         let runtime =

@@ -60,14 +60,14 @@ pub(super) fn read(arguments: &mut Arguments, current: &Utf8Path) -> Result<Opti
             command,
         }));
     }
-    let SavedOptions { allow_empty, stacks, with_dependencies, with_dependents, tags, modules } =
+    let SavedOptions { stacks, with_dependencies, with_dependents, tags, modules } =
         saved.options.clone();
     *common = PlanningArguments {
-        allow_empty,
         stacks,
         with_dependencies,
         with_dependents,
-        // What may be lost is for this command line to say, and not for a file.
+        // What may be deleted or lost is for this command line to say, and not for a file.
+        allow_empty: common.allow_empty,
         allow: common.allow.clone(),
         full: common.full,
         concurrency: common.concurrency,
@@ -117,7 +117,6 @@ impl Context {
     pub(super) fn write_plans(&self, path: &Utf8Path, plans: Vec<SavedPlan>) -> Result<(), EngineError> {
         let global = &self.arguments.global;
         let options = planning(&self.arguments.command).map(|given| SavedOptions {
-            allow_empty: given.allow_empty,
             stacks: given.stacks.clone(),
             with_dependencies: given.with_dependencies,
             with_dependents: given.with_dependents,

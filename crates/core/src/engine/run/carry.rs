@@ -10,7 +10,9 @@ use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::lock::Session;
 use crate::lookup::Cause;
-use crate::plan::{Desired, Loss, Plan, Purpose, Reason, ShownValue, Step, World};
+use crate::ident::StackName;
+use crate::plan::saved::SavedProblem;
+use crate::plan::{Desired, Loss, Plan, Purpose, Reason, ShownValue, Step, World, current_template};
 use crate::registry::HookStage;
 use crate::resources::Replacement;
 
@@ -151,7 +153,29 @@ impl Run<'_> {
         let (desired, _) = self.engine.desired(&self.desired.config, self.purpose)?;
         let run = Run { desired: &desired, ..*self };
         let again = run.plan_again(before.clone(), approval, session).await?;
+        if let (true, Ok(made)) = (self.is_saved, &again)
+            && let Some(name) = self.rewritten(before, (&desired, made))
+        {
+            let what = format!("a hook before the stacks changed the template of stack `{name}`");
+            return Err(EngineError::of(SavedProblem::Grown { what }));
+        }
         Ok((desired, again))
+    }
+
+    /// The first stack that gets another template than the one that was known before the hooks. A plan does not show
+    /// all of the template of a stack that it creates, so its steps do not tell.
+    fn rewritten(&self, before: &Made, (desired, made): (&Desired, &Made)) -> Option<StackName> {
+        let settings = self.engine.options.settings();
+        let body = |desired: &Desired, made: &Made, name: &StackName| {
+            let template = current_template(desired, &made.observed.world, &settings, name);
+            template.map(|template| template.body.clone())
+        };
+        let changes = made.planned.plan.steps.iter().filter(|step| step.action.is_change());
+        let other = |name: &&StackName| {
+            let known = body(self.desired, before, name);
+            known.is_some() && known != body(desired, made, name)
+        };
+        changes.map(|step| &step.name).find(other).cloned()
     }
 
     /// Plans once more, now that hooks have run. A plan that changes stacks which the first one did not is shown, and

@@ -43,8 +43,6 @@ pub struct SavedPlans {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SavedOptions {
-    /// `--allow-empty`.
-    pub allow_empty: bool,
     /// `--stack`.
     pub stacks: Vec<String>,
     /// `--with-dependencies`.

@@ -127,6 +127,7 @@ impl Recorded<'_> {
         let bucket = config.bucket_name(&self.world.place.region);
         let all = json!({
             "role": config.service_role,
+            "tags": definition.tags,
             "bucket": bucket.as_ref().map(|bucket| bucket.as_str()),
             "bucket_region": config.bucket_region,
             "timeout": definition.timeout_minutes,
