@@ -132,7 +132,7 @@ fn a_forged_file_with_the_right_digest_is_refused() {
     // That everything may be deleted is for the deploy to say, and not for a file.
     project.file("cfngin.yml", &format!("{HEAD}stacks: []\n"));
     project.run("plan --allow-empty --out next.plan").ended(0);
-    let ran = project.run("deploy --plan next.plan").ended(21);
+    let ran = project.run("deploy --plan next.plan").ended(31);
     assert!(ran.stderr.contains("--allow-empty"), "{}", ran.stderr);
     project.stacks(&stacks("y"));
     assert_eq!(note_of(&project, "a"), "x");

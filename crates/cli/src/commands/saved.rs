@@ -60,8 +60,7 @@ pub(super) fn read(arguments: &mut Arguments, current: &Utf8Path) -> Result<Opti
             command,
         }));
     }
-    let SavedOptions { stacks, with_dependencies, with_dependents, tags, modules } =
-        saved.options.clone();
+    let SavedOptions { stacks, with_dependencies, with_dependents, tags, modules } = saved.options.clone();
     *common = PlanningArguments {
         stacks,
         with_dependencies,
