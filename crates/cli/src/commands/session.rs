@@ -101,7 +101,7 @@ impl<'s> Session<'s> {
             clock,
             options,
             registry,
-            asked: Asked::default(),
+            asked: Asked::keeping_secrets_in(Arc::clone(&self.output.vault)),
         }
     }
 

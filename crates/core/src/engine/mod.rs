@@ -5,6 +5,7 @@ mod backing;
 mod cadence;
 mod check;
 pub mod desired;
+mod discretion;
 mod execute;
 mod failure;
 mod hooks;
@@ -13,6 +14,7 @@ mod inspect;
 mod judge;
 mod look;
 mod observe;
+mod outputs;
 mod problem;
 mod records;
 mod run;
@@ -33,6 +35,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use self::discretion::{DiscreetGate, DiscreetReporter};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Finding;
@@ -260,7 +263,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] with everything wrong with the config, the files it names and its values.
     pub fn check(&self, config: &Arc<Config>, purpose: Purpose) -> Result<(), EngineError> {
-        self.check_config(config, purpose)
+        self.discreet(self.check_config(config, purpose))
     }
 
     /// Creates the config's bucket unless it is there: with the config's own stack `cfngin-bucket` and what that needs,
@@ -274,7 +277,8 @@ impl Engine {
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<InitOutcome, EngineError> {
-        self.init_bucket(config, reporter, interrupt).await
+        let mut reporter = DiscreetReporter { reporter, vault: self.asked.vault() };
+        self.discreet(self.init_bucket(config, &mut reporter, interrupt).await)
     }
 
     /// Observes and plans; writes nothing.
@@ -282,7 +286,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] if config, lookups, graph object or provider do not allow a plan.
     pub async fn plan(&self, config: &Arc<Config>, purpose: Purpose) -> Result<Planned, EngineError> {
-        self.make_plan(config, purpose).await
+        self.discreet(self.make_plan(config, purpose).await)
     }
 
     /// Observes, plans, and asks CloudFormation itself by change sets what it would do. The sets are deleted again, and so
@@ -296,7 +300,7 @@ impl Engine {
         purpose: Purpose,
         interrupt: &Interrupt,
     ) -> Result<Planned, EngineError> {
-        self.plan_and_ask(config, purpose, interrupt).await
+        self.discreet(self.plan_and_ask(config, purpose, interrupt).await)
     }
 
     /// Plans, asks `gate`, locks, carries out, unlocks.
@@ -311,7 +315,10 @@ impl Engine {
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<RunOutcome, EngineError> {
-        self.run_plan(config, purpose, gate, reporter, interrupt).await
+        let vault = self.asked.vault();
+        let mut reporter = DiscreetReporter { reporter, vault };
+        let gate = DiscreetGate { gate, vault };
+        self.discreet(self.run_plan(config, purpose, &gate, &mut reporter, interrupt).await)
     }
 
     /// Lists configured, recorded and existing stacks, sorted by name; writes nothing.
@@ -322,7 +329,8 @@ impl Engine {
         self.status_rows(config).await
     }
 
-    /// Outputs of the config's existing stacks (or of one), by stack and output name; writes nothing.
+    /// Outputs of the config's existing stacks (or of one), by stack and output name; writes nothing. Outputs that are made
+    /// of secrets are hidden.
     ///
     /// # Errors
     /// As [`Engine::plan`]; also if the named stack is not in the config or does not exist.
@@ -360,6 +368,7 @@ impl Engine {
         stack: &StackName,
         reporter: &mut dyn Reporter,
     ) -> Result<(), EngineError> {
-        self.forget_stack(config, stack, reporter).await
+        let mut reporter = DiscreetReporter { reporter, vault: self.asked.vault() };
+        self.discreet(self.forget_stack(config, stack, &mut reporter).await)
     }
 }
