@@ -125,7 +125,9 @@ impl Output {
         if !text.starts_with('{') || matches!(hidden, Cow::Borrowed(_)) {
             return Cow::Owned(hidden.into_owned());
         }
-        let Ok(mut document) = serde_json::from_str::<Value>(text) else { return Cow::Owned(hidden.into_owned()) };
+        let Ok(mut document) = serde_json::from_str::<Value>(text) else {
+            return Cow::Owned(hidden.into_owned());
+        };
         secrets.hide_in(&mut document);
         Cow::Owned(as_written(&document, text))
     }

@@ -35,7 +35,12 @@ pub struct Finding {
 impl Finding {
     /// A problem at a place in a document.
     pub fn at(document: &Arc<Document>, problem: impl Problem) -> Self {
-        Self { document: Some(Arc::clone(document)), problem: Arc::new(problem), concerning: None, secrets: None }
+        Self {
+            document: Some(Arc::clone(document)),
+            problem: Arc::new(problem),
+            concerning: None,
+            secrets: None,
+        }
     }
 
     /// A problem without a place.
@@ -57,8 +62,7 @@ impl Finding {
         }
         if let Some(document) = &self.document {
             let places = secrets.places(&document.text);
-            let places: Vec<Span> =
-                places.iter().map(|place| Span::new(place.start, place.len())).collect();
+            let places: Vec<Span> = places.iter().map(|place| Span::new(place.start, place.len())).collect();
             if !places.is_empty() {
                 self.document = Some(document.masked(&places));
             }

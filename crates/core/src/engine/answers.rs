@@ -10,11 +10,9 @@ use tokio::sync::OnceCell;
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
 use crate::error::{Finding, Findings};
-use crate::plan::outstanding::{self, Outstanding, Unrendered};
 use crate::ident::StackName;
-use crate::plan::{
-    Answers, Desired, Hidden, HookResults, PlanProblem, RenderKey, Rendered, World, selected,
-};
+use crate::plan::outstanding::{self, Outstanding, Unrendered};
+use crate::plan::{Answers, Desired, Hidden, HookResults, PlanProblem, RenderKey, Rendered, World, selected};
 use crate::provider::StackState;
 use crate::registry::{BlueprintRequest, Fetched, HandlerFailure, LookupFailure, LookupRequest};
 use crate::secrets::{Secrets, Vault, texts};
@@ -202,7 +200,11 @@ impl Engine {
         let blueprint = renderer.render(&request).await.map_err(failed)?;
         let template = Template::parse(class_path, &blueprint.body)
             .map_err(|findings| without(findings, &Arc::new(hidden)))?;
-        Ok(Arc::new(Rendered { template: Arc::new(template), parameters: Some(blueprint.parameters), made: Vec::new() }))
+        Ok(Arc::new(Rendered {
+            template: Arc::new(template),
+            parameters: Some(blueprint.parameters),
+            made: Vec::new(),
+        }))
     }
 
     fn render_jinja(
@@ -231,8 +233,8 @@ impl Engine {
             hook_data: self.asked.hooks().unwrap_or_default().results,
         };
         let hidden = Arc::new(Secrets::new(&secrets));
-        let body =
-            jinja::render(path, self.files.as_ref(), &context).map_err(|findings| without(findings, &hidden))?;
+        let body = jinja::render(path, self.files.as_ref(), &context)
+            .map_err(|findings| without(findings, &hidden))?;
         let parse = |body: &str| Template::parse(self.files.shown(path).as_str(), body);
         let template = parse(&body).map_err(|findings| without(findings, &hidden))?;
         let made = if secrets.is_empty() {

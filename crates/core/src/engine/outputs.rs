@@ -85,7 +85,8 @@ impl Engine {
                 names.insert(call.name.clone());
             });
             let own = |name: &String| {
-                desired.config.lookups.contains_key(name) || matches!(name.as_str(), "random.string" | "hook_data")
+                desired.config.lookups.contains_key(name)
+                    || matches!(name.as_str(), "random.string" | "hook_data")
             };
             ["ssm", "kms"].iter().any(|name| names.contains(*name)) && !names.iter().any(own)
         };

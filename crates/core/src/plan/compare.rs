@@ -140,10 +140,14 @@ impl Comparison {
         let (mut changed, mut hidden, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut after_stacks = BTreeSet::new();
         let shown = |name: &str, text: &str, secret: bool| {
-            let no_echo = |template: &Template| {
-                template.parameters.get(name).is_some_and(|declared| declared.no_echo)
-            };
-            if secret || no_echo(template) || deployed.is_some_and(no_echo) || text == HIDDEN || secrets.are_in(text) {
+            let no_echo =
+                |template: &Template| template.parameters.get(name).is_some_and(|declared| declared.no_echo);
+            if secret
+                || no_echo(template)
+                || deployed.is_some_and(no_echo)
+                || text == HIDDEN
+                || secrets.are_in(text)
+            {
                 ShownValue::Secret
             } else {
                 ShownValue::Plain(text.to_owned())

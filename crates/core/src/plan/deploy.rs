@@ -51,8 +51,7 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     let renamed_to = renames(desired, world).into_values().collect();
     let hidden = Hidden::of(desired, world, settings);
     let pending = PendingStacks::new();
-    let mut planner =
-        Planner { desired, world, settings, selected, renamed_to, pending, hidden, findings };
+    let mut planner = Planner { desired, world, settings, selected, renamed_to, pending, hidden, findings };
     let mut steps: BTreeMap<StackName, Step> = BTreeMap::new();
     for name in desired.graph.order() {
         let Some(definition) = desired.config.stacks.get(&name) else { continue };

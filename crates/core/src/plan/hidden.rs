@@ -103,13 +103,7 @@ impl Hidden {
         }
     }
 
-    fn stack(
-        &mut self,
-        desired: &Desired,
-        world: &World,
-        settings: &Settings,
-        definition: &StackDefinition,
-    ) {
+    fn stack(&mut self, desired: &Desired, world: &World, settings: &Settings, definition: &StackDefinition) {
         let live = world.stacks.get(&definition.fqn);
         let mut found = Found::default();
         {

@@ -1,14 +1,11 @@
 //! Takes secrets out of a finished plan: whatever a value is made of, its text decides once more.
 
 use super::{ChangeSetAnswer, Changes, Plan, ShownValue};
-use crate::secrets::Secrets;
+use crate::secrets::{HIDDEN, Secrets};
 
 impl Plan {
     /// Hides these secrets wherever the plan has texts of values.
     pub fn hide(&mut self, secrets: &Secrets) {
-        if secrets.is_empty() {
-            return;
-        }
         for step in &mut self.steps {
             step.notes.iter_mut().for_each(|note| text(&mut note.text, secrets));
             changes(&mut step.changes, secrets);
@@ -18,8 +15,7 @@ impl Plan {
                 }
                 Some(ChangeSetAnswer::Changes(announced)) => {
                     for detail in announced.values_mut().flat_map(|change| &mut change.details) {
-                        optional(&mut detail.before, secrets);
-                        optional(&mut detail.after, secrets);
+                        announcement(&mut detail.before, &mut detail.after, secrets);
                     }
                     for change in announced.values_mut() {
                         optional(&mut change.physical_id, secrets);
@@ -34,18 +30,15 @@ impl Plan {
 
 fn changes(changes: &mut Changes, secrets: &Secrets) {
     for parameter in changes.parameters.values_mut() {
-        value(&mut parameter.before, secrets);
-        value(&mut parameter.after, secrets);
+        both(&mut parameter.before, &mut parameter.after, secrets);
     }
     for property in changes.resources.values_mut().flat_map(|resource| &mut resource.properties) {
-        value(&mut property.before, secrets);
-        value(&mut property.after, secrets);
+        both(&mut property.before, &mut property.after, secrets);
         optional(&mut property.because, secrets);
         text(&mut property.path, secrets);
     }
     for output in changes.outputs.values_mut() {
-        value(&mut output.before, secrets);
-        value(&mut output.after, secrets);
+        both(&mut output.before, &mut output.after, secrets);
         optional(&mut output.export, secrets);
         output.because.iter_mut().for_each(|phrase| text(phrase, secrets));
     }
@@ -55,11 +48,32 @@ fn changes(changes: &mut Changes, secrets: &Secrets) {
     }
 }
 
-fn value(value: &mut Option<ShownValue>, secrets: &Secrets) {
-    if let Some(ShownValue::Plain(text)) = value
-        && secrets.are_in(text)
-    {
-        *value = Some(ShownValue::Secret);
+/// A value before and after. Where one of them is a secret the other one is, too: a secret that was changed is known
+/// only as it is now.
+fn both(before: &mut Option<ShownValue>, after: &mut Option<ShownValue>, secrets: &Secrets) {
+    let is_secret = |value: &Option<ShownValue>| match value {
+        Some(ShownValue::Secret) => true,
+        Some(ShownValue::Plain(text)) => secrets.are_in(text),
+        Some(ShownValue::KnownAfter(_)) | None => false,
+    };
+    if is_secret(before) || is_secret(after) {
+        for value in [before, after] {
+            if let Some(ShownValue::Plain(_)) = value {
+                *value = Some(ShownValue::Secret);
+            }
+        }
+    }
+}
+
+/// The same for what CloudFormation announces.
+fn announcement(before: &mut Option<String>, after: &mut Option<String>, secrets: &Secrets) {
+    optional(before, secrets);
+    optional(after, secrets);
+    let is_hidden = |value: &Option<String>| value.as_ref().is_some_and(|text| text.contains(HIDDEN));
+    if is_hidden(before) || is_hidden(after) {
+        for value in [before, after].into_iter().flatten() {
+            HIDDEN.clone_into(value);
+        }
     }
 }
 

@@ -4,8 +4,12 @@ use super::*;
 
 #[test]
 fn secrets_are_hidden_also_line_by_line_and_inside_one_another() {
-    let secrets =
-        Secrets::new(&["pass".to_owned(), "password".to_owned(), String::new(), "-----\nMIIEow\n".to_owned()]);
+    let secrets = Secrets::new(&[
+        "pass".to_owned(),
+        "password".to_owned(),
+        String::new(),
+        "-----\nMIIEow\n".to_owned(),
+    ]);
     assert_eq!(secrets.hide("a password, a pass"), "a ****, a ****");
     assert_eq!(secrets.hide("key MIIEow"), "key ****");
     assert_eq!(secrets.hide("nothing"), "nothing");
