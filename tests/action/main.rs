@@ -91,6 +91,25 @@ fn every_problem_of_a_config_stands_beside_its_line() {
 }
 
 #[test]
+fn warnings_stand_beside_their_lines_also_where_a_plan_was_made() {
+    let repository = Repository::new(&CONFIG.replace("persistent_graph_key", "persistent_graph_keys"));
+    for command in ["validate", "plan", "deploy"] {
+        let step = repository.run(&with(&[("COMMAND", command)]), 0);
+        let start = "::warning file=infra/cfngin.yml,line=3,col=1,title=config%3A%3Anear_miss::";
+        let commands = step.commands();
+        assert_eq!(
+            commands.iter().filter(|line| line.starts_with(start)).count(),
+            1,
+            "{command}: {commands:?}"
+        );
+        assert!(step.summary.contains("- warning: "), "{}", step.summary);
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(repository.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!left.iter().any(|path| path.display().to_string().contains("runway-")), "{left:?}");
+}
+
+#[test]
 fn a_failed_stack_is_an_annotation_with_its_cause() {
     let repository = Repository::new(CONFIG);
     repository.file("t.yml", &TEMPLATE.replace("seconds: 0", "seconds: 0, fail: \"no room, 100%\""));

@@ -71,7 +71,7 @@ impl Repository {
         }
         command.env_clear().current_dir(self.path()).stdin(Stdio::null());
         command.env("PATH", "/usr/bin:/bin").env("CI", "true").env("RUNWAY_RS_PROVIDER", "local");
-        command.env("GITHUB_WORKSPACE", self.path());
+        command.env("GITHUB_WORKSPACE", self.path()).env("RUNNER_TEMP", self.path());
         command.env("GITHUB_STEP_SUMMARY", self.path().join("summary"));
         command.env("GITHUB_OUTPUT", self.path().join("outputs"));
         for (name, value) in inputs {

@@ -7,6 +7,7 @@ mod change_sets;
 mod failures;
 mod hooks;
 mod hooks_locked;
+mod importers;
 mod inquiries;
 mod interrupts;
 mod locks;

@@ -7,6 +7,7 @@ mod conformance;
 mod errors;
 mod graphs;
 mod projects;
+mod refusing;
 mod runway;
 mod sessions;
 mod support;

@@ -69,6 +69,11 @@ impl Labelled {
     }
 
     fn plan(&self) -> Plan {
+        self.plan_of(&json!({"cfngin_namespace": "ns"}))
+    }
+
+    /// Its plan for a stack that has these tags.
+    fn plan_of(&self, tags: &Value) -> Plan {
         let (config, _) = load(&Document::new("cfngin.yml", CONFIG), &Default::default());
         let settings = Settings::default();
         let files = One(self.template(&self.after));
@@ -79,7 +84,7 @@ impl Labelled {
             "fqn": "ns-it",
             "id": "arn:aws:cloudformation:us-east-1:123456789012:stack/ns-it/1",
             "status": "CREATE_COMPLETE",
-            "tags": {"cfngin_namespace": "ns"},
+            "tags": tags,
         }))
         .unwrap();
         let world = World {
@@ -166,6 +171,30 @@ fn every_labelled_change_is_predicted() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The tags of a stack are those of its resources: types that take them at creation only may be replaced.
+#[test]
+fn changed_tags_of_a_stack_may_replace_what_takes_tags_at_creation_only() {
+    let unchanged = |kind: &str, properties: Value| Labelled {
+        change: "nothing but the tags of the stack".to_owned(),
+        kind: kind.to_owned(),
+        attributes: Map::new(),
+        before: properties.clone(),
+        after: properties,
+        expected: Verdict::MayReplace,
+        data: None,
+        source: String::new(),
+    };
+    let collection = unchanged("AWS::OpenSearchServerless::Collection", json!({"Name": "logs"}));
+    assert!(collection.plan().steps[0].changes.resources.is_empty());
+    let plan = collection.plan_of(&json!({"cfngin_namespace": "ns", "team": "one"}));
+    let change = &plan.steps[0].changes.resources["It"];
+    assert_eq!((verdict(change), change.certainty), (Verdict::MayReplace, Certainty::May));
+    assert_eq!(plan.losses.len(), 1, "{:?}", plan.losses);
+    let bucket = unchanged("AWS::S3::Bucket", json!({"BucketName": "logs"}));
+    let plan = bucket.plan_of(&json!({"cfngin_namespace": "ns", "team": "one"}));
+    assert!(plan.steps[0].changes.resources.is_empty());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use runway_core::error::Finding;
@@ -34,6 +35,9 @@ pub(crate) struct Output {
     pub(crate) json_errors: bool,
     /// JSON documents are lines among others.
     pub(crate) json_lines: bool,
+    /// A file that gets every error and warning as a line of JSON, for a program that shows them beside the lines they are
+    /// about: what a plan prints has no room for warnings.
+    pub(crate) findings_file: Option<PathBuf>,
     /// The module and region that is spoken of, in a project.
     pub(crate) label: Option<String>,
     /// Other targets speak at the same time, so every line says of which it is.
@@ -69,6 +73,10 @@ impl Output {
             quiet: global.quiet,
             json_errors: false,
             json_lines: false,
+            findings_file: environment
+                .get("RUNWAY_RS_FINDINGS")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
             label: None,
             is_one_of_many: false,
             vault: Arc::default(),
@@ -178,9 +186,21 @@ impl Output {
         if !text.is_empty() {
             self.lines(text.trim_end_matches('\n'));
         }
+        let document = || self.targeted(&problems::json(findings, exit));
+        if let Some(path) = self.findings_file.as_ref().filter(|_| !findings.is_empty()) {
+            self.append(path, &one_line(&document()));
+        }
         if errors > 0 && self.json_errors {
-            let document = self.targeted(&problems::json(findings, exit));
+            let document = document();
             self.data(&if self.json_lines { one_line(&document) } else { document });
+        }
+    }
+
+    fn append(&self, path: &Path, text: &str) {
+        let file = fs_err::OpenOptions::new().create(true).append(true).open(path);
+        let text = self.data_without_secrets(text);
+        if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+            self.message(&format!("warning: RUNWAY_RS_FINDINGS: {error}"));
         }
     }
 

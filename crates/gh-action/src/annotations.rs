@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use runway_core::exit::ExitCode;
 use runway_core::render::events;
 
+use crate::inputs::Command;
 use crate::report::Report;
 
 /// How the annotation looks.
@@ -99,12 +100,34 @@ pub(crate) fn annotations(report: &Report, exit: u8, places: &Places) -> Vec<Ann
     for (code, text) in &report.warnings {
         all.push(Annotation::general(Level::Warning, code.clone(), text.clone()));
     }
+    all.extend(losses(report));
     let is_told = all.iter().any(|annotation| annotation.level == Level::Error);
     if !is_told && exit != 0 && exit != ExitCode::ChangesPending.number() {
         let message = format!("{} (exit code {exit}); the log of this step has the details", meaning(exit));
         all.push(Annotation::error(format!("runway-rs {}", report.command.as_str()), message));
     }
     all
+}
+
+/// Names in one annotation: more are in the summary.
+const MOST_NAMES: usize = 10;
+
+/// Data that a plan loses without being allowed to.
+fn losses(report: &Report) -> Option<Annotation> {
+    let losses = report.plans.iter().flat_map(|plan| &plan.losses).filter(|loss| !loss.allowed);
+    let names: Vec<&str> = losses.map(|loss| loss.allow.as_str()).collect();
+    if names.is_empty() || report.command != Command::Plan {
+        // A deploy that is refused says so itself.
+        return None;
+    }
+    let more = names.len().saturating_sub(MOST_NAMES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let shown = names.iter().take(MOST_NAMES).copied().collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "data is, or may be, lost: {shown}{more}\na deploy is refused unless the input `allow` names it, or the config \
+         acknowledges it"
+    );
+    Some(Annotation::general(Level::Warning, "plan::data_loss", text))
 }
 
 /// What an exit code says.
@@ -165,7 +188,6 @@ fn property(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::Command;
     use crate::report::samples::{failure, findings, plan, report};
 
     fn places() -> Places {
@@ -198,6 +220,26 @@ mod tests {
                 "::warning title=plan%3A%3Aodd::this is odd",
             ]
         );
+    }
+
+    #[test]
+    fn losses_that_are_not_allowed_are_named() {
+        let loss = |resource: usize, allowed: bool| {
+            serde_json::json!({
+                "stack": "db", "resource": format!("R{resource}"), "type": "T", "holds": "database", "how": "removed",
+                "certainty": "will", "allow": format!("db/R{resource}"), "allowed": allowed,
+            })
+        };
+        let of = |command: Command, losses: Vec<serde_json::Value>| {
+            let mut plan = plan(1, 0);
+            plan["losses"] = losses.into();
+            commands(&report(command, [plan]), 0)
+        };
+        let told = of(Command::Plan, (0..12).map(|index| loss(index, index == 0)).collect());
+        let start = "::warning title=plan%3A%3Adata_loss::data is, or may be, lost: db/R1, db/R2, ";
+        assert!(told[1].starts_with(start) && told[1].contains("db/R10 and 1 more%0A"), "{told:?}");
+        assert_eq!(of(Command::Plan, vec![loss(0, true)]).len(), 1);
+        assert_eq!(of(Command::Deploy, vec![loss(0, false)]).len(), 1);
     }
 
     #[test]

@@ -27,11 +27,12 @@ pub(crate) fn program(named: Option<&str>, current: &Path, executable: Option<&P
 
 /// Runs the program to its end and takes what it reports. Its standard error goes to our standard output, and so does
 /// a log of what it does: with one stream, what stands between the two marks that switch workflow commands off and on
-/// really is between them.
+/// really is between them. The file `findings` is where it puts errors and warnings: on its standard output warnings have
+/// no place beside a plan.
 pub(crate) fn run(
     program: &Path,
     arguments: &[String],
-    directory: &Path,
+    (directory, findings): (&Path, &Path),
     report: &mut Report,
 ) -> std::io::Result<u8> {
     let mut child = std::process::Command::new(program)
@@ -39,6 +40,7 @@ pub(crate) fn run(
         .current_dir(directory)
         // For the comment alone; hooks have no use for it.
         .env_remove(variable("token"))
+        .env("RUNWAY_RS_FINDINGS", findings)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(std::io::stdout())
@@ -51,7 +53,12 @@ pub(crate) fn run(
     if let Some(stdout) = child.stdout.take() {
         read(stdout, report);
     }
-    child.wait().map(number)
+    let ended = child.wait().map(number);
+    if let Ok(text) = fs_err::read_to_string(findings) {
+        report
+            .all_findings(text.lines().filter_map(|line| serde_json::from_str(line).ok()).map(Document::of));
+    }
+    ended
 }
 
 /// Reads documents as they come. What is no JSON (the help that was asked for, say) is passed on.

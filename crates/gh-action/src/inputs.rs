@@ -42,8 +42,10 @@ pub(crate) enum InputProblem {
     DetailedExitCodeWithoutPlan,
     #[error("the input `{input}` must be true or false, not `{value}`")]
     Truth { input: &'static str, value: String },
-    #[error("the input `{input}` is for plan and deploy only")]
-    PlanOrDeploy { input: &'static str },
+    #[error("the input `allow` is for plan and deploy only")]
+    AllowWithoutPlan,
+    #[error("the input `plan-file` is for plan, deploy and destroy only")]
+    PlanFileOfValidate,
     #[error("the input `change-sets` is for plan only")]
     ChangeSetsWithoutPlan,
     #[error("the input `allow` must have one STACK or STACK/RESOURCE a line, and its line {line} is none")]
@@ -176,8 +178,11 @@ impl Inputs {
             other => Err(InputProblem::Truth { input, value: other.to_owned() }),
         };
         let plans = matches!(command, Command::Plan | Command::Deploy);
-        if let Some(input) = ["plan-file", "allow"].into_iter().find(|name| !plans && given(name).is_some()) {
-            return Err(InputProblem::PlanOrDeploy { input });
+        if !plans && given("allow").is_some() {
+            return Err(InputProblem::AllowWithoutPlan);
+        }
+        if command == Command::Validate && given("plan-file").is_some() {
+            return Err(InputProblem::PlanFileOfValidate);
         }
         let change_sets = truth("change-sets")?.unwrap_or(false);
         if change_sets && command != Command::Plan {
@@ -347,10 +352,12 @@ mod tests {
             let line = allow.lines().count();
             assert_eq!(read(&[("allow", allow)]).unwrap_err(), InputProblem::Allowed { line });
         }
-        for input in ["plan-file", "allow"] {
-            let problem = read(&[("command", "destroy"), (input, "x")]).unwrap_err();
-            assert_eq!(problem, InputProblem::PlanOrDeploy { input });
-        }
+        let destroy = read(&[("command", "destroy"), ("plan-file", "x.plan")]).unwrap();
+        assert_eq!(destroy.arguments.last().unwrap(), "--plan=x.plan");
+        let problem = |command, input| read(&[("command", command), (input, "x")]).unwrap_err();
+        assert_eq!(problem("destroy", "allow"), InputProblem::AllowWithoutPlan);
+        assert_eq!(problem("validate", "allow"), InputProblem::AllowWithoutPlan);
+        assert_eq!(problem("validate", "plan-file"), InputProblem::PlanFileOfValidate);
         assert!(read(&[("command", "deploy"), ("change-sets", "true")]).is_err());
     }
 

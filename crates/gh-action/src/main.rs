@@ -14,7 +14,7 @@ mod sticky;
 mod summary;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -61,7 +61,10 @@ fn step(environment: &Environment) -> u8 {
     let token = unique();
     child::say(&format!("::stop-commands::{token}"));
     let mut report = Report::new(inputs.command);
-    let ended = child::run(&program, &inputs.arguments, &directory, &mut report);
+    let findings = temporary(environment).join(unique());
+    let ended = child::run(&program, &inputs.arguments, (&directory, &findings), &mut report);
+    // Without errors and warnings there is none.
+    let _ = fs_err::remove_file(&findings);
     // On a line of its own, whatever the last words of the program were.
     child::say(&format!("\n::{token}::"));
     let exit = match ended {
@@ -166,7 +169,7 @@ fn plan_file(inputs: &Inputs, places: &Places, exit: u8) -> String {
     let went_well =
         [exit::ExitCode::Ok, exit::ExitCode::ChangesPending].iter().any(|code| code.number() == exit);
     let file = inputs.plan_file.as_deref().filter(|file| places.directory.join(file).is_file());
-    let is_there = inputs.command == Command::Deploy || went_well;
+    let is_there = inputs.command != Command::Plan || went_well;
     file.filter(|_| is_there).map(|file| places.in_repository(file)).unwrap_or_default()
 }
 
@@ -195,6 +198,12 @@ fn append(path: impl AsRef<Path>, text: &str) {
     if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
         child::say(&Annotation::error("", error.to_string()).command());
     }
+}
+
+/// Where files go that are gone after the step.
+fn temporary(environment: &Environment) -> PathBuf {
+    let named = environment.get("RUNNER_TEMP").filter(|path| Path::new(path).is_dir());
+    named.map_or_else(std::env::temp_dir, PathBuf::from)
 }
 
 /// A text that occurs nowhere else.

@@ -128,4 +128,31 @@ mod tests {
             assert_eq!(value, format!("${{{{ steps.run.outputs.{name} }}}}"));
         }
     }
+
+    #[test]
+    fn the_example_gives_and_takes_what_there_is() {
+        let text = include_str!("../../../docs/examples/github-workflow.yml");
+        let workflow = Node::parse(text).0.unwrap();
+        let jobs = workflow.get("jobs").and_then(Node::as_mapping).unwrap();
+        let steps = jobs.iter().flat_map(|(_, job)| job.get("steps").and_then(Node::as_sequence).unwrap());
+        let (mut runs, mut commands) = (0, Vec::new());
+        for step in steps {
+            let uses = step.get("uses").and_then(Node::as_text).unwrap_or_default();
+            if !uses.starts_with("OWNER/runway-rs/crates/gh-action@") {
+                continue;
+            }
+            runs += 1;
+            let inputs = step.get("with").and_then(Node::as_mapping).unwrap();
+            for (name, _) in inputs {
+                assert!(INPUTS.contains(&name.as_text().unwrap()), "{name:?}");
+            }
+            commands.extend(step.get("with").and_then(|with| with.get("command")).and_then(Node::as_text));
+        }
+        assert_eq!((runs, commands), (3, vec!["validate", "plan", "deploy"]));
+        for output in text.split("steps.stacks.outputs.").skip(1) {
+            let name = output.split([' ', '}']).next().unwrap();
+            assert!(OUTPUTS.contains(&name), "{name}");
+        }
+        assert!(text.contains("steps.stacks.outputs.plan-file"));
+    }
 }

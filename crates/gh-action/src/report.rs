@@ -140,6 +140,22 @@ impl Report {
         }
     }
 
+    /// Takes errors and warnings that were told together: they include those that came one by one, and a plan that was made
+    /// anew told its own again.
+    pub(crate) fn all_findings(&mut self, documents: impl Iterator<Item = Document>) {
+        let mut all: Vec<Finding> = Vec::new();
+        let told = documents.filter_map(|document| match document {
+            Document::Findings(findings) => Some(findings),
+            Document::Plan(_) | Document::Event(_) | Document::Unknown => None,
+        });
+        for finding in told.flatten().chain(self.findings.drain(..)) {
+            if !all.contains(&finding) {
+                all.push(finding);
+            }
+        }
+        self.findings = all;
+    }
+
     /// Steps by action; `None` if no plan was made.
     pub(crate) fn counts(&self) -> Option<Summary> {
         let mut counts = self.counts;
@@ -285,6 +301,14 @@ mod tests {
         assert_eq!((counts(&nothing_left), nothing_left.plans.len()), ((0, 2), 1));
         let nothing_to_do = report(Command::Deploy, [plan(0, 2), plan(0, 1)]);
         assert_eq!((counts(&nothing_to_do), nothing_to_do.has_changes()), ((0, 3), Some(false)));
+    }
+
+    #[test]
+    fn what_is_told_twice_is_one_finding() {
+        let mut report = report(Command::Plan, [findings()]);
+        let told = [findings(), findings(), plan(1, 0)];
+        report.all_findings(told.into_iter().map(Document::of));
+        assert_eq!(report.findings.len(), 2);
     }
 
     #[test]

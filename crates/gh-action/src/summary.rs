@@ -134,7 +134,9 @@ fn next(report: &Report, exit: u8) -> Option<&'static str> {
         Some(ExitCode::Locked) => {
             "run this again when the other run is over; the argument `--lock-wait=10m` waits for it."
         }
-        Some(ExitCode::Stale) => "run this again: it plans anew.",
+        Some(ExitCode::Stale) => {
+            "run this again: it plans anew. A saved plan has to be made and reviewed again."
+        }
         Some(ExitCode::Denied) => "check the credentials of this job and what its role may do.",
         Some(ExitCode::Unavailable | ExitCode::Interrupted) => {
             "run this again: the next run goes on from what exists."
@@ -146,20 +148,26 @@ fn next(report: &Report, exit: u8) -> Option<&'static str> {
     })
 }
 
-/// The summary in at most `limit` bytes. One that is longer ends after a whole line, with its open code block and
-/// details closed, and says that it was cut.
+/// The summary in at most `limit` bytes. One that is longer says that it was cut.
 pub(crate) fn fitted(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }
+    let (mut kept, _) = cut(text, limit.saturating_sub(CUT.len()));
+    kept.push_str(CUT);
+    // Where not even the sentence has room, nothing is better than half of it.
+    if kept.len() <= limit { kept } else { String::new() }
+}
+
+/// The first lines of a text, at most `room` bytes, with an open code block and open details closed, and how many lines
+/// are left out.
+pub(crate) fn cut(text: &str, room: usize) -> (String, usize) {
     // Room for closing what is open: a fence of the usual length and one or two details.
-    let room = limit.saturating_sub(CUT.len() + 64);
+    let room = room.saturating_sub(64);
     let mut kept = String::new();
     let (mut fence, mut details) = (None, 0_usize);
-    for line in text.split_inclusive('\n') {
-        if kept.len() + line.len() > room {
-            break;
-        }
+    let mut lines = text.split_inclusive('\n').peekable();
+    while let Some(line) = lines.next_if(|line| kept.len() + line.len() <= room) {
         let ticks: String = line.chars().take_while(|c| *c == '`').collect();
         match &fence {
             None if ticks.len() >= 3 => fence = Some(ticks),
@@ -176,9 +184,7 @@ pub(crate) fn fitted(text: &str, limit: usize) -> String {
         let _ = writeln!(kept, "{open}");
     }
     kept.push_str(&"\n</details>\n".repeat(details.min(2)));
-    kept.push_str(CUT);
-    // Where not even the sentence has room, nothing is better than half of it.
-    if kept.len() <= limit { kept } else { String::new() }
+    (kept, lines.count())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
+use crate::engine::importers::Importers;
 use crate::error::{Finding, Findings};
 use crate::ident::StackName;
 use crate::plan::outstanding::{self, Outstanding, Unrendered};
@@ -31,6 +32,7 @@ pub struct Asked {
     /// Outputs that must not be shown, by stack.
     outputs: Mutex<BTreeMap<StackName, BTreeSet<String>>>,
     vault: Arc<Vault>,
+    pub(super) importers: Importers,
 }
 
 fn cell<K: Ord + Clone, V>(cells: &Mutex<BTreeMap<K, Arc<OnceCell<V>>>>, key: &K) -> Arc<OnceCell<V>> {
@@ -80,6 +82,7 @@ impl Asked {
     /// Hooks have run: whatever they may have changed has to be asked again.
     pub(crate) fn after_hooks(&self, results: HookResults) {
         *self.hooks.lock().unwrap_or_else(PoisonError::into_inner) = Some(results);
+        self.importers.forget();
         self.renders.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         lookups.retain(|request, _| request.place.is_some());
@@ -138,7 +141,7 @@ impl Engine {
             .buffer_unordered(width)
             .collect()
             .await;
-        Answers { lookups, rendered, hooks: None }
+        Answers { lookups, rendered, ..Answers::default() }
     }
 
     async fn look_up(&self, request: &LookupRequest) -> Lookup {

@@ -9,6 +9,7 @@ mod discretion;
 mod execute;
 mod failure;
 mod hooks;
+mod importers;
 mod inquiry;
 mod inspect;
 mod judge;

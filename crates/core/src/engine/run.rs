@@ -102,7 +102,7 @@ impl Engine {
     ) -> Result<Made, EngineError> {
         let mut observed = self.observe(&desired.config, purpose, backing, known).await?;
         self.answer_for(desired, purpose, &mut observed.world).await;
-        let planned = self.plan_for(desired, purpose, backing, &observed)?;
+        let planned = self.plan_for(desired, purpose, backing, &mut observed).await?;
         Ok(Made { planned, observed })
     }
 
@@ -121,20 +121,26 @@ impl Engine {
         Settings { today, ..self.options.settings() }
     }
 
-    /// Plans from what was observed, and adds what the engine itself has to say.
-    fn plan_for(
+    /// Plans from what was observed, and adds what the engine itself has to say. If exports change, it asks who imports
+    /// them.
+    async fn plan_for(
         &self,
         desired: &Desired,
         purpose: Purpose,
         backing: &Backing,
-        observed: &Observed,
+        observed: &mut Observed,
     ) -> Result<Planned, EngineError> {
         let settings = self.settings_of_today();
-        let world = &observed.world;
-        let (mut plan, mut findings) = match purpose {
-            Purpose::Deploy => plan::deploy(desired, world, &settings)?,
-            Purpose::Destroy => plan::destroy(desired, world, &settings)?,
+        let from = |world: &World| match purpose {
+            Purpose::Deploy => plan::deploy(desired, world, &settings),
+            Purpose::Destroy => plan::destroy(desired, world, &settings),
         };
+        let (mut plan, mut findings) = from(&observed.world)?;
+        let exports = plan.exports_at_risk();
+        if !exports.is_empty() && self.ask_importers(exports.clone(), &mut observed.world).await {
+            (plan, findings) = from(&observed.world)?;
+        }
+        plan.notes.extend(self.unknown_importers(&exports));
         plan.notes.extend(notes(&desired.config, observed, &self.options.session));
         for warning in backing.graph_warnings(observed.premises.as_ref()) {
             findings.push(warning);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::{Pending, PendingStacks};
 use super::compare::{Comparison, compare, compare_unknown};
+use super::consumers::consumers;
 use super::hidden::Hidden;
 use super::losses::losses;
 use super::scope::PlanScope;
@@ -70,6 +71,7 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     if planner.findings.has_errors() {
         return Err(planner.findings);
     }
+    consumers(desired, world, &mut steps);
     let mut plan = assemble(desired, world, settings, Purpose::Deploy, steps);
     plan.hide(planner.hidden.secrets());
     Ok((plan, planner.findings))
@@ -349,7 +351,9 @@ impl Planner<'_> {
             };
             notes.push(note("plan::operation_in_progress", text));
         }
-        if let Some(text) = cannot_update(status) {
+        let stuck = cannot_update(status);
+        let is_stuck = stuck.is_some();
+        if let Some(text) = stuck {
             // Whatever the config says, such a stack is not as it should be.
             reasons.push(Reason::Stuck(status));
             certainty = Certainty::Will;
@@ -367,6 +371,8 @@ impl Planner<'_> {
             step.certainty = Certainty::May;
         }
         step.changes = comparison.changes;
+        // What an operation that is not over, or failed half way, leaves of the outputs is not known.
+        step.changes.outputs_open |= status.is_in_progress() || is_stuck;
         step.notes = notes;
         Some(step)
     }

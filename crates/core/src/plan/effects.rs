@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::describe::{all_added, all_removed};
 use super::effective::{
     Effective, EffectiveOutput, deployed_arguments, effective, given_arguments, surroundings,
 };
 use super::hidden::{Hidden, secret_outputs};
 use super::parameters::Given;
-use super::resources::{Impact, all_added, all_removed, because};
+use super::resources::{Impact, because};
 use super::scope::PlanScope;
 use super::{Changes, OutputChange, ShownValue, World};
 use crate::ident::StackFqn;
 use crate::lookup::Cause;
-use crate::provider::StackState;
+use crate::provider::{StackState, StackStatus};
 use crate::secrets::{HIDDEN, Secrets};
 use crate::template::Template;
 use crate::template::symbolic::{Doubt, Term, Truth};
@@ -50,7 +51,7 @@ pub(super) fn effects(scope: &PlanScope<'_>, sides: &Sides<'_>, secrets: &Secret
         return;
     };
     let before = effective(deployed, &deployed_arguments(deployed, live, is_secret), around);
-    let impact = Impact::of(&before, &after, &show);
+    let impact = Impact::of(&before, &after, !changes.tags.is_empty(), &show);
     changes.outputs_open = before.has_macros || after.has_macros;
     changes.outputs = outputs(live, (&before, &after), &impact, &show);
     changes.resources = impact.resources;
@@ -59,6 +60,10 @@ pub(super) fn effects(scope: &PlanScope<'_>, sides: &Sides<'_>, secrets: &Secret
 /// The resources of a stack that is deleted, and its outputs.
 pub(super) fn removal(world: &World, hidden: &Hidden, live: &StackState) -> Changes {
     let mut changes = Changes::default();
+    // What is being deleted is lost already, and an empty shell holds nothing.
+    if matches!(live.status, StackStatus::DeleteInProgress | StackStatus::ReviewInProgress) {
+        return changes;
+    }
     let text = world.templates.get(&live.fqn);
     let Some(deployed) = text.and_then(|text| Template::parse("deployed template", text).ok()) else {
         changes.contents_unknown = true;

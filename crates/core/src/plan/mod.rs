@@ -12,7 +12,9 @@ use crate::registry::HookStage;
 mod answer;
 mod change;
 mod compare;
+mod consumers;
 mod deploy;
+mod describe;
 mod destroy;
 mod effective;
 mod effects;
@@ -22,6 +24,7 @@ pub mod outstanding;
 pub mod parameters;
 mod problem;
 mod removal;
+mod replacing;
 mod resources;
 mod scope;
 mod select;
@@ -311,6 +314,11 @@ impl Plan {
     /// Whether any step changes anything.
     pub fn has_changes(&self) -> bool {
         self.steps.iter().any(|step| step.action.is_change())
+    }
+
+    /// Exports that the plan changes or removes, or may.
+    pub fn exports_at_risk(&self) -> Vec<String> {
+        consumers::exports_at_risk(self.steps.iter())
     }
 
     /// Losses of data that nobody has allowed: a run without a person's approval refuses them.

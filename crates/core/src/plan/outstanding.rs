@@ -46,6 +46,7 @@ impl Answers {
     pub fn extend(&mut self, other: Self) {
         self.lookups.extend(other.lookups);
         self.rendered.extend(other.rendered);
+        self.importers.extend(other.importers);
     }
 
     /// The results of the hooks before the stacks are there: everything they may have changed has to be asked again.

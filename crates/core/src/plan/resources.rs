@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
+use super::describe::{added, causes, modified, removed};
 use super::effective::{ATTRIBUTES, Effective, EffectiveResource};
+use super::replacing::{replaced_by_tags, replacement};
 use super::{Certainty, PropertyChange, ResourceAction, ResourceChange, ShownValue};
 use crate::lookup::Cause;
 use crate::resources::{self, Replacement};
@@ -23,6 +24,8 @@ pub(super) type Show<'a> = &'a dyn Fn(&Term) -> ShownValue;
 pub(super) struct Impact {
     /// Resources that change, or may.
     pub(super) resources: BTreeMap<String, ResourceChange>,
+    /// The tags of the stack change, which are those of its resources too.
+    tags: bool,
     moves: BTreeMap<String, Move>,
     kinds: BTreeMap<String, String>,
 }
@@ -89,11 +92,11 @@ enum Reference<'t> {
 }
 
 impl Impact {
-    /// Everything that an update from `before` to `after` does.
-    pub(super) fn of(before: &Effective, after: &Effective, show: Show<'_>) -> Self {
+    /// Everything that an update from `before` to `after` does; `tags` says whether the tags of the stack change.
+    pub(super) fn of(before: &Effective, after: &Effective, tags: bool, show: Show<'_>) -> Self {
         let kinds = before.resources.iter().chain(&after.resources);
         let kinds = kinds.map(|(id, resource)| (id.clone(), resource.kind.clone())).collect();
-        let mut impact = Self { kinds, ..Self::default() };
+        let mut impact = Self { tags, kinds, ..Self::default() };
         for (id, resource) in &after.resources {
             let is_there = before.resources.get(id).map(|before| &before.wanted);
             if is_there.is_none() {
@@ -164,7 +167,7 @@ impl Impact {
             let replacement = match names.as_slice() {
                 ["Type"] if difference.is_attribute => Replacement::Will,
                 _ if difference.is_attribute => Replacement::Never,
-                names => replacement(&new.kind, names, &[difference.before, difference.after]),
+                names => replacement(new, names, &[difference.before, difference.after]),
             };
             let replacement =
                 if certainty == Certainty::May { replacement.min(Replacement::May) } else { replacement };
@@ -191,7 +194,7 @@ impl Impact {
                 path: path.text.clone(),
                 before: Some(show(&term)),
                 after: Some(show(&term)),
-                replacement: resources::replacement(&new.kind, &names).min(level),
+                replacement: replacement(new, &names, &[]).min(level),
                 because: Some(why),
             };
             let certainty = if level == Replacement::Will { Certainty::Will } else { Certainty::May };
@@ -199,6 +202,11 @@ impl Impact {
             if !found.iter().any(|(other, ..)| other.path == change.path) {
                 found.push((change, certainty, BTreeSet::new()));
             }
+        }
+        if let Some(change) = replaced_by_tags(&new.kind).filter(|_| self.tags)
+            && !found.iter().any(|(other, ..)| other.path.starts_with(&change.path))
+        {
+            found.push((change, Certainty::May, BTreeSet::new()));
         }
         found.sort_by(|one, other| one.0.path.cmp(&other.0.path));
         found
@@ -252,120 +260,6 @@ impl Reference<'_> {
     }
 }
 
-/// What a difference does to a resource: whatever is inside a value that comes or goes counts.
-fn replacement(kind: &str, names: &[&str], values: &[Option<&Term>]) -> Replacement {
-    let inside = values.iter().flatten().flat_map(|value| match value {
-        Term::Map(entries) if !entries.is_empty() => entries
-            .iter()
-            .map(|(name, value)| {
-                let names: Vec<&str> = names.iter().copied().chain([name.as_str()]).collect();
-                replacement(kind, &names, &[Some(value)])
-            })
-            .collect(),
-        Term::List(items) if !items.is_empty() => {
-            items.iter().map(|item| replacement(kind, names, &[Some(item)])).collect()
-        }
-        _ => vec![resources::replacement(kind, names)],
-    });
-    inside.max().unwrap_or_default()
-}
-
-/// Every resource of a stack that goes.
-pub(super) fn all_removed(before: &Effective) -> BTreeMap<String, ResourceChange> {
-    let removed = |(id, resource): (&String, &EffectiveResource)| {
-        let (certainty, after) = match &resource.wanted {
-            Truth::Unknown(doubts) => (Certainty::May, causes(doubts)),
-            Truth::True | Truth::False => (Certainty::Will, BTreeSet::new()),
-        };
-        (id.clone(), removed(resource, certainty, after))
-    };
-    before.resources.iter().map(removed).collect()
-}
-
-/// Every resource of a stack that is created.
-pub(super) fn all_added(after: &Effective) -> BTreeMap<String, ResourceChange> {
-    let hidden: Show<'_> = &|_| ShownValue::Secret;
-    let added = |(id, resource): (&String, &EffectiveResource)| {
-        (id.clone(), ResourceChange { properties: Vec::new(), ..added(resource, hidden) })
-    };
-    after.resources.iter().map(added).collect()
-}
-
-fn added(resource: &EffectiveResource, show: Show<'_>) -> ResourceChange {
-    let properties = match &resource.properties {
-        Term::Map(entries) => entries
-            .iter()
-            .map(|(name, value)| PropertyChange {
-                path: name.clone(),
-                before: None,
-                after: Some(show(value)),
-                replacement: Replacement::Never,
-                because: None,
-            })
-            .collect(),
-        _ => Vec::new(),
-    };
-    let (certainty, known_after) = match &resource.wanted {
-        Truth::Unknown(doubts) => (Certainty::May, causes(doubts)),
-        Truth::True | Truth::False => (Certainty::Will, BTreeSet::new()),
-    };
-    ResourceChange {
-        kind: resource.kind.clone(),
-        action: ResourceAction::Add,
-        certainty,
-        replacement: Replacement::Never,
-        properties,
-        data: None,
-        known_after,
-    }
-}
-
-fn removed(
-    resource: &EffectiveResource,
-    certainty: Certainty,
-    known_after: BTreeSet<Cause>,
-) -> ResourceChange {
-    ResourceChange {
-        kind: resource.kind.clone(),
-        action: ResourceAction::Remove,
-        certainty,
-        replacement: Replacement::Never,
-        properties: Vec::new(),
-        data: resources::fate_when_removed(
-            &resource.kind,
-            policy(resource, "DeletionPolicy"),
-            &json(&resource.properties),
-        ),
-        known_after,
-    }
-}
-
-fn modified(
-    old: &EffectiveResource,
-    new: &EffectiveResource,
-    found: Vec<(PropertyChange, Certainty, BTreeSet<Cause>)>,
-) -> ResourceChange {
-    let will = found.iter().any(|(_, certainty, _)| *certainty == Certainty::Will);
-    let known_after = found.iter().flat_map(|(_, _, after)| after.clone()).collect();
-    let properties: Vec<PropertyChange> = found.into_iter().map(|(change, ..)| change).collect();
-    let replacement = properties.iter().map(|change| change.replacement).max().unwrap_or_default();
-    let data = (replacement != Replacement::Never)
-        .then(|| {
-            let policy = policy(new, "UpdateReplacePolicy");
-            resources::fate_when_replaced(&old.kind, policy, &json(&old.properties))
-        })
-        .flatten();
-    ResourceChange {
-        kind: new.kind.clone(),
-        action: ResourceAction::Modify,
-        certainty: if will { Certainty::Will } else { Certainty::May },
-        replacement,
-        properties,
-        data,
-        known_after,
-    }
-}
-
 /// What other resources see of the changes of one. Its policies alone change nothing that they could see.
 fn moved(found: &[(PropertyChange, Certainty, BTreeSet<Cause>)], new: &EffectiveResource) -> Move {
     let seen = |change: &PropertyChange| {
@@ -383,28 +277,6 @@ fn moved(found: &[(PropertyChange, Certainty, BTreeSet<Cause>)], new: &Effective
         moved.changed = moved.changed.max(Replacement::May);
     }
     moved
-}
-
-/// A policy of a resource. One that is not known keeps nothing.
-fn policy<'r>(resource: &'r EffectiveResource, name: &str) -> Option<&'r str> {
-    resource.attributes.get(name).map(|term| term.as_text().unwrap_or("Delete"))
-}
-
-/// A value as plain data; what is not known stands there as it is written.
-fn json(term: &Term) -> Value {
-    match term {
-        Term::Map(entries) => entries.iter().map(|(name, value)| (name.clone(), json(value))).collect(),
-        Term::List(items) => items.iter().map(json).collect(),
-        other => Value::from(other.written()),
-    }
-}
-
-fn causes(doubts: &BTreeSet<Doubt>) -> BTreeSet<Cause> {
-    let cause = |doubt: &Doubt| match doubt {
-        Doubt::After(cause) => Some(cause.clone()),
-        Doubt::Hidden(_) | Doubt::Read(_) => None,
-    };
-    doubts.iter().filter_map(cause).collect()
 }
 
 /// Why a value is not known, where its value does not say so itself.

@@ -69,6 +69,8 @@ pub struct Answers {
     pub lookups: BTreeMap<LookupRequest, Result<Fetched, LookupFailure>>,
     /// Templates that variables go into.
     pub rendered: BTreeMap<RenderKey, Result<Arc<Rendered>, Findings>>,
+    /// Stacks that import an export, by its name, as CloudFormation tells; exports that were not asked for are missing.
+    pub importers: BTreeMap<String, BTreeSet<StackFqn>>,
     /// Results of hooks; `None` as long as hooks have yet to run before the stacks.
     pub hooks: Option<HookResults>,
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attributes::{attribute_is_stable, reference_is_stable};
 pub use data::{Data, DataFate, Fate, data, fate_when_removed, fate_when_replaced};
+pub use overrides::{Switch, switch};
 pub use types::{is_known, source, tags_property};
 
 /// Whether a change makes CloudFormation create another physical resource and delete the old one.
@@ -37,7 +38,8 @@ pub enum Replacement {
 ///
 /// `path` are the names of properties from the outside in, without the indices of lists: `["VpcConfig", "SubnetIds"]`.
 /// A change at or below a property that can only be set at creation replaces the resource. A change above one *may*:
-/// whether the inner property differs is not visible from the path, so callers ask for the innermost ones.
+/// whether the inner property differs is not visible from the path, so callers ask for the innermost ones. What an
+/// `UpdatePolicy` decides is `May` here; [`switch`] names its key.
 #[must_use]
 pub fn replacement(resource_type: &str, path: &[impl AsRef<str>]) -> Replacement {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();

@@ -39,24 +39,68 @@ const OVERRIDES: &[Override] = &[
     decide("AWS::ElastiCache::CacheCluster", "AZMode", May),
     decide("AWS::ElastiCache::CacheCluster", "NumCacheNodes", May),
     decide("AWS::ElastiCache::CacheCluster", "PreferredAvailabilityZone", May),
-    // aws-resource-elasticache-replicationgroup.html: in place with the update policy UseOnlineResharding, else "results
-    // in replacement".
-    decide("AWS::ElastiCache::ReplicationGroup", "NumNodeGroups", May),
-    // aws-resource-elasticsearch-domain.html: a version in place with the update policy EnableVersionUpgrade, else
-    // replacement; encryption in place for recent versions only.
+    // aws-resource-elasticsearch-domain.html: in place for recent versions only.
     decide("AWS::Elasticsearch::Domain", "AdvancedSecurityOptions", May),
-    decide("AWS::Elasticsearch::Domain", "ElasticsearchVersion", May),
     decide("AWS::Elasticsearch::Domain", "EncryptionAtRestOptions", May),
     decide("AWS::Elasticsearch::Domain", "NodeToNodeEncryptionOptions", May),
     // aws-resource-kms-key.html: a change of KeySpec, KeyUsage, Origin or MultiRegion fails, whatever the policies say;
     // everything else is updated in place.
     decide("AWS::KMS::Key", "", Never),
-    // aws-resource-opensearchservice-domain.html: in place with the update policy EnableVersionUpgrade, else "results in
-    // replacement".
-    decide("AWS::OpenSearchService::Domain", "EngineVersion", May),
     // aws-resource-route53-recordset.html: "Replacement"; the schema has it in the identifier only.
     decide("AWS::Route53::RecordSet", "Name", Will),
 ];
+
+/// A key of `UpdatePolicy` that decides whether a change replaces a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switch {
+    resource_type: &'static str,
+    property: &'static str,
+    /// Where it stands in the `UpdatePolicy`, from the outside in.
+    pub key: &'static [&'static str],
+    /// What happens if it is true.
+    pub on: Replacement,
+    /// What happens if it is false or not there.
+    pub off: Replacement,
+}
+
+const fn replacing(property: &'static str) -> Switch {
+    let resource_type = "AWS::AutoScaling::AutoScalingGroup";
+    Switch {
+        resource_type,
+        property,
+        key: &["AutoScalingReplacingUpdate", "WillReplace"],
+        on: Will,
+        off: Never,
+    }
+}
+
+const fn sparing(
+    resource_type: &'static str,
+    property: &'static str,
+    key: &'static [&'static str],
+) -> Switch {
+    Switch { resource_type, property, key, on: Never, off: Will }
+}
+
+/// The switches: aws-attribute-updatepolicy.html, and the pages of the types ("When ... is set to false, or is not
+/// specified, updating ... results in replacement").
+const SWITCHES: [Switch; 8] = [
+    replacing("LaunchConfigurationName"),
+    replacing("LaunchTemplate"),
+    replacing("MixedInstancesPolicy"),
+    replacing("VPCZoneIdentifier"),
+    sparing("AWS::ElastiCache::ReplicationGroup", "NodeGroupConfiguration", &["UseOnlineResharding"]),
+    sparing("AWS::ElastiCache::ReplicationGroup", "NumNodeGroups", &["UseOnlineResharding"]),
+    sparing("AWS::Elasticsearch::Domain", "ElasticsearchVersion", &["EnableVersionUpgrade"]),
+    sparing("AWS::OpenSearchService::Domain", "EngineVersion", &["EnableVersionUpgrade"]),
+];
+
+/// The key of `UpdatePolicy` that decides what a change of a property does, if one does.
+#[must_use]
+pub fn switch(resource_type: &str, path: &[impl AsRef<str>]) -> Option<&'static Switch> {
+    let property = path.first()?.as_ref();
+    SWITCHES.iter().find(|switch| switch.resource_type == resource_type && switch.property == property)
+}
 
 /// Types of AWS SAM and the main resource that each becomes.
 const SERVERLESS: [(&str, &str); 8] = [
@@ -72,6 +116,9 @@ const SERVERLESS: [(&str, &str); 8] = [
 
 /// What is decided here about a change, if anything.
 pub(super) fn replacement(resource_type: &str, path: &[&str]) -> Option<Replacement> {
+    if switch(resource_type, path).is_some() {
+        return Some(May);
+    }
     let fits = |entry: &&Override| {
         entry.resource_type == resource_type
             && (entry.path.is_empty() || relation(entry.path, path).is_some())

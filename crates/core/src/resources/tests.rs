@@ -104,6 +104,29 @@ fn what_is_not_known_may_be_replaced() {
 }
 
 #[test]
+fn a_policy_of_updates_decides_for_some_properties() {
+    let path = ["NumNodeGroups"];
+    let found = switch("AWS::ElastiCache::ReplicationGroup", &path).unwrap();
+    assert_eq!(
+        (found.key, found.on, found.off),
+        (&["UseOnlineResharding"][..], Replacement::Never, Replacement::Will)
+    );
+    assert_eq!(replacement("AWS::ElastiCache::ReplicationGroup", &path), Replacement::May);
+    let group = "AWS::AutoScaling::AutoScalingGroup";
+    let found = switch(group, &["LaunchTemplate", "Version"]).unwrap();
+    assert_eq!((found.on, found.off), (Replacement::Will, Replacement::Never));
+    assert_eq!(switch(group, &["MaxSize"]), None);
+}
+
+#[test]
+fn tags_are_where_the_schema_says() {
+    assert_eq!(tags_property("AWS::S3::Bucket"), Some(("Tags", true)));
+    assert_eq!(tags_property("AWS::Cognito::UserPool"), Some(("UserPoolTags", true)));
+    assert_eq!(tags_property("AWS::AppRunner::Service"), Some(("Tags", false)));
+    assert_eq!(tags_property("AWS::IAM::Policy"), None);
+}
+
+#[test]
 fn attributes_are_stable_only_if_that_is_known() {
     for (resource_type, attribute) in [
         ("AWS::IAM::Role", "Arn"),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use runway_core::plan::{Action, Certainty, LossKind, ResourceAction};
+use runway_core::provider::{AnnouncedAction, AnnouncedChange, AnnouncedReplacement};
 use runway_core::render::json::{LossDocument, PlanDocument, ResourceDocument, StepDocument};
 use runway_core::render::markdown::{code, escaped};
 use runway_core::render::style::shortened;
@@ -142,25 +143,61 @@ fn of_stack(step: &StepDocument) -> Option<Hazard<'_>> {
     })
 }
 
+/// Resources that go, as predicted or, where that is worse, as CloudFormation announced it.
 fn of_resources(step: &StepDocument) -> impl Iterator<Item = Hazard<'_>> {
-    let resources = Some(&step.changes.resources).filter(|_| step.action == Action::Update);
-    resources.into_iter().flatten().filter_map(|(id, resource)| {
-        let may = resource.certainty == Certainty::May;
-        let kind = match (resource.action, resource.replacement) {
-            (ResourceAction::Remove, _) if may => Kind::MayBeRemoved,
-            (ResourceAction::Remove, _) => Kind::Removed,
-            (ResourceAction::Modify, Replacement::Will) if !may => Kind::Replaced,
-            (ResourceAction::Modify, Replacement::Will | Replacement::May) => Kind::MayBeReplaced,
-            (ResourceAction::Add, _) | (ResourceAction::Modify, Replacement::Never) => return None,
-        };
+    let is_update = step.action == Action::Update;
+    let resources = Some(&step.changes.resources).filter(|_| is_update);
+    let announced = step.change_set.as_ref().filter(|_| is_update).map(|answer| &answer.changes);
+    let predicted = resources.into_iter().flatten().filter_map(move |(id, resource)| {
+        let kind = of_prediction(resource)?;
+        let worse =
+            announced.and_then(|changes| of_announcement(changes.get(id)?)).filter(|other| *other < kind);
         Some(Hazard {
-            kind,
+            kind: worse.unwrap_or(kind),
             stack: &step.name,
             resource: Some(id),
             what: &resource.kind,
             reason: Cow::Owned(reason(resource)),
         })
-    })
+    });
+    let is_predicted = move |id: &String| {
+        resources.and_then(|resources| resources.get(id)).and_then(of_prediction).is_some()
+    };
+    let only_announced = announced.into_iter().flatten().filter_map(move |(id, change)| {
+        let kind = of_announcement(change).filter(|_| !is_predicted(id))?;
+        Some(Hazard {
+            kind,
+            stack: &step.name,
+            resource: Some(id),
+            what: &change.resource_type,
+            reason: Cow::Borrowed("announced by CloudFormation, and not predicted"),
+        })
+    });
+    predicted.chain(only_announced)
+}
+
+fn of_prediction(resource: &ResourceDocument) -> Option<Kind> {
+    let may = resource.certainty == Certainty::May;
+    match (resource.action, resource.replacement) {
+        (ResourceAction::Remove, _) if may => Some(Kind::MayBeRemoved),
+        (ResourceAction::Remove, _) => Some(Kind::Removed),
+        (ResourceAction::Modify, Replacement::Will) if !may => Some(Kind::Replaced),
+        (ResourceAction::Modify, Replacement::Will | Replacement::May) => Some(Kind::MayBeReplaced),
+        (ResourceAction::Add, _) | (ResourceAction::Modify, Replacement::Never) => None,
+    }
+}
+
+fn of_announcement(change: &AnnouncedChange) -> Option<Kind> {
+    let may = change.is_uncertain();
+    match (change.action, change.replacement) {
+        (AnnouncedAction::Remove, _) if may => Some(Kind::MayBeRemoved),
+        (AnnouncedAction::Remove, _) => Some(Kind::Removed),
+        (AnnouncedAction::Modify, Some(AnnouncedReplacement::Always)) if !may => Some(Kind::Replaced),
+        (AnnouncedAction::Modify, Some(AnnouncedReplacement::Always | AnnouncedReplacement::Conditional)) => {
+            Some(Kind::MayBeReplaced)
+        }
+        _ => None,
+    }
 }
 
 /// Which properties replace a resource, and what becomes of its data.

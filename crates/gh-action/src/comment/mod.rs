@@ -33,6 +33,9 @@ const NOTE: usize = 300;
 /// Details that are rendered and turn out too long before no more are tried.
 const MOST_MISSES: usize = 8;
 
+/// Room from which on the beginning of details is shown where they do not fit as a whole.
+const WORTH_CUTTING: usize = 4_000;
+
 /// Where a comment belongs, and what it links to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct About<'a> {
@@ -224,6 +227,15 @@ fn details(page: &mut Page, plans: &[PlanDocument]) -> usize {
         if !text.is_empty() && !page.push(&text) {
             left += 1;
             misses += 1;
+            // The beginning of one that is long, if there is room for others behind it.
+            if page.room() >= WORTH_CUTTING {
+                let (beginning, lines) = summary::cut(&text, page.room() / 2);
+                let what = if lines == 1 { "line" } else { "lines" };
+                let name = code(&step.name);
+                page.push(&format!(
+                    "{beginning}\nThe details of `{name}` go on for {lines} more {what}.\n\n"
+                ));
+            }
         }
     }
     left

@@ -126,6 +126,34 @@ fn lost_data_comes_first_and_each_resource_is_told_once() {
 }
 
 #[test]
+fn what_cloudformation_announces_is_told_where_it_is_worse() {
+    let mut step = update_of_resources("db");
+    let change = |id: &str, action: &str, replacement: &str| json!({"logical_id": id, "type": "T", "action": action, "replacement": replacement});
+    step["change_set"] = json!({"outcome": "changes", "reason": null, "differences": [], "changes": {
+        "Perhaps": change("Perhaps", "modify", "true"),
+        "Kept": change("Kept", "modify", "false"),
+        "Fine": change("Fine", "modify", "conditional"),
+        "Unseen": change("Unseen", "remove", "false"),
+    }});
+    let plan: PlanDocument = serde_json::from_value(plan(vec![step])).unwrap();
+    let plans = [plan];
+    let told: Vec<(&str, String)> = hazards(&plans)
+        .into_iter()
+        .map(|hazard| (hazard.resource.unwrap(), format!("{:?}", hazard.kind)))
+        .collect();
+    let expected = [
+        ("Gone", "Removed"),
+        ("Unseen", "Removed"),
+        ("Db", "Replaced"),
+        ("Kept", "Replaced"),
+        ("Perhaps", "Replaced"),
+        ("Fine", "MayBeReplaced"),
+    ];
+    assert_eq!(told, expected.map(|(id, kind)| (id, kind.to_owned())));
+    assert_eq!(replacements(&plans), 4);
+}
+
+#[test]
 fn every_name_of_many_losses_is_there() {
     let steps = (0..600).map(|index| update_of_resources(&format!("stack-{index}"))).collect();
     let mut plan = plan(steps);
@@ -180,6 +208,27 @@ fn ten_thousand_deletions_are_all_named_or_counted() {
     assert!(text.contains(&format!("- and {} more\n", 10_000 - named)), "{named}");
     let rows = text.lines().filter(|line| line.starts_with("| `-`")).count();
     assert!(text.contains(&format!("**Not shown here:** {} of 10000 changes", 10_000 - rows)), "{rows}");
+}
+
+#[test]
+fn long_details_are_begun() {
+    let mut long = step("long", "update", "parameters changed", "x");
+    for index in 0..5_000 {
+        long["changes"]["parameters"][format!("P{index:04}")] =
+            json!({"before": {"value": "small"}, "after": {"value": "large"}});
+    }
+    let text = of([plan(vec![long, step("short", "update", "template changed", "x")])]);
+    assert!(length(&text) <= LIMIT && is_balanced(&text));
+    let shown = text.matches(": small -> large").count();
+    assert!(shown > 1_000, "{shown}");
+    // One of them is the size; behind the lines come the end of the code, a blank line or two and the end of the details.
+    let left = 5_000 - shown;
+    assert!(
+        (left..left + 8).any(|lines| text.contains(&format!("`long` go on for {lines} more lines."))),
+        "{left}"
+    );
+    assert!(text.contains("Size: small -> x"), "the other one is there as a whole");
+    assert!(text.contains("**Not shown here:** details of 1 stack. ["), "{}", &text[text.len() - 400..]);
 }
 
 #[test]

@@ -167,7 +167,7 @@ impl Run<'_> {
                         engine.observe_again(&desired.config, purpose, Some(&premises), world).await?;
                     made.observed = Observed { world, pages, ..made.observed };
                     engine.answer_for(desired, purpose, &mut made.observed.world).await;
-                    let plan = engine.plan_for(desired, purpose, backing, &made.observed)?.plan;
+                    let plan = engine.plan_for(desired, purpose, backing, &mut made.observed).await?.plan;
                     let stands = plan == made.planned.plan;
                     let what = difference(&made.planned.plan, &plan);
                     made.planned.plan = plan;
