@@ -138,7 +138,7 @@ impl Use {
                 json!({"Fn::Select": ["1", {"Fn::Split": ["@@", {"Fn::Sub": format!("a@@${{{name}}}")}]}]})
             }
             Self::Base64 => json!({"Fn::Base64": {"Fn::Sub": format!("#!/bin/sh\nexport P=${{{name}}}\n")}}),
-            Self::Attribute => json!({"Fn::GetAtt": ["P", "Value"]}),
+            Self::Attribute => json!({"Fn::GetAtt": ["R", "Value"]}),
         }
     }
 }
@@ -223,7 +223,7 @@ impl Scene {
 /// A stack that shows what it is given.
 const DEPENDANT: &str = r#"Parameters: {P: {Type: String}}
 Resources:
-  P: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: !Sub "${P}."}}
+  R: {Type: AWS::SSM::Parameter, Metadata: {"runway-rs:local": {seconds: 0}}, Properties: {Type: String, Value: !Sub "${P}."}}
 Outputs: {Out: {Value: !Sub "<${P}>"}}
 "#;
 
@@ -242,7 +242,7 @@ impl Stack {
         }
         let mut template = json!({
             "Parameters": {"P": {"Type": "String", "NoEcho": no_echo}},
-            "Resources": {"P": {
+            "Resources": {"R": {
                 "Type": "AWS::SSM::Parameter",
                 "Metadata": {"runway-rs:local": metadata},
                 "Properties": {"Type": "String", "Value": self.property.of("P")},
@@ -250,7 +250,7 @@ impl Stack {
             "Outputs": {"Out": output},
         });
         let Some(filter) = self.filter else { return template.to_string() };
-        template["Resources"]["P"]["Properties"]["Description"] = json!("@made@");
+        template["Resources"]["R"]["Properties"]["Description"] = json!("@made@");
         let value = "(variables.P if variables.P is string else variables.P | join(','))";
         let made = match filter {
             Filter::Plain => format!("{{{{ ('x' ~ {value}) | tojson }}}}"),

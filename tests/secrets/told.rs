@@ -35,16 +35,18 @@ impl Gate for Witness {
 
 impl Told {
     fn tell(&mut self, what: impl Into<String>, text: impl Into<String>) {
-        self.0.push((what.into(), text.into()));
+        let text = text.into();
+        // Most of what is told once more is told in the same words.
+        if !self.0.iter().any(|(_, known)| *known == text) {
+            self.0.push((what.into(), text));
+        }
     }
 
     /// A plan in every format.
     fn plan(&mut self, what: &str, planned: &Planned) {
         for (depth, name) in [(Depth::Short, "in short"), (Depth::Full, "in full")] {
-            for colour in [false, true] {
-                let options = TextOptions { width: 100_000, style: Style { colour }, depth };
-                self.tell(format!("{what} {name}"), text::plan(&planned.plan, &options));
-            }
+            let options = TextOptions { width: 100_000, style: Style::default(), depth };
+            self.tell(format!("{what} {name}"), text::plan(&planned.plan, &options));
         }
         self.tell(format!("{what} in Markdown"), markdown::plan(&planned.plan));
         self.tell(format!("{what} as JSON"), json::plan(&planned.plan));

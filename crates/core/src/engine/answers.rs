@@ -19,6 +19,7 @@ use crate::registry::{BlueprintRequest, Fetched, HandlerFailure, LookupFailure, 
 use crate::secrets::{Secrets, Vault, texts};
 use crate::template::Template;
 use crate::template::jinja::{self, JinjaContext};
+use crate::text::Span;
 
 type Lookup = Result<Fetched, LookupFailure>;
 type Render = Result<Arc<Rendered>, Findings>;
@@ -239,12 +240,19 @@ impl Engine {
         let body = jinja::render(path, self.files.as_ref(), &context)
             .map_err(|findings| without(findings, &hidden))?;
         let parse = |body: &str| Template::parse(self.files.shown(path).as_str(), body);
-        let template = parse(&body).map_err(|findings| without(findings, &hidden))?;
+        let disguised = || jinja::render(path, self.files.as_ref(), &disguised(context, &secrets)).ok();
+        let template = match parse(&body) {
+            Ok(template) => template,
+            Err(findings) if secrets.is_empty() => return Err(findings),
+            Err(findings) => {
+                let findings = without(findings, &hidden);
+                return Err(without_lines(findings, &disguised().unwrap_or_default()));
+            }
+        };
         let made = if secrets.is_empty() {
             Vec::new()
         } else {
-            let other = jinja::render(path, self.files.as_ref(), &disguised(context, &secrets));
-            let other = other.ok().and_then(|body| parse(&body).ok());
+            let other = disguised().and_then(|body| parse(&body).ok());
             made_of_secrets(&template.content, other.as_ref().map(|template| &template.content))
         };
         Ok(Arc::new(Rendered { template: Arc::new(template), parameters: None, made }))
@@ -308,6 +316,26 @@ fn made_of_secrets(template: &Value, disguised: Option<&Value>) -> Vec<String> {
         walk(template, disguised, &mut found);
     }
     found
+}
+
+/// Findings in a rendered template that quote only lines which are the same with other secrets.
+fn without_lines(findings: Findings, disguised: &str) -> Findings {
+    let mut hidden = Findings::default();
+    for mut finding in findings.into_list() {
+        if let Some(document) = &finding.document {
+            let mut others = disguised.split('\n');
+            let (mut places, mut start) = (Vec::new(), 0);
+            for line in document.text.split('\n') {
+                // Secrets that were found are stars already, in the one text only.
+                let is_same = others.next() == Some(line);
+                places.extend((!is_same).then(|| Span::new(start, line.len())));
+                start += line.len() + 1;
+            }
+            finding.document = Some(document.masked(&places));
+        }
+        hidden.push(finding);
+    }
+    hidden
 }
 
 /// Findings without these secrets.

@@ -6,8 +6,13 @@ use std::sync::Arc;
 use crate::config::{Config, StackDefinition, Variable};
 use crate::engine::{Engine, EngineError};
 use crate::ident::{StackFqn, StackName};
-use crate::plan::{Answers, Desired, Hidden, Purpose, World, outstanding, secret_outputs, surroundings};
+use crate::lookup::Resolved;
+use crate::lookup::resolve::resolve;
+use crate::plan::{
+    Answers, Desired, Hidden, Purpose, World, hook_scope, outstanding, secret_outputs, surroundings,
+};
 use crate::provider::{Place, StackRef, StackState};
+use crate::registry::HookStage;
 use crate::secrets::HIDDEN;
 use crate::template::Template;
 
@@ -37,13 +42,22 @@ impl Engine {
             answers: Answers::default(),
         };
         let mut hidden = Hidden::default();
+        if config
+            .stacks
+            .values()
+            .any(|definition| needed.contains(&definition.name) && reads_hooks(definition))
+        {
+            for key in self.secret_hooks(&desired, &mut world).await {
+                hidden.add_hook(key);
+            }
+        }
         for name in desired.graph.order().into_iter().filter(|name| needed.contains(name)) {
             let Some(definition) = config.stacks.get(&name) else { continue };
             let has_outputs = |stack: &StackState| !stack.outputs.is_empty();
             if !world.stacks.get(&definition.fqn).is_some_and(has_outputs) {
                 continue;
             }
-            self.ask_for_secrets(&desired, &mut world, definition).await;
+            self.ask_for_secrets(&desired, &mut world, definition.variables.values()).await;
             let parameters = hidden.deployed_parameters(&desired, &world, &settings, definition);
             if parameters.is_empty() {
                 continue;
@@ -76,9 +90,32 @@ impl Engine {
         Ok(())
     }
 
+    /// Keys of hooks that are given secrets: they may give them back.
+    async fn secret_hooks(&self, desired: &Desired, world: &mut World) -> Vec<String> {
+        let settings = self.options.settings();
+        let mut keys = Vec::new();
+        for hook in desired.config.hooks.enabled(HookStage::PreDeploy) {
+            let Some(key) = &hook.data_key else { continue };
+            self.ask_for_secrets(desired, world, hook.args.values()).await;
+            let is_secret = |argument: &Variable| {
+                let resolved = hook_scope(desired, world, &settings, |scope| resolve(&argument.value, scope));
+                matches!(resolved, Ok(Resolved::Known { secret: true, .. }))
+            };
+            if hook.args.values().any(is_secret) {
+                keys.push(key.clone());
+            }
+        }
+        keys
+    }
+
     /// Asks whether what the parameter store gives is a secret; what comes from anywhere else is none, or shown by its
     /// nature.
-    async fn ask_for_secrets(&self, desired: &Desired, world: &mut World, definition: &StackDefinition) {
+    async fn ask_for_secrets<'v>(
+        &self,
+        desired: &Desired,
+        world: &mut World,
+        variables: impl Iterator<Item = &'v Variable> + Clone,
+    ) {
         let can_be_secret = |variable: &&Variable| {
             let mut names = BTreeSet::new();
             variable.value.visit_lookups(&mut |call| {
@@ -92,7 +129,7 @@ impl Engine {
         };
         let settings = self.options.settings();
         loop {
-            let variables = definition.variables.values().filter(can_be_secret);
+            let variables = variables.clone().filter(can_be_secret);
             let asked = outstanding::of_arguments(desired, world, &settings, variables);
             if asked.is_empty() {
                 return;
@@ -101,4 +138,13 @@ impl Engine {
             world.answers.extend(answers);
         }
     }
+}
+
+/// Whether any of its values comes from hooks.
+fn reads_hooks(definition: &StackDefinition) -> bool {
+    let mut reads = false;
+    for variable in definition.variables.values() {
+        variable.value.visit_lookups(&mut |call| reads |= call.name == "hook_data");
+    }
+    reads
 }

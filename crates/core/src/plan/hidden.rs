@@ -23,6 +23,8 @@ use crate::template::symbolic::{Argument, Doubt, Symbols, Term};
 pub struct Hidden {
     /// Outputs by stack.
     outputs: BTreeMap<StackName, BTreeSet<String>>,
+    /// Keys of hooks that have yet to run and will be given secrets.
+    hooks: BTreeSet<String>,
     /// Texts of secrets, in whatever they are found.
     secrets: Secrets,
     texts: Vec<String>,
@@ -70,6 +72,16 @@ impl Hidden {
     /// Whether any output of a stack must not be shown.
     pub(super) fn has_outputs(&self, stack: &StackName) -> bool {
         self.outputs.contains_key(stack)
+    }
+
+    /// Whether a hook that has yet to run may give back a secret; without a key, any of them.
+    pub(super) fn has_hook(&self, key: Option<&String>) -> bool {
+        key.map_or(!self.hooks.is_empty(), |key| self.hooks.contains(key))
+    }
+
+    /// Takes in that the hook of this key is given secrets.
+    pub(crate) fn add_hook(&mut self, key: String) {
+        self.hooks.insert(key);
     }
 
     /// Secrets in texts.

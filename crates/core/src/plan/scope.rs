@@ -89,7 +89,7 @@ impl Scope for PlanScope<'_> {
         after.iter().any(|cause| match cause {
             Cause::Output(stack, output) => self.hidden.has_output(stack, output),
             Cause::Stack(stack) => self.hidden.has_outputs(stack),
-            Cause::Hook(_) => false,
+            Cause::Hook(key) => self.hidden.has_hook(key.as_ref()),
         })
     }
 

@@ -18,7 +18,7 @@ pub(super) fn add(text: &str, found: &mut BTreeSet<String>) {
     if text.len() < SHORTEST_TEXT {
         return;
     }
-    let json = [json(text), ascii_json(text)];
+    let json = [json(text), ascii_json(text, ""), ascii_json(text, "<>&'")];
     let in_json = json.iter().map(|form| self::json(form)).collect::<Vec<_>>();
     found.extend(html(text));
     found.extend(urls(text));
@@ -39,11 +39,11 @@ fn json(text: &str) -> String {
     quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
 }
 
-/// The same with nothing but ASCII, as Python writes it.
-fn ascii_json(text: &str) -> String {
+/// The same with nothing but ASCII, as Python writes it, and without these letters, as inside of HTML.
+fn ascii_json(text: &str, harmful: &str) -> String {
     let mut form = String::new();
     for letter in json(text).chars() {
-        if letter.is_ascii() {
+        if letter.is_ascii() && !harmful.contains(letter) {
             form.push(letter);
         } else {
             for unit in letter.encode_utf16(&mut [0; 2]) {
@@ -170,6 +170,7 @@ mod tests {
         ] {
             assert!(found.contains(form), "{form}: {found:?}");
         }
+        assert!(forms("R&D's <b>").contains("R\\u0026D\\u0027s \\u003cb\\u003e"));
         assert_eq!(forms("abc").len(), 1);
     }
 }
