@@ -5,6 +5,8 @@
 mod comments;
 mod github;
 mod hostile;
+mod losses;
+mod saved;
 mod support;
 
 use std::process::Command;
@@ -50,6 +52,17 @@ fn a_plan_a_deploy_and_nothing_left_to_do() {
     let destroy = repository.run(&with(&[("COMMAND", "destroy")]), 0);
     assert_eq!(destroy.counts(), ["0", "0", "2", "0", "0", "0"]);
     assert!(destroy.summary.contains("### Destroy: done"), "{}", destroy.summary);
+}
+
+#[test]
+fn cloudformation_itself_is_asked_if_the_input_says_so() {
+    let repository = Repository::new(CONFIG);
+    repository.run(&with(&[("COMMAND", "deploy")]), 0);
+    let changed = [("PARAMS", "note=y"), ("CHANGE-SETS", "true")];
+    let asked = repository.run(&with(&changed), 0);
+    assert!(asked.summary.contains("CloudFormation announces what was predicted"), "{}", asked.summary);
+    let plan = repository.run(&with(&changed[..1]), 0);
+    assert!(!plan.summary.contains("CloudFormation"), "{}", plan.summary);
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+#[cfg(unix)]
+mod change_sets;
 mod formats;
 mod inputs;
 mod processes;
 mod projects;
 mod python;
+mod saved;
 mod sources;
 mod support;

@@ -14,4 +14,5 @@ mod locks;
 mod recovery;
 mod removals;
 mod requests;
+mod saved;
 mod selection;

@@ -6,4 +6,5 @@ mod converge;
 mod crash;
 mod fakes;
 mod flows;
+mod soundness;
 mod support;

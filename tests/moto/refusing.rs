@@ -6,19 +6,28 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{GRAPH, Ran, Scene, eventually, finished, root};
+use crate::support::{GRAPH, Ran, Scene, TEMPLATE, eventually, finished, root};
 
-/// A server before moto that passes reads on and answers 403 to everything else.
+/// A server before moto that passes reads on, and answers 403 to everything else unless it only watches.
 struct Refusing {
     port: u16,
-    /// IAM's names of what was asked for, and whether it was refused.
+    /// IAM's names of what was asked for, and whether it was a write.
     seen: Arc<Mutex<BTreeSet<(String, bool)>>>,
 }
 
 impl Refusing {
-    fn before(endpoint: &str) -> Self {
+    fn before(scene: &Scene) -> Self {
+        Self::start(scene, true)
+    }
+
+    fn watching(scene: &Scene) -> Self {
+        Self::start(scene, false)
+    }
+
+    fn start(scene: &Scene, refuses: bool) -> Self {
+        let endpoint = scene.environment()["AWS_ENDPOINT_URL"].clone();
         let upstream: u16 = endpoint.rsplit(':').next().unwrap().parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -27,7 +36,7 @@ impl Refusing {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, log) = (stream.unwrap(), Arc::clone(&log));
-                std::thread::spawn(move || serve(stream, upstream, &log));
+                std::thread::spawn(move || serve(stream, upstream, refuses, &log));
             }
         });
         Self { port, seen }
@@ -41,9 +50,9 @@ impl Refusing {
     }
 
     /// What was asked for since the last time.
-    fn take(&self, refused: bool) -> BTreeSet<String> {
+    fn take(&self, write: bool) -> BTreeSet<String> {
         let mut seen = self.seen.lock().unwrap();
-        let (taken, rest) = std::mem::take(&mut *seen).into_iter().partition(|(_, was)| *was == refused);
+        let (taken, rest) = std::mem::take(&mut *seen).into_iter().partition(|(_, was)| *was == write);
         *seen = rest;
         let taken: BTreeSet<(String, bool)> = taken;
         taken.into_iter().map(|(action, _)| action).collect()
@@ -51,7 +60,7 @@ impl Refusing {
 }
 
 /// One request: answered with 403, or passed on.
-fn serve(mut client: TcpStream, upstream: u16, log: &Mutex<BTreeSet<(String, bool)>>) {
+fn serve(mut client: TcpStream, upstream: u16, refuses: bool, log: &Mutex<BTreeSet<(String, bool)>>) {
     let mut reader = BufReader::new(client.try_clone().unwrap());
     let mut head = String::new();
     let mut length = 0;
@@ -75,7 +84,7 @@ fn serve(mut client: TcpStream, upstream: u16, log: &Mutex<BTreeSet<(String, boo
     reader.read_exact(&mut body).unwrap();
     let (action, reads) = action(&head, &String::from_utf8_lossy(&body));
     log.lock().unwrap().insert((action.clone(), !reads));
-    if !reads {
+    if refuses && !reads {
         let text = format!(
             "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform: \
              {action}</Message></Error><Code>AccessDenied</Code><Message>Access Denied</Message></ErrorResponse>"
@@ -162,8 +171,7 @@ fn a_plan_succeeds_where_nothing_may_be_written() {
     scene.make_bucket();
     scene.file("templates/e.yml", EXPORTING);
     scene.file("policy.json", POLICY);
-    let endpoint = &scene.environment()["AWS_ENDPOINT_URL"];
-    let server = Refusing::before(endpoint);
+    let server = Refusing::before(&scene);
     let mut made = BTreeSet::new();
     let mut plan = |what: &str, format: &str, expected: i32| {
         let line = format!("plan --format {format} --detailed-exitcode");
@@ -196,4 +204,55 @@ fn a_plan_succeeds_where_nothing_may_be_written() {
     scene.config(&stacks(false));
     server.run(&scene, "deploy --yes --lock-ttl 2s").ended(22);
     assert_ne!(server.take(true), BTreeSet::new());
+}
+
+/// Change sets of the scene's region, whoever made them.
+fn sets(scene: &Scene, stack: &str) -> Vec<Value> {
+    let listed = scene.boto("cloudformation", "list_change_sets", &json!({"StackName": stack}));
+    listed["Summaries"].as_array().cloned().unwrap_or_default()
+}
+
+#[test]
+fn change_sets_are_asked_and_removed_with_the_permissions_for_them() {
+    let scene = Scene::new();
+    scene.make_bucket();
+    let stack = |name: &str, template: &str| {
+        format!(
+            "  - {{name: {name}, template_path: templates/{template}, variables: {{Note: one, Up: none}}}}\n"
+        )
+    };
+    scene.config(&stack("a", "t.yml"));
+    scene.run("deploy --yes").ended(0);
+    let before = scene.stacks();
+    let more = TEMPLATE.replace("Resources:\n", "Resources:\n  Topic: {Type: AWS::SNS::Topic}\n");
+    scene.file("templates/more.yml", &more);
+    scene.config(&(stack("a", "more.yml") + &stack("b", "t.yml")));
+
+    let server = Refusing::watching(&scene);
+    let ran = server.run(&scene, "plan --change-sets --format json").ended(0);
+    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let answer = |name: &str| {
+        let steps = plan["steps"].as_array().unwrap();
+        &steps.iter().find(|step| step["name"] == name).unwrap()["change_set"]
+    };
+    assert_eq!(answer("a")["changes"]["Topic"]["action"], "add", "{:#}", answer("a"));
+    assert_eq!(answer("b")["changes"]["P"]["action"], "add", "{:#}", answer("b"));
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+    assert_eq!((scene.stacks(), sets(&scene, "example-a")), (before.clone(), vec![]));
+    let reads = server.take(false);
+    let mut made = server.take(true);
+    made.extend(reads.difference(&policy("read-only-policy.json")).cloned());
+    assert_eq!(made, policy("change-sets-policy.json"), "docs/change-sets-policy.json and what is asked for");
+
+    // Without those permissions there is a plan, and a word on why nobody was asked.
+    let server = Refusing::before(&scene);
+    let ran = server.run(&scene, "plan --change-sets --format json").ended(0);
+    let plan: Value = serde_json::from_str(&ran.stdout).unwrap();
+    for step in plan["steps"].as_array().unwrap() {
+        let answer = &step["change_set"];
+        let reason = answer["reason"].as_str().unwrap();
+        assert!(reason.starts_with("CreateChangeSet: AccessDenied"), "{answer:#}");
+    }
+    assert_eq!(server.take(true), ["cloudformation:CreateChangeSet".to_owned()].into());
+    assert_eq!((scene.stacks(), sets(&scene, "example-a")), (before, vec![]));
 }

@@ -316,6 +316,13 @@ impl Scene {
         (value, made.collect())
     }
 
+    /// What boto3 answers to an operation in the scene's region, as any user of the account would call it.
+    pub(crate) fn boto(&self, service: &str, operation: &str, arguments: &Value) -> Value {
+        let query = [("region", self.region), ("service", service), ("operation", operation)];
+        let url = Emulator::shared().control("call", &query);
+        checked(ureq::put(&url).send_json(arguments).unwrap())
+    }
+
     /// Makes the bucket, as if somebody else had.
     pub(crate) fn make_bucket(&self) {
         let query = [("bucket", self.bucket.as_str()), ("region", self.region)];

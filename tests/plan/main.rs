@@ -47,6 +47,10 @@ struct Options {
     stacks: Option<BTreeSet<String>>,
     with_dependencies: bool,
     with_dependents: bool,
+    /// What may be lost.
+    allow: Vec<String>,
+    /// The day of the run.
+    today: Option<jiff::civil::Date>,
 }
 
 /// Where the recorded graph would be, for messages.
@@ -101,8 +105,8 @@ impl Case {
         let (config, mut findings) = load(&Document::new("cfngin.yml", text), &options.parameters);
         let settings = Settings {
             allow_empty: options.allow_empty,
-            allowed: BTreeSet::new(),
-            today: None,
+            allowed: options.allow.iter().filter_map(|text| plan::Allowed::parse(text)).collect(),
+            today: options.today,
             environment: options.environment,
             parameters: options.parameters,
             hooks_done: false,
@@ -170,6 +174,9 @@ fn every_case_has_its_plan() {
                     text.push_str(&problems(warnings));
                 }
                 insta::assert_snapshot!(format!("{name}.text"), text);
+                let full =
+                    render::text::TextOptions { depth: render::details::Depth::Full, ..Default::default() };
+                insta::assert_snapshot!(format!("{name}.full"), render::text::plan(&plan, &full));
                 insta::assert_snapshot!(format!("{name}.markdown"), render::markdown::plan(&plan));
                 insta::assert_snapshot!(format!("{name}.json"), render::json::plan(&plan));
             }

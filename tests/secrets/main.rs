@@ -27,7 +27,7 @@ fn told(scene: &Scene, guards: Guards) -> Vec<(String, String)> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 30, failure_persistence: None, max_shrink_iters: 200, ..Config::default() })]
+    #![proptest_config(Config { cases: 200, failure_persistence: None, max_shrink_iters: 200, ..Config::default() })]
 
     #[test]
     fn nothing_that_is_told_has_a_secret_in_it(scene in scene()) {
@@ -46,7 +46,7 @@ proptest! {
 fn without_marks_every_kind_of_text_tells_secrets() {
     let mut runner = TestRunner::deterministic();
     let mut leaks = std::collections::BTreeMap::new();
-    let count = 10;
+    let count = 20;
     let mut leaking = 0;
     for _ in 0..count {
         let scene = scene().new_tree(&mut runner).unwrap().current();

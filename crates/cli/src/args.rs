@@ -136,6 +136,8 @@ pub enum SchemaDocument {
     Runway,
     /// `plan --format json`
     Plan,
+    /// The file of `plan --out`
+    SavedPlan,
     /// `status --format json`
     Status,
     /// `outputs --format json`
@@ -160,6 +162,9 @@ pub struct PlanArguments {
     /// Plan a destroy
     #[arg(long)]
     pub destroy: bool,
+    /// Also keep the plan in this file, for `deploy --plan FILE` (with --destroy: `destroy --plan FILE`)
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<Utf8PathBuf>,
     /// Ask CloudFormation itself, by change sets that are deleted again, what the steps would do
     #[arg(long, conflicts_with = "destroy")]
     pub change_sets: bool,
@@ -216,6 +221,9 @@ pub struct RunArguments {
     /// Wait this long for a lock that somebody else holds
     #[arg(long, value_name = "DURATION", env = "RUNWAY_RS_LOCK_WAIT", value_parser = duration)]
     pub lock_wait: Option<Duration>,
+    /// Carry out exactly the plan that `plan --out FILE` has kept, without asking, or nothing if something moved since
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stacks", "with_dependencies", "with_dependents"])]
+    pub plan: Option<Utf8PathBuf>,
     /// Update this protected stack without asking
     #[arg(long, value_name = "STACK")]
     pub approve_protected: Vec<String>,

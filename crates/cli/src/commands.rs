@@ -1,10 +1,11 @@
 //! From a command line to a command: settings, configs, a provider, and then [`session`] does the work.
 
 mod project;
+mod saved;
 mod session;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -14,14 +15,15 @@ use runway_core::engine::{EngineError, Interrupt};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
+use runway_core::plan::saved::{SavedPlans, SavedTarget};
 use runway_core::provider::Provider;
 use runway_core::render;
 use runway_host::sources::{Access, Known};
 
 use crate::Arguments;
 use crate::args::{
-    Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanFormat,
-    PlanningArguments, SchemaDocument, TextOrJson, ValidateArguments,
+    Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanArguments,
+    PlanFormat, PlanningArguments, SchemaDocument, TextOrJson, ValidateArguments,
 };
 use crate::clock::SystemClock;
 use crate::commands::session::Session;
@@ -78,18 +80,24 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
     output.json_errors = wants_json(&arguments.command);
     output.json_lines = matches!(arguments.command, Command::Deploy(_) | Command::Destroy(_));
     verbosity::start(arguments.global.verbose, output.error_style.colour, &output.vault);
-    output.hide(keys(&environment));
+    output.vault.add(keys(&environment));
     let current = match std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok()) {
         Some(current) => current,
         None => Utf8PathBuf::from("."),
     };
-    let context = Context { arguments, environment, output, current, known_sources: Known::default() };
+    let failed = |output: &Output, error: EngineError| {
+        output.findings(&error.findings, error.exit);
+        error.exit
+    };
+    let saved = match saved::read(&mut arguments, &current) {
+        Ok(saved) => saved,
+        Err(error) => return failed(&output, error),
+    };
+    let known_sources = Known::default();
+    let context = Context { arguments, environment, output, current, known_sources, saved };
     match context.start() {
         Ok(exit) => exit,
-        Err(error) => {
-            context.output.findings(&error.findings, error.exit);
-            error.exit
-        }
+        Err(error) => failed(&context.output, error),
     }
 }
 
@@ -117,6 +125,7 @@ fn schema(document: SchemaDocument) -> &'static str {
         SchemaDocument::Cfngin => include_str!("../../../config-schema/cfngin.schema.json"),
         SchemaDocument::Runway => include_str!("../../../config-schema/runway.schema.json"),
         SchemaDocument::Plan => include_str!("../../../config-schema/plan.schema.json"),
+        SchemaDocument::SavedPlan => include_str!("../../../config-schema/saved-plan.schema.json"),
         SchemaDocument::Status => include_str!("../../../config-schema/status.schema.json"),
         SchemaDocument::Outputs => include_str!("../../../config-schema/outputs.schema.json"),
         SchemaDocument::Graph => include_str!("../../../config-schema/graph.schema.json"),
@@ -133,6 +142,8 @@ struct Context {
     current: Utf8PathBuf,
     /// Package sources that were resolved by this run.
     known_sources: Known,
+    /// The plans that are to be carried out, if the command names a file with some.
+    saved: Option<SavedPlans>,
 }
 
 impl Context {
@@ -210,7 +221,7 @@ impl Context {
             };
             let (settings, mut environment) = (settings.clone(), self.environment.clone());
             connected.lend(&mut environment).await?;
-            self.output.hide(keys(&environment));
+            self.output.vault.add(keys(&environment));
             let work = Work { label: None, root: None, settings, environment, connected, configs };
             let exit = self.carry_out(&Tree::Work(Box::new(work)), &self.output).await;
             self.stats(&connector).await;
@@ -247,6 +258,7 @@ impl Context {
             output.findings(&check_graphs(&works).await?, ExitCode::Ok);
         }
         let (interrupt, turns) = (&interrupt, &turns);
+        let planned = &Mutex::new(Vec::new());
         let none = Strays::new();
         let mut strays = Strays::new();
         let wanted =
@@ -259,7 +271,8 @@ impl Context {
             let recording = strays.entry(wanted.clone()).or_default();
             for work in &works {
                 let (output, clock) = session(work, false);
-                let session = Session { context: self, work, strays: &none, output, clock, interrupt, turns };
+                let session =
+                    Session { context: self, work, strays: &none, output, clock, interrupt, turns, planned };
                 recording.extend(session.recording(wanted).await?);
             }
         }
@@ -270,7 +283,8 @@ impl Context {
             for work in &works {
                 let (output, clock) = session(work, false);
                 findings.extend(
-                    Session { context: self, work, strays, output, clock, interrupt, turns }.check(purpose),
+                    Session { context: self, work, strays, output, clock, interrupt, turns, planned }
+                        .check(purpose),
                 );
             }
             if findings.has_errors() {
@@ -281,6 +295,23 @@ impl Context {
         if runs || asks || matches!(self.arguments.command, Command::Init) {
             signals::connect(interrupt);
         }
+        if let Some(saved) = &self.saved {
+            let mut sessions = Vec::new();
+            for work in &works {
+                let (output, clock) = session(work, false);
+                sessions.push(Session {
+                    context: self,
+                    work,
+                    strays,
+                    output,
+                    clock,
+                    interrupt,
+                    turns,
+                    planned,
+                });
+            }
+            still_stand(saved, &sessions, purpose).await?;
+        }
         // Pending changes are no reason to stop.
         let pending = AtomicBool::new(false);
         let with_the_stack = self.with_the_stack(&works);
@@ -290,7 +321,9 @@ impl Context {
                 return Ok(ExitCode::Ok);
             }
             let (output, clock) = session(work, beside);
-            match (Session { context: self, work, strays, output, clock, interrupt, turns }).command().await?
+            match (Session { context: self, work, strays, output, clock, interrupt, turns, planned })
+                .command()
+                .await?
             {
                 ExitCode::ChangesPending => {
                     pending.store(true, Ordering::Relaxed);
@@ -300,6 +333,10 @@ impl Context {
             }
         };
         let exit = tree.run(false, &run).await?;
+        if let Command::Plan(PlanArguments { out: Some(path), .. }) = &self.arguments.command {
+            let planned = std::mem::take(&mut *planned.lock().unwrap_or_else(PoisonError::into_inner));
+            self.write_plans(path, planned)?;
+        }
         let pending = pending.load(Ordering::Relaxed) && exit == ExitCode::Ok;
         Ok(if pending { ExitCode::ChangesPending } else { exit })
     }
@@ -390,6 +427,36 @@ impl Context {
         }
         self.output.essential(&format!("{total:>6} requests"));
     }
+}
+
+/// Compares every plan that is to be carried out with the world, before the first of them is.
+async fn still_stand(
+    saved: &SavedPlans,
+    sessions: &[Session<'_>],
+    purpose: Purpose,
+) -> Result<(), EngineError> {
+    let targets: Vec<SavedTarget> = sessions.iter().flat_map(Session::targets).collect();
+    if let Some(error) = saved::strangers(saved, &targets) {
+        return Err(error);
+    }
+    if targets.len() < 2 {
+        // The run itself does it.
+        return Ok(());
+    }
+    let mut all: Option<EngineError> = None;
+    for session in sessions {
+        for error in session.compare(purpose).await {
+            match &mut all {
+                None => all = Some(error),
+                Some(all) => {
+                    all.findings.extend(error.findings);
+                    // What moved says more than what could not be found out.
+                    all.exit = if error.exit == ExitCode::Stale { error.exit } else { all.exit };
+                }
+            }
+        }
+    }
+    all.map_or(Ok(()), Err)
 }
 
 fn unexpected(error: &std::io::Error) -> EngineError {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
@@ -44,6 +44,8 @@ pub(crate) struct Output {
     pub(crate) is_one_of_many: bool,
     /// What is never shown, by this output and all of its copies.
     pub(crate) vault: Arc<Vault>,
+    /// Those of them that the project gives, which are the same in every run.
+    given: Arc<Mutex<Vec<String>>>,
 }
 
 impl Output {
@@ -80,6 +82,7 @@ impl Output {
             label: None,
             is_one_of_many: false,
             vault: Arc::default(),
+            given: Arc::default(),
         }
     }
 
@@ -89,8 +92,14 @@ impl Output {
     }
 
     /// From now on these texts are not shown.
-    pub(crate) fn hide(&self, secrets: impl IntoIterator<Item = String>) {
+    pub(crate) fn hide(&self, secrets: Vec<String>) {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets.iter().cloned());
         self.vault.add(secrets);
+    }
+
+    /// The texts that are not shown.
+    pub(crate) fn hidden(&self) -> Vec<String> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A text for people, below the name of the target.

@@ -34,6 +34,21 @@ pub trait LookupHandler: Send + Sync {
     /// # Errors
     /// [`LookupFailure`], which says whether a `default` may stand in.
     async fn fetch(&self, request: &LookupRequest) -> Result<Fetched, LookupFailure>;
+
+    /// The value in a run that is bound to a plan which was made with the value `planned`. A lookup that chooses one of
+    /// several (the newest image, say) gives `planned` again as long as it is among them, whatever else there now is,
+    /// and never anything that it could not have chosen. Every other lookup has only its value now.
+    ///
+    /// # Errors
+    /// As [`LookupHandler::fetch`].
+    async fn fetch_planned(
+        &self,
+        request: &LookupRequest,
+        planned: &Value,
+    ) -> Result<Fetched, LookupFailure> {
+        let _ = planned;
+        self.fetch(request).await
+    }
 }
 
 /// One lookup, nested lookups resolved.

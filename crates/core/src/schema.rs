@@ -2,6 +2,7 @@
 
 use schemars::schema_for;
 
+use crate::plan::saved::SavedPlans;
 use crate::render::events::EventLine;
 use crate::render::graph::GraphDocument;
 use crate::render::json::{PlanDocument, pretty};
@@ -18,6 +19,7 @@ pub fn documents() -> Vec<(&'static str, String)> {
         ("outputs", pretty(&schema_for!(OutputsDocument<'_>))),
         ("plan", pretty(&schema_for!(PlanDocument))),
         ("runway", pretty(&crate::project::schema::schema())),
+        ("saved-plan", pretty(&schema_for!(SavedPlans))),
         ("status", pretty(&schema_for!(StatusDocument<'_>))),
     ]
 }

@@ -147,6 +147,17 @@ impl Local {
         self.inner.buckets.create(bucket)
     }
 
+    /// The resources of a stack by logical id: type and physical id; empty if there is no such stack.
+    #[cfg(any(test, feature = "test-support"))]
+    pub fn resources(&self, stack: &StackRef) -> std::collections::BTreeMap<String, (String, String)> {
+        let of = |state: &State| {
+            let resources = self.find(state, stack).map(|stack| stack.resources.clone());
+            let resources = resources.into_iter().flatten();
+            resources.map(|(id, resource)| (id, (resource.kind, resource.physical_id))).collect()
+        };
+        self.read(of).unwrap_or_default()
+    }
+
     fn here(&self) -> &Place {
         &self.place
     }

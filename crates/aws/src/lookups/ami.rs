@@ -42,17 +42,21 @@ struct Image {
     creation_date: String,
 }
 
+/// The newest image that fits; `planned`, if that fits as well.
 pub(super) async fn fetch(
     connection: &Connection,
     text: &str,
     region: Option<&str>,
+    planned: Option<&Value>,
 ) -> Result<Fetched, LookupFailure> {
     let query = parse(text)?;
     let client = connection.client(&EC2, query.region.or(region));
     let answer: Answer = client.query(Call::read("DescribeImages"), "the images", &form(&query)).await?;
     let mut images = answer.images_set.item;
     images.sort_by(|one, other| other.creation_date.cmp(&one.creation_date));
-    match images.iter().find(|image| query.name.is_match(image.name.as_bytes())) {
+    let mut fitting = images.iter().filter(|image| query.name.is_match(image.name.as_bytes()));
+    let is_planned = |image: &&Image| planned.and_then(Value::as_str) == Some(&*image.image_id);
+    match fitting.clone().find(is_planned).or_else(|| fitting.next()) {
         Some(image) => Ok(open(Value::String(image.image_id.clone()))),
         None => Err(LookupFailure {
             help: Some(

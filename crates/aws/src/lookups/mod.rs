@@ -61,6 +61,20 @@ struct AwsLookup {
 #[async_trait]
 impl LookupHandler for AwsLookup {
     async fn fetch(&self, request: &LookupRequest) -> Result<Fetched, LookupFailure> {
+        self.ask(request, None).await
+    }
+
+    async fn fetch_planned(
+        &self,
+        request: &LookupRequest,
+        planned: &Value,
+    ) -> Result<Fetched, LookupFailure> {
+        self.ask(request, Some(planned)).await
+    }
+}
+
+impl AwsLookup {
+    async fn ask(&self, request: &LookupRequest, planned: Option<&Value>) -> Result<Fetched, LookupFailure> {
         let name = self.name.as_str();
         if let Some(unknown) = request.arguments.keys().find(|argument| *argument != "region") {
             return Err(LookupFailure::wrong(
@@ -76,7 +90,7 @@ impl LookupHandler for AwsLookup {
         let connection = &self.provider.inner.connection;
         let query = request.query.trim();
         match self.name {
-            Name::Ami => ami::fetch(connection, query, region).await,
+            Name::Ami => ami::fetch(connection, query, region, planned).await,
             Name::Cfn => cfn(&self.provider, query, region).await,
             Name::Dynamodb => dynamodb::fetch(connection, query, region).await,
             Name::Ecr => ecr(connection, query, region).await,

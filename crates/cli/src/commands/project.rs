@@ -27,7 +27,9 @@ impl Context {
         let mut open = OpenProject::read(path, &self.current)?;
         self.output.findings(&open.warnings, ExitCode::Ok);
         let has_standing_approval = match command {
-            Command::Deploy(arguments) | Command::Destroy(arguments) => arguments.yes || settings.ci,
+            Command::Deploy(arguments) | Command::Destroy(arguments) => {
+                arguments.yes || settings.ci || arguments.plan.is_some()
+            }
             _ => settings.ci,
         };
         let acts =
@@ -46,7 +48,9 @@ impl Context {
         if !modules.is_empty() {
             open.project.select_by_names(modules).map_err(EngineError::of)?;
         }
-        if asking && tags.is_empty() && modules.is_empty() {
+        // A plan that is kept is one of everything that was named.
+        let keeps = matches!(command, Command::Plan(arguments) if arguments.out.is_some());
+        if asking && !keeps && tags.is_empty() && modules.is_empty() {
             choose(&mut open.project, changes_order, &self.output);
         }
         let is_part = self.arguments.global.region.is_some()

@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runway_core::clock::Clock;
-use runway_core::engine::{Asked, Engine, EngineError, Interrupt, Options};
+use runway_core::engine::{Asked, Bound, Engine, EngineError, Interrupt, Options};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::files::Files;
 use runway_core::ident::StackName;
 use runway_core::plan::Purpose;
+use runway_core::plan::saved::{SavedPlan, SavedTarget};
 use runway_core::render;
 
+use super::saved::target;
 use super::{Context, planning};
 use crate::args::{
     Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanArguments,
@@ -41,6 +43,8 @@ pub(super) struct Session<'c> {
     pub(super) interrupt: &'c Interrupt,
     /// Of targets that go on at the same time.
     pub(super) turns: &'c Turns,
+    /// What is to be written by `plan --out`.
+    pub(super) planned: &'c Mutex<Vec<SavedPlan>>,
 }
 
 impl<'s> Session<'s> {
@@ -101,7 +105,7 @@ impl<'s> Session<'s> {
             clock,
             options,
             registry,
-            asked: Asked::keeping_secrets_in(Arc::clone(&self.output.vault)),
+            asked: Asked::default().keeping_secrets_in(Arc::clone(&self.output.vault)),
         }
     }
 
@@ -129,10 +133,20 @@ impl<'s> Session<'s> {
         let mut pending = false;
         for (loaded, selection) in selected(self.work, self.strays, &arguments.common) {
             let engine = self.engine(loaded, |options| options.selection = selection);
+            let mut kept = None;
+            if arguments.out.is_some() {
+                let (target, hidden) = (target(self.work, loaded), output.hidden());
+                let planning = engine.plan_to_save(&loaded.config, purpose, target, &hidden);
+                let (planned, saved) = self.patiently(planning, || true).await?;
+                self.planned.lock().unwrap_or_else(PoisonError::into_inner).push(saved);
+                kept = Some(planned);
+            }
             let planned = if arguments.change_sets {
                 output.message("asking CloudFormation by change sets, which are deleted again");
                 let asking = engine.plan_with_change_sets(&loaded.config, purpose, self.interrupt);
                 self.patiently(asking, || true).await?
+            } else if let Some(planned) = kept {
+                planned
             } else {
                 self.patiently(engine.plan(&loaded.config, purpose), || true).await?
             };
@@ -154,7 +168,8 @@ impl<'s> Session<'s> {
         let json = arguments.format == TextOrJson::Json;
         let gate = Ask {
             output: output.clone(),
-            standing: arguments.yes || self.work.settings.ci,
+            // Whoever saved a plan approved it.
+            standing: arguments.yes || self.work.settings.ci || arguments.plan.is_some(),
             approve_protected: arguments.approve_protected.clone(),
             depth: arguments.common.depth(),
             shown: AtomicBool::new(false),
@@ -176,7 +191,8 @@ impl<'s> Session<'s> {
                     return Ok(exit);
                 }
             }
-            let engine = self.engine(loaded, |options| {
+            let saved = self.context.saved_plan(&target(self.work, loaded))?;
+            let mut engine = self.engine(loaded, |options| {
                 options.selection = selection;
                 options.lock_ttl = arguments.lock_ttl;
                 options.lock_wait = arguments.lock_wait;
@@ -184,7 +200,17 @@ impl<'s> Session<'s> {
                     json || (output.quiet == 0 && output::is_live() && !self.work.settings.ci);
             });
             let mut reporter = progress::reporter(output, json, self.work.settings.ci);
-            let running = engine.run(&loaded.config, purpose, &gate, reporter.as_mut(), self.interrupt);
+            let (config, reporter, interrupt) = (&loaded.config, reporter.as_mut(), self.interrupt);
+            let hidden = output.hidden();
+            let running = async {
+                let Some(saved) = saved else {
+                    return engine.run(config, purpose, &gate, reporter, interrupt).await;
+                };
+                engine.asked =
+                    Asked::bound_to(saved.pins()).keeping_secrets_in(Arc::clone(&self.output.vault));
+                let bound = Bound { saved, hidden: &hidden };
+                engine.run_saved(config, purpose, bound, &gate, reporter, interrupt).await
+            };
             let outcome = self.patiently(running, || !gate.shown.load(Ordering::Relaxed)).await?;
             if !outcome.planned.plan.has_changes() {
                 gate.show(&outcome.planned);
@@ -195,6 +221,30 @@ impl<'s> Session<'s> {
             }
         }
         Ok(ExitCode::Ok)
+    }
+
+    /// The configs that the command works on, as files with plans call them.
+    pub(super) fn targets(&self) -> Vec<SavedTarget> {
+        let common = planning(&self.context.arguments.command);
+        let selected = common.map(|common| selected(self.work, self.strays, common)).unwrap_or_default();
+        selected.into_iter().map(|(loaded, _)| target(self.work, loaded)).collect()
+    }
+
+    /// What keeps the saved plans of this work from being carried out.
+    pub(super) async fn compare(&self, purpose: Purpose) -> Vec<EngineError> {
+        let common = planning(&self.context.arguments.command);
+        let selected = common.map(|common| selected(self.work, self.strays, common)).unwrap_or_default();
+        let hidden = self.output.hidden();
+        let mut errors = Vec::new();
+        for (loaded, selection) in selected {
+            let Ok(Some(saved)) = self.context.saved_plan(&target(self.work, loaded)) else { continue };
+            let mut engine = self.engine(loaded, |options| options.selection = selection);
+            engine.asked = Asked::bound_to(saved.pins()).keeping_secrets_in(Arc::clone(&self.output.vault));
+            let bound = Bound { saved, hidden: &hidden };
+            let comparing = engine.check_saved(&loaded.config, purpose, bound);
+            errors.extend(self.patiently(comparing, || true).await.err());
+        }
+        errors
     }
 
     /// What keeps the configs from being carried out, as far as can be said without looking at the cloud.

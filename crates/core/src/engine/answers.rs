@@ -33,6 +33,8 @@ pub struct Asked {
     /// Outputs that must not be shown, by stack.
     outputs: Mutex<BTreeMap<StackName, BTreeSet<String>>>,
     vault: Arc<Vault>,
+    /// What a saved plan was made with, to be given again where that is still possible.
+    planned: BTreeMap<LookupRequest, Value>,
     pub(super) importers: Importers,
 }
 
@@ -42,9 +44,15 @@ fn cell<K: Ord + Clone, V>(cells: &Mutex<BTreeMap<K, Arc<OnceCell<V>>>>, key: &K
 }
 
 impl Asked {
-    /// Nothing yet; secrets that are learned go into this vault, too.
-    pub fn keeping_secrets_in(vault: Arc<Vault>) -> Self {
-        Self { vault, ..Self::default() }
+    /// Nothing was asked yet, in a run that is bound to a plan which was made with these answers.
+    pub fn bound_to(planned: BTreeMap<LookupRequest, Value>) -> Self {
+        Self { planned, ..Self::default() }
+    }
+
+    /// The same, where secrets that are learned go into this vault.
+    #[must_use]
+    pub fn keeping_secrets_in(self, vault: Arc<Vault>) -> Self {
+        Self { vault, ..self }
     }
 
     /// The secrets that were learned.
@@ -149,7 +157,10 @@ impl Engine {
         let ask = || async {
             match self.registry.lookups.get(&request.name) {
                 Some(handler) => {
-                    let answer = handler.fetch(request).await;
+                    let answer = match self.asked.planned.get(request) {
+                        Some(planned) => handler.fetch_planned(request, planned).await,
+                        None => handler.fetch(request).await,
+                    };
                     if let Ok(Fetched { value, secret: true }) = &answer {
                         let mut found = Vec::new();
                         texts(value, &mut found);

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::engine::{Approval, Engine, EngineError, Gate, InitOutcome, Planned, RunOutcome};
 use crate::error::Finding;
 use crate::event::{Event, Reporter};
+use crate::plan::saved::SavedPlan;
 use crate::secrets::{Secrets, Vault};
 
 /// Something that is told, and its way to tell it without secrets.
@@ -43,6 +44,13 @@ impl Discreet for RunOutcome {
 impl Discreet for InitOutcome {
     fn without(self, secrets: &Arc<Secrets>) -> Self {
         Self { errors: self.errors.without(secrets), ..self }
+    }
+}
+
+/// What is kept of a plan is made without secrets.
+impl Discreet for (Planned, SavedPlan) {
+    fn without(self, secrets: &Arc<Secrets>) -> Self {
+        (self.0.without(secrets), self.1)
     }
 }
 

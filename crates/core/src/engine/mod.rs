@@ -45,6 +45,7 @@ use crate::exit::ExitCode;
 use crate::files::Files;
 use crate::graph::{GraphState, PersistentGraph};
 use crate::ident::{StackFqn, StackName};
+use crate::plan::saved::{SavedPlan, SavedTarget};
 use crate::plan::{Allowed, Plan, Purpose, Selection, Summary};
 use crate::provider::Provider;
 use crate::registry::Registry;
@@ -139,6 +140,15 @@ pub struct Planned {
     pub plan: Plan,
     /// Warnings about config, graph object and world, each with its place.
     pub warnings: Vec<Finding>,
+}
+
+/// A saved plan in the hands of a run that is to carry it out.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<'a> {
+    /// The plan.
+    pub saved: &'a SavedPlan,
+    /// Texts that must not be shown, beside those that the run itself looks up.
+    pub hidden: &'a [String],
 }
 
 /// What the frontend answers when it is shown a plan.
@@ -290,6 +300,55 @@ impl Engine {
         self.discreet(self.make_plan(config, purpose).await)
     }
 
+    /// Observes and plans, and says what is to be kept for a run that carries out exactly this plan; writes nothing.
+    /// `hidden` are texts that must not be shown, beside those that the plan looks up.
+    ///
+    /// # Errors
+    /// As [`Engine::plan`].
+    pub async fn plan_to_save(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+        target: SavedTarget,
+        hidden: &[String],
+    ) -> Result<(Planned, SavedPlan), EngineError> {
+        self.discreet(self.make_plan_to_save(config, purpose, target, hidden).await)
+    }
+
+    /// Whether a saved plan still stands; writes nothing. The engine must have been given [`SavedPlan::pins`]
+    /// ([`Asked::bound_to`]).
+    ///
+    /// # Errors
+    /// As [`Engine::plan`]; exit code 21 with everything that moved since the plan was made.
+    pub async fn check_saved(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+        bound: Bound<'_>,
+    ) -> Result<(), EngineError> {
+        self.discreet(self.check_saved_plan(config, purpose, bound).await)
+    }
+
+    /// Carries out a saved plan, or nothing: what a person approved is exactly this, so that whatever else moves, also
+    /// under the lock or because of a hook, ends the run. `gate` sees the plan, and may only let it pass or refuse it.
+    ///
+    /// # Errors
+    /// As [`Engine::check_saved`] and [`Engine::run`].
+    pub async fn run_saved(
+        &self,
+        config: &Arc<Config>,
+        purpose: Purpose,
+        bound: Bound<'_>,
+        gate: &dyn Gate,
+        reporter: &mut dyn Reporter,
+        interrupt: &Interrupt,
+    ) -> Result<RunOutcome, EngineError> {
+        let vault = self.asked.vault();
+        let mut reporter = DiscreetReporter { reporter, vault };
+        let gate = DiscreetGate { gate, vault };
+        self.discreet(self.run_plan(config, purpose, Some(bound), &gate, &mut reporter, interrupt).await)
+    }
+
     /// Observes, plans, and asks CloudFormation itself by change sets what it would do. The sets are deleted again, and so
     /// are the empty stacks that they make; what could not be deleted is a warning beside the plan.
     ///
@@ -319,7 +378,7 @@ impl Engine {
         let vault = self.asked.vault();
         let mut reporter = DiscreetReporter { reporter, vault };
         let gate = DiscreetGate { gate, vault };
-        self.discreet(self.run_plan(config, purpose, &gate, &mut reporter, interrupt).await)
+        self.discreet(self.run_plan(config, purpose, None, &gate, &mut reporter, interrupt).await)
     }
 
     /// Lists configured, recorded and existing stacks, sorted by name; writes nothing.

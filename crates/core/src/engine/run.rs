@@ -3,6 +3,7 @@
 mod bucket;
 mod carry;
 mod locking;
+mod saved;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::engine::problem::EngineProblem;
 use crate::engine::records;
 use crate::engine::run::carry::{Carried, Stopped};
 use crate::engine::run::locking::{Locking, Run};
-use crate::engine::{Approval, Engine, EngineError, Gate, Interrupt, Options, Planned, RunOutcome};
+use crate::engine::{Approval, Bound, Engine, EngineError, Gate, Interrupt, Options, Planned, RunOutcome};
 use crate::error::{Finding, Findings, Problem as _};
 use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
@@ -152,6 +153,7 @@ impl Engine {
         &self,
         config: &Arc<Config>,
         purpose: Purpose,
+        bound: Option<Bound<'_>>,
         gate: &dyn Gate,
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
@@ -159,7 +161,13 @@ impl Engine {
         let (desired, warnings) = self.desired(config, purpose)?;
         let backing = Backing::of(self, config);
         let started = self.clock.monotonic();
-        let mut made = or_interrupted(interrupt, self.make(&desired, purpose, &backing, None)).await?;
+        let making = async {
+            match bound {
+                Some(bound) => self.make_saved(&desired, purpose, &backing, bound).await,
+                None => self.make(&desired, purpose, &backing, None).await,
+            }
+        };
+        let mut made = or_interrupted(interrupt, making).await?;
         made.planned.warnings.splice(0..0, warnings.split().1);
 
         let mut approval = Approval::Standing;
@@ -168,6 +176,10 @@ impl Engine {
             if let Approval::Refused(exit) = approval {
                 return Ok(ended(made.planned, Executed::default(), exit));
             }
+        }
+        if bound.is_some() {
+            // Whoever saved it approved this plan and no other.
+            approval = Approval::Person;
         }
         let dead = |premises: &Premises| premises.dead_lock_to_clear(self.options.lock_ttl);
         let dead_lock = made.observed.premises.as_ref().is_some_and(dead);
@@ -179,14 +191,20 @@ impl Engine {
 
         if made.observed.bucket_missing && purpose == Purpose::Deploy && backing.bucket.is_some() {
             let remake = self.make(&desired, purpose, &backing, None);
+            let before = made.planned.plan.clone();
             match self.with_bucket(made.planned, config, &backing, remake, reporter, interrupt).await? {
+                Ok(again) if bound.is_some() && carry::grown(&before, &again.planned.plan) => {
+                    return Err(locking::unplanned(&before, &again.planned.plan));
+                }
                 Ok(again) => made = again,
                 Err(outcome) => return Ok(outcome),
             }
         }
         // Without a bucket there is nothing to lock, and a destroy makes none.
         let graph = backing.graph().filter(|_| !made.observed.bucket_missing || purpose == Purpose::Deploy);
-        let run = Run { engine: self, desired: &desired, purpose, backing: &backing, gate, interrupt };
+        let is_saved = bound.is_some();
+        let run =
+            Run { engine: self, desired: &desired, purpose, backing: &backing, gate, interrupt, is_saved };
         let Some((store, objects)) = graph else {
             let mut carried = run.carry_out(made, approval, None, reporter).await;
             if purpose == Purpose::Destroy {

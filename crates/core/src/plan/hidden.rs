@@ -2,6 +2,7 @@
 //! on the way through templates, outputs and the parameters of other stacks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -25,8 +26,8 @@ pub struct Hidden {
     outputs: BTreeMap<StackName, BTreeSet<String>>,
     /// Keys of hooks that have yet to run and will be given secrets.
     hooks: BTreeSet<String>,
-    /// Texts of secrets, in whatever they are found.
-    secrets: Secrets,
+    /// Texts of secrets, in whatever they are found; made of `texts` when they are looked for.
+    secrets: OnceLock<Secrets>,
     texts: Vec<String>,
 }
 
@@ -59,7 +60,6 @@ impl Hidden {
     fn sealed(mut self, desired: &Desired, world: &World) -> Self {
         if !self.texts.is_empty() {
             self.texts = without_open(self.texts, &open(desired, world));
-            self.secrets = Secrets::new(&self.texts);
         }
         self
     }
@@ -86,7 +86,7 @@ impl Hidden {
 
     /// Secrets in texts.
     pub fn secrets(&self) -> &Secrets {
-        &self.secrets
+        self.secrets.get_or_init(|| Secrets::new(&self.texts))
     }
 
     /// Outputs that must not be shown, by stack, and texts that must not be.

@@ -26,6 +26,7 @@ mod problem;
 mod removal;
 mod replacing;
 mod resources;
+pub mod saved;
 mod scope;
 mod select;
 mod template;

@@ -109,16 +109,31 @@ pub fn of_arguments<'a>(
 }
 
 fn ask(variable: &Variable, scope: &PlanScope<'_>, outstanding: &mut Outstanding) {
-    let recorder = Recorder { scope, wanted: RefCell::default() };
-    // Whether it resolves is not the question here.
-    let _ = resolve(&variable.value, &recorder);
-    outstanding.lookups.extend(recorder.wanted.into_inner());
+    outstanding.lookups.extend(noted(variable, scope, false));
 }
 
-/// A scope that notes what it cannot answer.
+/// Every question that the value of a variable asks, answered or not, as the world now is.
+pub(super) fn asked_by(
+    variable: &Variable,
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+) -> BTreeSet<LookupRequest> {
+    noted(variable, &PlanScope::now(desired, world, settings), true)
+}
+
+fn noted(variable: &Variable, scope: &PlanScope<'_>, answered_too: bool) -> BTreeSet<LookupRequest> {
+    let recorder = Recorder { scope, answered_too, noted: RefCell::default() };
+    // Whether it resolves is not the question here.
+    let _ = resolve(&variable.value, &recorder);
+    recorder.noted.into_inner()
+}
+
+/// A scope that notes what it is asked: everything, or only what it cannot answer.
 struct Recorder<'a> {
     scope: &'a dyn Scope,
-    wanted: RefCell<BTreeSet<LookupRequest>>,
+    answered_too: bool,
+    noted: RefCell<BTreeSet<LookupRequest>>,
 }
 
 impl Scope for Recorder<'_> {
@@ -176,8 +191,8 @@ impl Scope for Recorder<'_> {
 
     fn fetched(&self, request: &LookupRequest) -> Option<Result<Fetched, LookupFailure>> {
         let answer = self.scope.fetched(request);
-        if answer.is_none() {
-            self.wanted.borrow_mut().insert(request.clone());
+        if answer.is_none() || self.answered_too {
+            self.noted.borrow_mut().insert(request.clone());
         }
         answer
     }

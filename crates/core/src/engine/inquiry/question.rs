@@ -68,10 +68,8 @@ impl Engine {
         }));
         let session = &self.options.session;
         let request = StackRequest {
-            stack: match live {
-                Some(live) => StackRef::Id(live.id.clone()),
-                None => StackRef::Name(step.fqn.clone()),
-            },
+            // By its name: a question may go to whichever stack has it, and emulators know no ids here.
+            stack: StackRef::Name(step.fqn.clone()),
             template: location,
             parameters,
             tags: definition.tags.clone(),

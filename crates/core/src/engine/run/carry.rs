@@ -1,7 +1,7 @@
 //! Carries out a plan that may go on: the hooks before, the steps, the hooks after.
 
 use super::Made;
-use super::locking::Run;
+use super::locking::{Run, unplanned};
 use crate::engine::execute::{Executed, Execution};
 use crate::engine::hooks::HooksFailed;
 use crate::engine::{Approval, EngineError, EngineProblem};
@@ -10,8 +10,9 @@ use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::lock::Session;
 use crate::lookup::Cause;
-use crate::plan::{Desired, Plan, Purpose, Reason, Step, World};
+use crate::plan::{Desired, Plan, Purpose, Reason, ShownValue, Step, World};
 use crate::registry::HookStage;
+use crate::resources::Replacement;
 
 /// A plan that was carried out as far as it went.
 pub(super) struct Carried {
@@ -165,7 +166,11 @@ impl Run<'_> {
         let mut made = self.engine.make(self.desired, self.purpose, self.backing, known).await?;
         // Whoever approves whatever comes sees what comes; a person is asked about what was not shown.
         let differs = made.planned.plan != before.planned.plan && made.planned.plan.has_changes();
-        if differs && approval == Approval::Standing || grown(&before.planned.plan, &made.planned.plan) {
+        let grew = grown(&before.planned.plan, &made.planned.plan);
+        if grew && self.is_saved {
+            return Err(unplanned(&before.planned.plan, &made.planned.plan));
+        }
+        if differs && approval == Approval::Standing || grew {
             approval = self.ask(&made, 1).await?;
             if let Approval::Refused(exit) = approval {
                 return Ok(Err((made, exit)));
@@ -188,15 +193,46 @@ impl Run<'_> {
 }
 
 /// Whether a plan changes a stack in a way that an earlier one neither showed nor left open until hooks have run.
-fn grown(before: &Plan, now: &Plan) -> bool {
+pub(super) fn grown(before: &Plan, now: &Plan) -> bool {
     let shown = |step: &Step| {
         before.step(&step.name).is_some_and(|earlier| {
             let same = earlier.action == step.action;
-            same && (waits_for_hooks(earlier)
-                || earlier.reasons == step.reasons && earlier.changes == step.changes)
+            let as_shown = || earlier.reasons == step.reasons && earlier.changes == step.changes;
+            same && (waits_for_hooks(earlier) || as_shown() || covers(earlier, step))
         })
     };
     now.steps.iter().any(|step| step.action.is_change() && !shown(step))
+}
+
+/// Whether a step does no more than an earlier one of the same stack showed, values aside that this one left open.
+fn covers(earlier: &Step, now: &Step) -> bool {
+    let about_values =
+        |reason: &Reason| matches!(reason, Reason::ParametersChanged(_) | Reason::ParametersUnknown { .. });
+    let reasons = now.reasons.iter().all(|reason| about_values(reason) || earlier.reasons.contains(reason));
+    let (before, after) = (&earlier.changes, &now.changes);
+    let parameters = after.parameters.iter().all(|(name, change)| {
+        let earlier = before.parameters.get(name);
+        let open =
+            matches!(earlier.and_then(|change| change.after.as_ref()), Some(ShownValue::KnownAfter(_)));
+        open || earlier == Some(change)
+    });
+    let resources = after.resources.iter().all(|(id, change)| {
+        before.resources.get(id).is_some_and(|earlier| {
+            let replaced = earlier.replacement != Replacement::Never;
+            let open = !earlier.known_after.is_empty()
+                && (earlier.action, &earlier.kind) == (change.action, &change.kind)
+                && (replaced || change.replacement == Replacement::Never)
+                && (earlier.data.is_some() || change.data.is_none());
+            open || earlier == change
+        })
+    });
+    reasons
+        && parameters
+        && resources
+        && before.template == after.template
+        && before.tags == after.tags
+        && before.termination_protection == after.termination_protection
+        && before.stack_policy == after.stack_policy
 }
 
 fn waits_for_hooks(step: &Step) -> bool {

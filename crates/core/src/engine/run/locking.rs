@@ -15,6 +15,7 @@ use crate::error::Finding;
 use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
 use crate::lock::{self, LockError, LockEvent, Objects, Session};
+use crate::plan::saved::SavedProblem;
 use crate::plan::{self, Desired, Plan, Purpose};
 
 /// Pause between two looks at the lock of a CFNgin run that is waited for.
@@ -29,6 +30,8 @@ pub(super) struct Run<'a> {
     pub(super) backing: &'a Backing,
     pub(super) gate: &'a dyn Gate,
     pub(super) interrupt: &'a Interrupt,
+    /// It carries out a saved plan: whatever is not in that is not done, and nobody is asked.
+    pub(super) is_saved: bool,
 }
 
 /// How locking ended.
@@ -200,6 +203,11 @@ impl Run<'_> {
 fn is_cfngin(error: &EngineError) -> bool {
     let codes = ["lock::held_by_cfngin", "lock::cfngin_cut_in"];
     error.findings.iter().any(|finding| codes.contains(&finding.code().as_str()))
+}
+
+/// A run that carries out a saved plan would have to do something that is not in it.
+pub(super) fn unplanned(before: &Plan, now: &Plan) -> EngineError {
+    EngineError::of(SavedProblem::Grown { what: difference(before, now) })
 }
 
 /// Names the first stack for which two plans differ.

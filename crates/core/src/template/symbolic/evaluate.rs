@@ -359,13 +359,18 @@ fn scalar_text(value: &Value) -> String {
 
 /// A text; one with a dynamic reference that has no version stands for what it is at the time.
 fn scalar_of(text: String, secret: bool) -> Term {
-    let unversioned = text.split("{{resolve:ssm:").skip(1).any(|reference| {
-        let end = reference.find("}}").unwrap_or(reference.len());
-        !reference[..end].contains(':')
-    });
-    if unversioned {
-        let what = if secret { "a value that is not shown".to_owned() } else { text };
-        return Term::Unknown { doubts: BTreeSet::from([Doubt::Read(what)]), secret };
+    // The text around a reference may hold what must not be shown, so only the reference is told.
+    let unversioned: BTreeSet<Doubt> = text
+        .split("{{resolve:ssm:")
+        .skip(1)
+        .map(|rest| rest.split("}}").next().unwrap_or_default())
+        .filter(|name| !name.contains(':'))
+        .map(|name| {
+            Doubt::Read(if secret { "a parameter".to_owned() } else { format!("{{{{resolve:ssm:{name}}}}}") })
+        })
+        .collect();
+    if !unversioned.is_empty() {
+        return Term::Unknown { doubts: unversioned, secret };
     }
     Term::Scalar { text, secret }
 }
