@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+mod browser;
 #[cfg(unix)]
 mod change_sets;
 mod formats;
@@ -10,5 +11,6 @@ mod processes;
 mod projects;
 mod python;
 mod saved;
+mod secrets;
 mod sources;
 mod support;

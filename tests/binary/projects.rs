@@ -4,5 +4,6 @@ mod choice;
 mod environments;
 mod graphs;
 mod order;
+mod pages;
 mod scene;
 mod starter;

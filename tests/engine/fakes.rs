@@ -146,7 +146,7 @@ impl LookupHandler for Fakes {
 #[async_trait]
 impl BlueprintRenderer for Fakes {
     /// A template with a parameter for each variable and one more, `Made`, whose resource has the hooks' results. A
-    /// variable `Fail` is the message of an error.
+    /// variable `Fail` is the message of an error, a variable `Table` the name of a table in the template.
     async fn render(&self, request: &BlueprintRequest) -> Result<Blueprint, HandlerFailure> {
         self.rendered.lock().unwrap().push(request.clone());
         if let Some(message) = request.variables.get("Fail").and_then(Value::as_str) {
@@ -165,14 +165,14 @@ impl BlueprintRenderer for Fakes {
         let outputs: serde_json::Map<String, Value> =
             parameters.iter().map(|(name, _)| (name.clone(), json!({"Value": {"Ref": name}}))).collect();
         let hook_data = Value::Object(request.hook_data.clone()).to_string();
-        let body = json!({
-            "Parameters": declared,
-            "Resources": {"P": {
-                "Type": "AWS::SSM::Parameter",
-                "Properties": {"Type": "String", "Value": hook_data},
-            }},
-            "Outputs": outputs,
-        });
+        let mut resources = json!({"P": {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {"Type": "String", "Value": hook_data},
+        }});
+        if let Some(table) = request.variables.get("Table") {
+            resources["T"] = json!({"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": table}});
+        }
+        let body = json!({"Parameters": declared, "Resources": resources, "Outputs": outputs});
         Ok(Blueprint { body: body.to_string(), parameters })
     }
 }

@@ -15,4 +15,5 @@ mod recovery;
 mod removals;
 mod requests;
 mod saved;
+mod saved_values;
 mod selection;

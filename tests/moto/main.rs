@@ -9,6 +9,7 @@ mod graphs;
 mod projects;
 mod refusing;
 mod runway;
+mod saved;
 mod sessions;
 mod support;
 mod walkthrough;

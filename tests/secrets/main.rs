@@ -64,6 +64,8 @@ fn without_marks_every_kind_of_text_tells_secrets() {
         "plan in full",
         "plan as JSON",
         "plan in Markdown",
+        "plan as a page",
+        "saved plan",
         "changed plan in full",
         "changed plan as JSON",
         "events as text",

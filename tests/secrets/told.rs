@@ -8,10 +8,11 @@ use runway_core::error::Finding;
 use runway_core::event::Event;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
+use runway_core::plan::saved::{SavedOptions, SavedPlans, SavedTarget, seal};
 use runway_core::render::details::Depth;
 use runway_core::render::style::Style;
 use runway_core::render::text::TextOptions;
-use runway_core::render::{events, graph, json, markdown, problems, tables, text};
+use runway_core::render::{events, graph, json, markdown, page, picture, problems, tables, text};
 use std::sync::Mutex;
 
 use crate::scene::{Guards, Scene};
@@ -51,6 +52,8 @@ impl Told {
         self.tell(format!("{what} in Markdown"), markdown::plan(&planned.plan));
         self.tell(format!("{what} as JSON"), json::plan(&planned.plan));
         self.tell(format!("{what} for developers"), format!("{:?}", planned.plan));
+        self.tell(format!("{what} as a picture"), picture::plan(&planned.plan));
+        self.tell(format!("{what} as a page"), page::plan(&planned.plan));
         self.findings(&format!("warnings of {what}"), &planned.warnings);
     }
 
@@ -131,6 +134,22 @@ pub(crate) async fn everything(scene: &Scene, guards: Guards) -> Vec<(String, St
     match engine.plan_with_change_sets(&project.config(), Purpose::Deploy, &Interrupt::default()).await {
         Ok(planned) => told.plan("asked plan", &planned),
         Err(error) => told.findings("errors of asked plan", &error.findings),
+    }
+    let engine = world.engine(project.files.clone(), |_| ());
+    match engine.plan_to_save(&project.config(), Purpose::Deploy, SavedTarget::default(), &[]).await {
+        Ok((planned, plan)) => {
+            told.plan("plan to save", &planned);
+            let plans = SavedPlans {
+                version: 1,
+                digest: String::new(),
+                program: String::new(),
+                created: String::new(),
+                options: SavedOptions::default(),
+                plans: vec![plan],
+            };
+            told.tell("saved plan", seal(&plans));
+        }
+        Err(error) => told.findings("errors of plan to save", &error.findings),
     }
     let failing = scene.project(true, true, guards);
     let (run, witness) = ran(&world, &failing).await;

@@ -202,6 +202,21 @@ fn ami_goes_by_creation_date() {
         let server = Fake::listen(server_port(), move |_, _| Some((200, body.clone())));
         let query = "owners:self,amazon name_regex:web-.* tag:a/b:x&y tag:c:1,2";
         assert_eq!(look(&provider().await, "ami", query, &[]).await, Ok(shown("ami-2")));
+        // A planned image stands as long as it fits, whatever is newer; what does not fit is never taken.
+        let planned = async |image: &str| {
+            let request = LookupRequest {
+                name: "ami".to_owned(),
+                query: query.to_owned(),
+                arguments: BTreeMap::new(),
+                place: None,
+            };
+            runway_aws::lookups(&provider().await)["ami"].fetch_planned(&request, &json!(image)).await
+        };
+        for (image, expected) in
+            [("ami-1", "ami-1"), ("ami-2", "ami-2"), ("ami-3", "ami-2"), ("ami-9", "ami-2")]
+        {
+            assert_eq!(planned(image).await, Ok(shown(expected)), "{image}");
+        }
         let request = &server.requests()[0];
         assert_eq!(request.scope(), "eu-west-1 ec2");
         assert_eq!(

@@ -287,11 +287,21 @@ pub enum GraphCommand {
 
 /// Forms of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[allow(missing_docs, reason = "the names say it")]
 pub enum PlanFormat {
+    /// For a terminal
     Text,
+    /// For programs
     Json,
+    /// For a pull request
     Markdown,
+    /// The graph with the changes, as a picture
+    Svg,
+    /// One page with graph, steps and everything that changes
+    Html,
+    /// The graph with the changes, as a Mermaid flow chart
+    Mermaid,
+    /// The graph with the changes, for Graphviz
+    Dot,
 }
 
 /// Forms of a graph.

@@ -1,8 +1,10 @@
 //! From a command line to a command: settings, configs, a provider, and then [`session`] does the work.
 
+mod pages;
 mod project;
 mod saved;
 mod session;
+mod together;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +28,9 @@ use crate::args::{
     PlanFormat, PlanningArguments, SchemaDocument, TextOrJson, ValidateArguments,
 };
 use crate::clock::SystemClock;
+use crate::commands::pages::Pages;
 use crate::commands::session::Session;
+use crate::commands::together::Together;
 use crate::connect::Connector;
 use crate::load::{self, Check, Loaded};
 use crate::output::{self, Output};
@@ -246,19 +250,23 @@ impl Context {
     async fn carry_out(&self, tree: &Tree, output: &Output) -> Result<ExitCode, EngineError> {
         let works = tree.works();
         let purpose = self.purpose();
-        let (interrupt, turns) = (Interrupt::default(), Turns::default());
+        let (interrupt, turns, pages) = (Interrupt::default(), Turns::default(), Pages::default());
+        let planned = Mutex::new(Vec::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let session = |work: &'_ Work, beside: bool| {
-            let output = output.of(work.label.as_deref(), beside);
-            (output, Arc::clone(&clock))
-        };
         let plans =
             matches!(self.arguments.command, Command::Plan(_) | Command::Deploy(_) | Command::Destroy(_));
         if plans {
             output.findings(&check_graphs(&works).await?, ExitCode::Ok);
         }
-        let (interrupt, turns) = (&interrupt, &turns);
-        let planned = &Mutex::new(Vec::new());
+        let together = Together {
+            works: &works,
+            output,
+            clock,
+            interrupt: &interrupt,
+            turns: &turns,
+            pages: &pages,
+            planned: &planned,
+        };
         let none = Strays::new();
         let mut strays = Strays::new();
         let wanted =
@@ -270,10 +278,7 @@ impl Context {
             }
             let recording = strays.entry(wanted.clone()).or_default();
             for work in &works {
-                let (output, clock) = session(work, false);
-                let session =
-                    Session { context: self, work, strays: &none, output, clock, interrupt, turns, planned };
-                recording.extend(session.recording(wanted).await?);
+                recording.extend(together.session(self, work, &none, false).recording(wanted).await?);
             }
         }
         let strays = &strays;
@@ -281,11 +286,7 @@ impl Context {
         if runs && works.iter().map(|work| work.configs.len()).sum::<usize>() > 1 {
             let mut findings = Findings::default();
             for work in &works {
-                let (output, clock) = session(work, false);
-                findings.extend(
-                    Session { context: self, work, strays, output, clock, interrupt, turns, planned }
-                        .check(purpose),
-                );
+                findings.extend(together.session(self, work, strays, false).check(purpose));
             }
             if findings.has_errors() {
                 return Err(findings.into());
@@ -293,23 +294,11 @@ impl Context {
         }
         let asks = matches!(&self.arguments.command, Command::Plan(arguments) if arguments.change_sets);
         if runs || asks || matches!(self.arguments.command, Command::Init) {
-            signals::connect(interrupt);
+            signals::connect(&interrupt);
         }
         if let Some(saved) = &self.saved {
-            let mut sessions = Vec::new();
-            for work in &works {
-                let (output, clock) = session(work, false);
-                sessions.push(Session {
-                    context: self,
-                    work,
-                    strays,
-                    output,
-                    clock,
-                    interrupt,
-                    turns,
-                    planned,
-                });
-            }
+            let sessions: Vec<Session<'_>> =
+                works.iter().map(|work| together.session(self, work, strays, false)).collect();
             still_stand(saved, &sessions, purpose).await?;
         }
         // Pending changes are no reason to stop.
@@ -320,11 +309,7 @@ impl Context {
             {
                 return Ok(ExitCode::Ok);
             }
-            let (output, clock) = session(work, beside);
-            match (Session { context: self, work, strays, output, clock, interrupt, turns, planned })
-                .command()
-                .await?
-            {
+            match together.session(self, work, strays, beside).command().await? {
                 ExitCode::ChangesPending => {
                     pending.store(true, Ordering::Relaxed);
                     Ok(ExitCode::Ok)
@@ -333,6 +318,12 @@ impl Context {
             }
         };
         let exit = tree.run(false, &run).await?;
+        // Plans of some of the targets would look like all of them.
+        if let (Command::Plan(arguments), ExitCode::Ok) = (&self.arguments.command, exit)
+            && let Some(document) = pages.document(arguments.format)
+        {
+            output.written(&document);
+        }
         if let Command::Plan(PlanArguments { out: Some(path), .. }) = &self.arguments.command {
             let planned = std::mem::take(&mut *planned.lock().unwrap_or_else(PoisonError::into_inner));
             self.write_plans(path, planned)?;

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
-use runway_core::render::problems;
+use runway_core::render::json::PlanDocument;
 use runway_core::render::style::Style;
+use runway_core::render::{picture, problems};
 use runway_core::secrets::Vault;
 use serde_json::{Map, Value};
 
@@ -45,7 +46,7 @@ pub(crate) struct Output {
     /// What is never shown, by this output and all of its copies.
     pub(crate) vault: Arc<Vault>,
     /// Those of them that the project gives, which are the same in every run.
-    given: Arc<Mutex<Vec<String>>>,
+    pub(crate) given: Arc<Mutex<Vec<String>>>,
 }
 
 impl Output {
@@ -149,11 +150,22 @@ impl Output {
         Cow::Owned(as_written(&document, text))
     }
 
+    /// A plan without the secrets in its texts, to be written in a form of which letters are markup.
+    pub(crate) fn without_secrets_in(&self, plan: &PlanDocument) -> PlanDocument {
+        let secrets = self.vault.secrets();
+        picture::with_texts(plan, &|text| secrets.hide(text))
+    }
+
+    /// Prints a document that was written from data without secrets.
+    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
+    pub(crate) fn written(&self, document: &str) {
+        let mut stdout = std::io::stdout().lock();
+        let _ = stdout.write_all(document.as_bytes()).and_then(|()| stdout.flush());
+    }
+
     /// Prints data. A reader that has gone away ends the printing silently.
     pub(crate) fn data(&self, text: &str) {
-        let text = self.data_without_secrets(text);
-        let mut stdout = std::io::stdout().lock();
-        let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        self.written(&self.data_without_secrets(text));
     }
 
     /// Prints a line of progress.

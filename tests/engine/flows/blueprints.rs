@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use runway_core::engine::{Interrupt, Options};
 use runway_core::exit::ExitCode;
-use runway_core::plan::{Action, Certainty, Purpose};
+use runway_core::plan::{Action, Allowed, Certainty, Purpose};
 use runway_core::render::{events, text};
 use serde_json::json;
 
@@ -58,6 +59,31 @@ async fn a_blueprint_with_unknown_variables_is_rendered_when_its_turn_comes() {
     let run = world.deploy(&pair("y")).await;
     assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
     assert_eq!(world.stacks().await["ns-web"].outputs["Size"], "y");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loss_that_shows_only_when_its_turn_comes_is_not_carried_out() {
+    let pair = |note: &str| {
+        let stacks = format!(
+            "  - {{name: base, template_path: t.yml, variables: {{Note: {note}}}}}\n  - {{name: web, class_path: blueprints.Web, variables: {{Table: \"${{output base.Note}}\"}}}}\n"
+        );
+        Project::new(&stacks).file("t.yml", &template(&[]))
+    };
+    let world = World::new();
+    assert_eq!(world.deploy(&pair("first")).await.exit(), ExitCode::Ok);
+    let plan = world.plan(&pair("second")).await.plan;
+    assert_eq!((plan.steps[1].certainty, plan.losses.len()), (Certainty::May, 0));
+    let run = world.deploy(&pair("second")).await;
+    assert_eq!(run.exit(), ExitCode::StepsFailed, "{}", run.explain());
+    let lines: Vec<String> = run.events.iter().flat_map(events::lines).collect();
+    assert!(lines.iter().any(|line| line.contains("web/T (table)")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.contains("--allow web/T")), "{lines:#?}");
+    assert!(world.template("ns-web").await.contains("first"));
+
+    let allow = |options: &mut Options| options.allowed = Allowed::parse("web/T").into_iter().collect();
+    let run = world.run_with(&pair("second"), Purpose::Deploy, &Interrupt::default(), allow).await;
+    assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+    assert!(world.template("ns-web").await.contains("second"));
 }
 
 #[tokio::test(start_paused = true)]

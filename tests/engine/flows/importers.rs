@@ -22,22 +22,29 @@ fn project(note: &str, other: &str) -> Project {
     .file("t.yml", EXPORTING)
 }
 
+fn importing_stack(name: &str) -> StackRequest {
+    StackRequest {
+        stack: StackRef::Name(name.into()),
+        template: TemplateLocation::Previous,
+        parameters: Vec::new(),
+        tags: Default::default(),
+        role_arn: None,
+        stack_policy: None,
+        capabilities: Vec::new(),
+        termination_protection: false,
+        timeout_minutes: None,
+        token: format!("token-{name}"),
+    }
+}
+
 /// Stacks of somebody else that import the value; more than fit on a page.
 async fn importers(world: &World, count: usize) {
     let template =
         "Resources: {P: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: !ImportValue shared}}}";
     for number in 0..count {
         let request = StackRequest {
-            stack: StackRef::Name(format!("foreign-{number}").as_str().into()),
             template: TemplateLocation::Body(template.to_owned()),
-            parameters: Vec::new(),
-            tags: Default::default(),
-            role_arn: None,
-            stack_policy: None,
-            capabilities: Vec::new(),
-            termination_protection: false,
-            timeout_minutes: None,
-            token: format!("token-{number}"),
+            ..importing_stack(&format!("foreign-{number}"))
         };
         world.local_cloudformation().create_stack(&request).await.unwrap();
     }
@@ -100,4 +107,32 @@ async fn a_run_asks_once_and_goes_on_without_an_answer() {
         assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
         assert_eq!(asked(&faulty), 2, "once in the plan, once in the run");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_that_goes_while_others_import_from_it_is_told() {
+    let world = World::new();
+    let with_b = |text: &str| Project { stacks: project("one", "x").stacks + text, ..project("one", "x") };
+    let b = "  - {name: b, template_path: b.yml, variables: {Note: n}}\n";
+    let exporting = EXPORTING.replace("Name: shared", "Name: of-b").replace(", Other: {Type: String}", "");
+    let exporting = exporting.replace("!Ref Other", "!Ref Note");
+    let before = with_b(b).file("b.yml", &exporting);
+    assert_eq!(world.deploy(&before).await.exit(), ExitCode::Ok);
+    let faulty = Faulty::new(Arc::clone(&world.provider));
+    let behind = world.behind(Arc::new(faulty.clone()));
+    let planned = behind.plan(&project("one", "x")).await;
+    assert_eq!(asked(&faulty), 1);
+    assert!(!codes(&planned.plan).contains(&"plan::export_in_use"), "{:?}", planned.plan);
+
+    let importing =
+        "Resources: {P: {Type: AWS::SSM::Parameter, Properties: {Type: String, Value: !ImportValue of-b}}}";
+    let request =
+        StackRequest { template: TemplateLocation::Body(importing.to_owned()), ..importing_stack("foreign") };
+    world.local_cloudformation().create_stack(&request).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    let planned = behind.plan(&project("one", "x")).await;
+    let step = planned.plan.step(&"b".into()).unwrap();
+    let note = step.notes.iter().find(|note| note.code == "plan::export_in_use").unwrap();
+    assert!(note.text.contains("export of-b is imported by foreign"), "{}", note.text);
+    assert!(note.text.contains("refuses to delete the stack"), "{}", note.text);
 }

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use runway_core::clock::Clock;
 use runway_core::engine::{EngineError, Interrupt, Planned};
 use runway_core::exit::ExitCode;
 use runway_core::plan::{ChangeSetAnswer, Purpose, Step};
 use runway_core::provider::{
-    AnnouncedAction, ChangeSetKind, ChangeSetRequest, ErrorKind, StackRef, StackRequest, StackStatus,
-    TemplateLocation,
+    AnnouncedAction, ChangeSetKind, ChangeSetRequest, ErrorKind, Provider, StackRef, StackRequest,
+    StackStatus, TemplateLocation,
 };
 use runway_local::faulty::{Faulty, Verdict};
+use runway_local::{Local, Options, Timing};
+use runway_store::BucketName;
 
 use crate::support::{Project, World, template};
 
@@ -364,4 +367,26 @@ async fn an_empty_stack_of_somebody_else_stays() {
     assert!(matches!(answer(&planned, "a"), ChangeSetAnswer::Changes(_)), "{planned:?}");
     assert_eq!(sets(&world).await, ["by-hand"]);
     assert_eq!(statuses(&world).await["ns-a"], StackStatus::ReviewInProgress);
+}
+
+/// CloudFormation that works longer on a change set than a plan waits.
+#[tokio::test(start_paused = true)]
+async fn a_set_that_is_not_worked_out_in_time_is_removed_all_the_same() {
+    let mut world = World::new();
+    let timing = Timing { idle: Duration::from_secs(400), ..Timing::CLOUD_LIKE };
+    let options = Options { timing: Some(timing), ..Options::default() };
+    world.local = Arc::new(Local::memory(Arc::clone(&world.clock) as Arc<dyn Clock>, options));
+    world.local.create_bucket(&BucketName::new("templates")).await.unwrap();
+    let slow = world.behind(Arc::clone(&world.local) as Arc<dyn Provider>);
+    assert_eq!(slow.deploy(&single("one")).await.exit(), ExitCode::Ok);
+    let planned = asked(&slow, &single("two")).await;
+    assert_eq!(
+        notes(&planned.plan.steps[0]),
+        [(
+            "plan::change_set_failed",
+            "CloudFormation could not say what it would do: the change set was not worked out in 5 minutes"
+        )]
+    );
+    assert!(planned.warnings.is_empty(), "{:?}", planned.warnings);
+    assert_eq!(sets(&slow).await, [""; 0]);
 }

@@ -15,27 +15,25 @@ use runway_core::provider::{ParameterValue, StackRef, StackRequest, TemplateLoca
 use runway_core::registry::{Fetched, LookupFailure, LookupHandler, LookupRequest};
 use runway_local::faulty::Faulty;
 use runway_store::Put;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::fakes::Fakes;
 use crate::support::{Project, Run, World, Yes, graph_key, template};
 
-const SECRET: &str = "hunter2\"and/more";
-
 /// Two stacks of which the second reads from the first.
-fn project(first: &str) -> Project {
+pub(super) fn project(first: &str) -> Project {
     let stacks = format!(
         "  - {{name: a, template_path: t.yml, variables: {{Note: {first}}}}}\n  - {{name: b, template_path: t.yml, variables: {{Note: \"${{output a.Note}}\"}}}}\n"
     );
     Project::new(&stacks).file("t.yml", &template(&[]))
 }
 
-fn target() -> SavedTarget {
+pub(super) fn target() -> SavedTarget {
     SavedTarget { config: "cfngin.yml".to_owned(), ..SavedTarget::default() }
 }
 
 /// An engine whose lookup `ami` finds the last of some images, as that of AWS finds the newest.
-fn engine(world: &World, project: &Project) -> Engine {
+pub(super) fn engine(world: &World, project: &Project) -> Engine {
     let mut engine = world.engine(project.files.clone(), |_| ());
     engine.registry.lookups.insert("ami".to_owned(), Arc::new(Images(Arc::clone(&world.fakes))));
     engine
@@ -70,11 +68,11 @@ async fn saved_for(world: &World, project: &Project, purpose: Purpose) -> SavedP
     read.plans.remove(0)
 }
 
-async fn saved(world: &World, project: &Project) -> SavedPlan {
+pub(super) async fn saved(world: &World, project: &Project) -> SavedPlan {
     saved_for(world, project, Purpose::Deploy).await
 }
 
-fn text(plan: SavedPlan) -> String {
+pub(super) fn text(plan: SavedPlan) -> String {
     seal(&SavedPlans {
         version: 1,
         digest: String::new(),
@@ -85,7 +83,7 @@ fn text(plan: SavedPlan) -> String {
     })
 }
 
-async fn gated(world: &World, project: &Project, plan: &SavedPlan, gate: &dyn Gate) -> Run {
+pub(super) async fn gated(world: &World, project: &Project, plan: &SavedPlan, gate: &dyn Gate) -> Run {
     let mut engine = engine(world, project);
     engine.asked = Asked::bound_to(plan.pins());
     let mut events = Vec::new();
@@ -96,7 +94,7 @@ async fn gated(world: &World, project: &Project, plan: &SavedPlan, gate: &dyn Ga
     Run { result, events }
 }
 
-async fn carry_out(world: &World, project: &Project, plan: &SavedPlan) -> Run {
+pub(super) async fn carry_out(world: &World, project: &Project, plan: &SavedPlan) -> Run {
     gated(world, project, plan, &Yes).await
 }
 
@@ -110,7 +108,7 @@ fn writes(faulty: &Faulty) -> BTreeMap<&'static str, usize> {
 }
 
 /// Refuses the plan with exit code 21 and these words, and writes nothing.
-async fn assert_refused(world: &World, project: &Project, plan: &SavedPlan, words: &[&str]) {
+pub(super) async fn assert_refused(world: &World, project: &Project, plan: &SavedPlan, words: &[&str]) {
     let faulty = Faulty::new(Arc::clone(&world.provider));
     let before = (world.graph_text().await, world.state_text().await, world.stacks().await);
     let run = carry_out(&world.behind(Arc::new(faulty.clone())), project, plan).await;
@@ -222,6 +220,11 @@ async fn whatever_of_the_config_moves_is_named() {
     let names = ["planned for namespace ns, and this is namespace other", "it was ns-a and is other-a"];
     assert_refused(&world, &other, &plan, &names).await;
 
+    let mut other = planned.clone();
+    other.head.push_str("service_role: arn:aws:iam::123456789012:role/other\n");
+    let role = "its settings (role, timeout, protection or bucket) are not the planned ones";
+    assert_refused(&world, &other, &plan, &[role]).await;
+
     // Nothing of this moved anything.
     let run = carry_out(&world, &planned, &plan).await;
     assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
@@ -321,113 +324,6 @@ async fn a_forged_file_does_no_more_than_the_config() {
     .await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_newer_image_does_not_change_what_was_planned() {
-    let world = World::new();
-    world.fakes.set("images", json!(["image-1", "image-2"]));
-    let project = project("\"${ami images}\"");
-    let plan = saved(&world, &project).await;
-    assert_eq!(plan.lookups.len(), 1);
-    assert_eq!(plan.lookups[0].value, "image-2");
-    world.fakes.set("images", json!(["image-1", "image-2", "image-3"]));
-    let run = carry_out(&world, &project, &plan).await;
-    assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
-    assert_eq!(world.stacks().await["ns-b"].outputs["Note"], "image-2");
-    // Another plan takes the newest.
-    assert_eq!(saved(&world, &project).await.lookups[0].value, "image-3");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_pinned_image_must_be_one_that_the_config_allows() {
-    let world = World::new();
-    world.fakes.set("images", json!(["image-1", "image-2"]));
-    let project = project("\"${ami images}\"");
-    let plan = saved(&world, &project).await;
-    let mut forged = plan.clone();
-    forged.lookups[0].value = json!("image-of-somebody-else");
-    let words = "`${ami images}` finds something else";
-    assert_refused(&world, &project, &forged, &[words]).await;
-    world.fakes.set("images", json!(["image-1", "image-3"]));
-    assert_refused(&world, &project, &plan, &[words]).await;
-    // Without any image there is no plan, and what moved is told all the same.
-    world.fakes.set("images", json!([]));
-    assert_refused(&world, &project, &plan, &[words, "no image fits"]).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn other_values_are_asked_again_and_must_be_the_same() {
-    let world = World::new();
-    world.fakes.set("size", "small");
-    let project = project("\"${ssm size}\"");
-    let plan = saved(&world, &project).await;
-    world.fakes.set("size", "large");
-    let words = "stack `a` is not as it was planned: its parameters are not the planned ones; `${ssm size}` finds something else";
-    assert_refused(&world, &project, &plan, &[words]).await;
-    world.fakes.set("size", "small");
-    let run = carry_out(&world, &project, &plan).await;
-    assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
-}
-
-#[tokio::test(start_paused = true)]
-async fn no_secret_is_in_the_file_and_each_is_looked_up_again() {
-    let world = World::new();
-    world.fakes.set("secret", json!({"secret": SECRET}));
-    world.fakes.set("plain", "a-password-that-is-no-secret-to-ssm");
-    world.fakes.set(&format!("below/{SECRET}"), "found-by-a-secret");
-    let stacks = concat!(
-        "  - {name: a, template_path: t.yml, variables: {Note: \"x ${ssm secret} y\"}}\n",
-        "  - {name: b, template_path: hidden.yml, variables: {Note: \"${ssm plain}\"}}\n",
-        "  - {name: c, template_path: t.yml, variables: {Note: \"${ssm below/${ssm secret}}\"}}\n",
-        "  - {name: d, class_path: blueprints.web.Web, variables: {Word: \"${ssm secret}\"}}\n",
-        "  - {name: e, template_path: hidden.yml, variables: {Note: a-literal-secret}}\n",
-    );
-    let hidden = template(&[]).replace("Note: {Type: String}", "Note: {Type: String, NoEcho: true}");
-    let project = Project::new(stacks).file("t.yml", &template(&[])).file("hidden.yml", &hidden);
-    let plan = saved(&world, &project).await;
-    let file = text(plan.clone());
-    let quoted = Value::String(SECRET.to_owned()).to_string();
-    let base64 = "aHVudGVyMiJhbmQvbW9yZQ";
-    for part in [
-        SECRET,
-        quoted.trim_matches('"'),
-        base64,
-        "hunter2",
-        "hunter2%22and%2Fmore",
-        "found-by-a-secret",
-        "a-password-that-is-no-secret-to-ssm",
-        "a-literal-secret",
-    ] {
-        assert!(!file.contains(part), "{part} is in {file}");
-    }
-    assert_eq!(plan.lookups, []);
-    assert_eq!(plan.stacks["d"].template, None, "secrets went into it");
-    assert!(plan.stacks["a"].template.is_some());
-
-    // Another secret is no other plan: what the file does not hold is looked up again.
-    world.fakes.set("secret", json!({"secret": "another one"}));
-    world.fakes.set("below/another one", "found-by-a-secret");
-    let run = carry_out(&world, &project, &plan).await;
-    assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
-    assert_eq!(world.stacks().await["ns-a"].outputs["Note"], "x another one y");
-}
-
-#[tokio::test(start_paused = true)]
-async fn texts_of_the_frontend_that_must_not_be_shown_are_not_kept_either() {
-    let world = World::new();
-    let project = project("from-the-project-file");
-    let engine = engine(&world, &project);
-    let hidden = ["from-the-project-file".to_owned()];
-    let config = project.config();
-    let making = engine.plan_to_save(&config, Purpose::Deploy, target(), &hidden);
-    let (_, plan) = making.await.unwrap();
-    assert!(!text(plan.clone()).contains("from-the-project-file"));
-    // They are left out of digests, too.
-    let (_, open) = engine.plan_to_save(&project.config(), Purpose::Deploy, target(), &[]).await.unwrap();
-    assert_ne!(open.stacks["a"].parameters, plan.stacks["a"].parameters);
-    let bound = Bound { saved: &plan, hidden: &hidden };
-    engine.check_saved(&project.config(), Purpose::Deploy, bound).await.unwrap();
-}
-
 /// Something that happens between the comparison and the lock.
 struct Meanwhile(World, Mutex<u32>);
 
@@ -454,45 +350,75 @@ async fn a_world_that_moves_under_the_lock_ends_the_run() {
     assert_eq!(world.lease_text().await, None);
 }
 
-/// Counts how often it is asked.
-#[derive(Default)]
-struct Counting(Mutex<u32>);
-
-#[async_trait]
-impl Gate for Counting {
-    async fn approve(&self, _planned: &Planned, _again: u32) -> Approval {
-        *self.0.lock().unwrap() += 1;
-        Approval::Standing
-    }
+#[tokio::test(start_paused = true)]
+async fn another_stack_policy_is_another_plan() {
+    let world = World::new();
+    let stacks = "  - {name: a, template_path: t.yml, stack_policy_path: p.json, variables: {Note: x}}\n";
+    let policy = |effect: &str| {
+        let statement = format!(
+            "{{\"Effect\":\"{effect}\",\"Action\":\"Update:*\",\"Principal\":\"*\",\"Resource\":\"*\"}}"
+        );
+        let text = format!("{{\"Statement\":[{statement}]}}");
+        Project::new(stacks).file("t.yml", &template(&[])).file("p.json", &text)
+    };
+    let plan = saved(&world, &policy("Allow")).await;
+    let words = "stack `a` is not as it was planned: its stack policy is not the planned one";
+    assert_refused(&world, &policy("Deny"), &plan, &[words]).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_hooks_make_necessary_is_done_only_if_the_plan_left_it_open() {
+async fn what_is_written_is_the_plan_step_by_step() {
     let world = World::new();
-    world.fakes.set("size", "small");
-    let hooks =
-        "pre_deploy:\n  - {path: h.one, args: {set: {size: large}, give: {id: made}}, data_key: one}\n";
-    let open =
-        Project::new("  - {name: a, template_path: t.yml, variables: {Note: \"${hook_data one.id}\"}}\n")
-            .with(hooks)
-            .file("t.yml", &template(&[]));
-    let plan = saved(&world, &open).await;
-    let run = carry_out(&world, &open, &plan).await;
+    let before = concat!(
+        "  - {name: kept, template_path: t.yml, variables: {Note: x}}\n",
+        "  - {name: changed, template_path: t.yml, variables: {Note: x}}\n",
+        "  - {name: gone, template_path: t.yml, variables: {Note: x}}\n",
+    );
+    let after = concat!(
+        "  - {name: kept, template_path: t.yml, variables: {Note: x}}\n",
+        "  - {name: changed, template_path: t.yml, variables: {Note: y}}\n",
+        "  - {name: new, template_path: t.yml, variables: {Note: \"${output changed.Note}\"}}\n",
+    );
+    let project = |stacks: &str| Project::new(stacks).file("t.yml", &template(&[]));
+    assert_eq!(world.deploy(&project(before)).await.exit(), ExitCode::Ok);
+    let project = project(after);
+    let plan = saved(&world, &project).await;
+    let faulty = Faulty::new(Arc::clone(&world.provider));
+    let run = carry_out(&world.behind(Arc::new(faulty.clone())), &project, &plan).await;
     assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
-    assert_eq!(world.stacks().await["ns-a"].outputs["Note"], "made");
 
-    // The value that a hook changes was not said to wait for one.
-    world.fakes.set("size", "small");
-    let quiet = Project::new("  - {name: a, template_path: t.yml, variables: {Note: \"${ssm size}\"}}\n")
-        .file("t.yml", &template(&[]));
-    assert_eq!(world.deploy(&quiet).await.exit(), ExitCode::Ok);
-    let quiet = quiet.with(hooks);
-    let plan = saved(&world, &quiet).await;
-    let gate = Counting::default();
-    let run = gated(&world, &quiet, &plan, &gate).await;
-    assert_eq!(run.exit(), ExitCode::Stale, "{}", run.explain());
-    assert!(run.explain().contains("plan is no longer the saved one: stack a"), "{}", run.explain());
-    assert!(*gate.0.lock().unwrap() <= 1, "nobody is asked again");
-    assert_eq!(world.stacks().await["ns-a"].outputs["Note"], "small");
-    world.assert_at_rest().await;
+    let mut planned: BTreeMap<&str, usize> = BTreeMap::new();
+    for step in plan.plan.steps.iter().filter(|step| step.action.is_change()) {
+        let request = match step.action.as_str() {
+            "create" => "CreateStack",
+            "update" => "UpdateStack",
+            "delete" => "DeleteStack",
+            other => panic!("{other}"),
+        };
+        *planned.entry(request).or_default() += 1;
+    }
+    let mut written = writes(&faulty);
+    written.retain(|operation, _| operation.ends_with("Stack"));
+    assert_eq!(written, planned);
+    let started: Vec<(String, &str)> = run
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::StepStarted { name, action, .. } => Some((name.to_string(), action.as_str())),
+            _ => None,
+        })
+        .collect();
+    let steps: Vec<(String, &str)> = plan
+        .plan
+        .steps
+        .iter()
+        .filter(|step| step.action.is_change())
+        .map(|step| (step.name.clone(), step.action.as_str()))
+        .collect();
+    let sorted = |mut list: Vec<(String, &'static str)>| {
+        list.sort();
+        list
+    };
+    assert_eq!(sorted(started), sorted(steps));
+    assert_eq!(world.stacks().await.into_keys().collect::<Vec<_>>(), ["ns-changed", "ns-kept", "ns-new"]);
 }

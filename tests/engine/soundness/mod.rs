@@ -50,6 +50,7 @@ struct Precision {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test is its own frontend")]
 fn what_a_plan_says_is_what_a_deploy_does() {
     let cases = std::env::var("RUNWAY_RS_SOUNDNESS_CASES").ok().and_then(|text| text.parse().ok());
     let mut runner = TestRunner::new(Config {
@@ -105,10 +106,12 @@ async fn compare(
             _ => None,
         })
         .collect();
-    let mut precision = precision.borrow_mut();
-    precision.cases += 1;
-    for step in &plan.steps {
-        judge(&plan, step, &before, &after, &started, went_well, &mut precision)?;
+    {
+        let mut precision = precision.borrow_mut();
+        precision.cases += 1;
+        for step in &plan.steps {
+            judge(&plan, step, &before, &after, &started, went_well, &mut precision)?;
+        }
     }
     if went_well {
         let again = world.plan(&project).await.plan;

@@ -15,7 +15,9 @@ use runway_core::ident::StackName;
 use runway_core::plan::Purpose;
 use runway_core::plan::saved::{SavedPlan, SavedTarget};
 use runway_core::render;
+use runway_core::render::json::PlanDocument;
 
+use super::pages::Pages;
 use super::saved::target;
 use super::{Context, planning};
 use crate::args::{
@@ -41,6 +43,10 @@ pub(super) struct Session<'c> {
     pub(super) output: Output,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) interrupt: &'c Interrupt,
+    /// Place of the work among all.
+    pub(super) at: usize,
+    /// Plans that are shown together at the end.
+    pub(super) pages: &'c Pages,
     /// Of targets that go on at the same time.
     pub(super) turns: &'c Turns,
     /// What is to be written by `plan --out`.
@@ -131,7 +137,8 @@ impl<'s> Session<'s> {
         let output = &self.output;
         let purpose = if arguments.destroy { Purpose::Destroy } else { Purpose::Deploy };
         let mut pending = false;
-        for (loaded, selection) in selected(self.work, self.strays, &arguments.common) {
+        let configs = selected(self.work, self.strays, &arguments.common);
+        for (number, (loaded, selection)) in configs.into_iter().enumerate() {
             let engine = self.engine(loaded, |options| options.selection = selection);
             let mut kept = None;
             if arguments.out.is_some() {
@@ -153,14 +160,25 @@ impl<'s> Session<'s> {
             output.findings(&planned.warnings, ExitCode::Ok);
             let depth = arguments.common.depth();
             let options = render::text::TextOptions { width: output.width, style: output.style, depth };
-            output.data(&match arguments.format {
-                PlanFormat::Text => output.headed(&render::text::plan(&planned.plan, &options)),
-                PlanFormat::Json => output.targeted(&render::json::plan(&planned.plan)),
-                PlanFormat::Markdown => output.headed(&render::markdown::plan(&planned.plan)),
-            });
+            match arguments.format {
+                PlanFormat::Text => output.data(&output.headed(&render::text::plan(&planned.plan, &options))),
+                PlanFormat::Json => output.data(&output.targeted(&render::json::plan(&planned.plan))),
+                PlanFormat::Markdown => output.data(&output.headed(&render::markdown::plan(&planned.plan))),
+                PlanFormat::Svg | PlanFormat::Html | PlanFormat::Mermaid | PlanFormat::Dot => {
+                    let document = output.without_secrets_in(&PlanDocument::of(&planned.plan));
+                    self.pages.add((self.at, number), self.called(loaded), document);
+                }
+            }
             pending |= planned.plan.has_changes();
         }
         Ok(if pending && arguments.detailed_exitcode { ExitCode::ChangesPending } else { ExitCode::Ok })
+    }
+
+    /// What a plan of a config is called among others: its target, and its file where there are several.
+    fn called(&self, loaded: &Loaded) -> Option<String> {
+        let file = Some(&loaded.config.document.name).filter(|_| self.work.configs.len() > 1);
+        let parts: Vec<&str> = self.output.label.iter().chain(file).map(String::as_str).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
     }
 
     async fn run(&self, arguments: &RunArguments, purpose: Purpose) -> Result<ExitCode, EngineError> {

@@ -137,7 +137,11 @@ impl Engine {
             Purpose::Destroy => plan::destroy(desired, world, &settings),
         };
         let (mut plan, mut findings) = from(&observed.world)?;
-        let exports = plan.exports_at_risk();
+        let exports = match purpose {
+            Purpose::Deploy => plan.exports_at_risk(&observed.world),
+            // Whoever deletes everything cannot do it in two steps.
+            Purpose::Destroy => Vec::new(),
+        };
         if !exports.is_empty() && self.ask_importers(exports.clone(), &mut observed.world).await {
             (plan, findings) = from(&observed.world)?;
         }

@@ -22,7 +22,7 @@ use crate::engine::step::upload::Upload;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
-use crate::plan::{Answers, Hidden, World, outstanding};
+use crate::plan::{Answers, Hidden, Step, World, outstanding};
 use crate::provider::{
     ChangeSetKind, CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
     TemplateLocation, UpdateOutcome,
@@ -191,6 +191,9 @@ pub(crate) fn prepare<'a>(
             {
                 return Ok(None);
             }
+            if !creates {
+                keeps_data(execution, world, step)?;
+            }
             let token = token_of(if creates { 'c' } else { 'u' });
             let Content { request, upload, by_change_set } = content(execution, world, name, &call, token)?;
             if by_change_set {
@@ -205,6 +208,25 @@ pub(crate) fn prepare<'a>(
     };
     let name = name.clone();
     Ok(Some(async move { (name, submission.await) }.boxed()))
+}
+
+/// An update that turns out to lose data of which its plan did not know is not begun, whoever approved the plan.
+fn keeps_data(execution: &Execution<'_>, world: &World, step: &Step) -> Result<(), StepFailure> {
+    let settings = execution.engine.settings_of_today();
+    let lost = crate::plan::unannounced_losses(execution.desired, world, &settings, step)?;
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = lost.iter().map(|loss| format!("{} ({})", loss.allow(), loss.holds)).collect();
+    let allow: Vec<String> = lost.iter().map(|loss| format!("--allow {}", loss.allow())).collect();
+    Err(StepFailure {
+        message: format!(
+            "not updated: with the values that are known now it loses, or may lose, data that the plan did not show: {}",
+            names.join(", ")
+        ),
+        help: Some(format!("run `plan` again and look; if the loss is meant: {}", allow.join(" "))),
+        ..StepFailure::default()
+    })
 }
 
 /// What was under way when the plan was made is over by now. If it was a creation that failed, or if the stack is gone,

@@ -155,10 +155,9 @@ fn replaced(id: &str, predicted: &ResourceChange, announced: &AnnouncedChange) -
         (Replacement::Will, Replacement::Never) => {
             told(false, format!("predicted to be replaced, CloudFormation updates {id} in place"))
         }
-        (Replacement::Will, Replacement::May) => {
-            told(false, format!("predicted to be replaced, CloudFormation may replace {id}"))
-        }
-        (Replacement::Never, Replacement::Never)
+        // What follows from another replacement CloudFormation knows only while it happens.
+        (Replacement::Will, Replacement::May)
+        | (Replacement::Never, Replacement::Never)
         | (Replacement::May, Replacement::May)
         | (Replacement::Will, Replacement::Will) => None,
     }

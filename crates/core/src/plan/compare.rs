@@ -7,12 +7,13 @@ use serde_json::Value;
 
 use super::deploy::note;
 use super::effects::{Sides, effects};
+use super::losses::{self, Loss};
 use super::parameters::{Given, parameters, same_value};
 use super::scope::PlanScope;
 use super::template::{Wanted, wanted_template};
 use super::{
-    Changes, Desired, Note, ParameterChange, PlanProblem, Reason, Rendered, Settings, ShownValue,
-    TemplateChange, World,
+    Changes, Desired, Note, ParameterChange, PlanProblem, PropertyChange, Reason, Rendered, ResourceAction,
+    Settings, ShownValue, Step, TemplateChange, World,
 };
 use crate::config::StackDefinition;
 use crate::error::{Finding, Findings};
@@ -76,6 +77,10 @@ pub(super) fn compare(
         let sides = Sides { fqn, live: existing, deployed, wanted: template, given };
         effects(scope, &sides, secrets, &mut comparison.changes);
     }
+    if comparison.is_of_policies_alone() {
+        let text = "only policies of resources change: CloudFormation may take that for no change, and the policies that are deployed stay; change something beside them, a tag of the stack for example";
+        comparison.notes.push(note("plan::policies_alone", text));
+    }
     Ok(comparison)
 }
 
@@ -96,6 +101,21 @@ pub(super) fn compare_unknown(
 }
 
 impl Comparison {
+    /// Whether nothing differs but what is to become of resources that are removed or replaced.
+    fn is_of_policies_alone(&self) -> bool {
+        let is_policy = |change: &PropertyChange| {
+            matches!(change.path.as_str(), "DeletionPolicy" | "UpdateReplacePolicy")
+        };
+        let changes = &self.changes;
+        matches!(self.certain.as_slice(), [Reason::TemplateChanged])
+            && self.possible.is_empty()
+            && !changes.resources.is_empty()
+            && changes.outputs.is_empty()
+            && changes.resources.values().all(|resource| {
+                resource.action == ResourceAction::Modify && resource.properties.iter().all(is_policy)
+            })
+    }
+
     /// Whether it may do anything to resources. Protection and policy of a stack leave them alone.
     fn touches_resources(&self) -> bool {
         self.certain.iter().chain(&self.possible).any(Reason::touches_resources)
@@ -310,6 +330,27 @@ pub fn is_settled(
         .iter()
         .filter(|reason| !matches!(reason, Reason::TerminationProtectionChanged { .. }));
     Ok(certain.count() == 0 && comparison.possible.is_empty())
+}
+
+/// Losses of data by an update whose turn it is that neither its plan showed nor anybody allowed: with values that were
+/// not known before, it may do more than could be told.
+///
+/// # Errors
+/// [`StepFailure`] if its values cannot be resolved.
+pub fn unannounced_losses(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    planned: &Step,
+) -> Result<Vec<Loss>, StepFailure> {
+    let Some(definition) = desired.config.stacks.get(&planned.name) else { return Ok(Vec::new()) };
+    let Some(existing) = world.stacks.get(&definition.fqn) else { return Ok(Vec::new()) };
+    let scope = PlanScope::now(desired, world, settings);
+    let (rendered, secrets) = ready(&scope, definition)?;
+    let now = compare(&scope, definition, (&rendered, &secrets), Some(existing), &mut Findings::default())
+        .map_err(failure)?;
+    let step = Step { changes: now.changes, ..planned.clone() };
+    Ok(losses::beyond(planned, &step, &desired.config.data_loss, settings))
 }
 
 /// Parameters of a request, in order.

@@ -15,17 +15,16 @@ type Steps = BTreeMap<StackName, Step>;
 
 /// Fills in who uses the outputs that steps change, and warns of exports that CloudFormation will not let go.
 pub(super) fn consumers(desired: &Desired, world: &World, steps: &mut Steps) {
-    let changed = |step: &&Step| step.action.is_change() && !step.changes.outputs.is_empty();
-    if !steps.values().any(|step| changed(&step)) {
+    let changed = |step: &Step| step.action.is_change() && !step.changes.outputs.is_empty();
+    let exports: BTreeSet<String> = exports_at_risk(steps.values(), world).into_iter().collect();
+    if exports.is_empty() && !steps.values().any(changed) {
         return;
     }
     let lookups = lookups(desired);
-    let exports: BTreeSet<String> = exports_at_risk(steps.values()).into_iter().collect();
     let importers = if exports.is_empty() { BTreeMap::new() } else { importers(desired, world, &exports) };
     let mut warnings: BTreeMap<StackName, Vec<String>> = BTreeMap::new();
     for (name, step) in steps.iter() {
-        for change in step.changes.outputs.values() {
-            let Some(export) = at_risk(change) else { continue };
+        for (export, what) in risks(step, world) {
             let blocking: Vec<&str> = importers
                 .get(export)
                 .into_iter()
@@ -34,7 +33,7 @@ pub(super) fn consumers(desired: &Desired, world: &World, steps: &mut Steps) {
                 .map(|importer| importer.name.as_str())
                 .collect();
             if !blocking.is_empty() {
-                warnings.entry(name.clone()).or_default().push(warning(export, &blocking, change));
+                warnings.entry(name.clone()).or_default().push(warning(export, &blocking, what));
             }
         }
     }
@@ -53,18 +52,30 @@ pub(super) fn consumers(desired: &Desired, world: &World, steps: &mut Steps) {
 }
 
 /// Exports that steps change or remove, or may.
-pub(super) fn exports_at_risk<'s>(steps: impl Iterator<Item = &'s Step>) -> Vec<String> {
-    let changed = steps.filter(|step| step.action.is_change()).flat_map(|step| step.changes.outputs.values());
-    changed.filter_map(at_risk).map(str::to_owned).collect()
+pub(super) fn exports_at_risk<'s>(steps: impl Iterator<Item = &'s Step>, world: &World) -> Vec<String> {
+    steps.flat_map(|step| risks(step, world)).map(|(export, _)| export.to_owned()).collect()
+}
+
+/// The exports that a step changes or removes, and what that is.
+fn risks<'s>(step: &'s Step, world: &'s World) -> Vec<(&'s str, &'static str)> {
+    match step.action {
+        Action::Delete => {
+            let live = world.stacks.get(&step.fqn);
+            let exports = live.into_iter().flat_map(|live| live.exports.values());
+            exports.map(|export| (export.as_str(), "delete the stack")).collect()
+        }
+        action if action.is_change() => step.changes.outputs.values().filter_map(at_risk).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// The export of an output that exists and changes.
-fn at_risk(change: &OutputChange) -> Option<&str> {
-    change.before.as_ref().and(change.export.as_deref())
+fn at_risk(change: &OutputChange) -> Option<(&str, &'static str)> {
+    let what = if change.after.is_some() { "change its value" } else { "remove it" };
+    change.before.as_ref().and(change.export.as_deref()).map(|export| (export, what))
 }
 
-fn warning(export: &str, importers: &[&str], change: &OutputChange) -> String {
-    let what = if change.after.is_some() { "change its value" } else { "remove it" };
+fn warning(export: &str, importers: &[&str], what: &str) -> String {
     let names = importers.join(", ");
     format!(
         "export {export} is imported by {names}, and CloudFormation refuses to {what} as long as that is so; in two steps: first deploy {names} without the import (the value itself, or a second export beside this one), then this change"

@@ -159,6 +159,16 @@ pub(super) fn of_answer(step: &Step) -> Vec<Loss> {
     announced.into_iter().flatten().filter_map(loss).collect()
 }
 
+/// What a step loses that an earlier form of it did not announce, and that nobody has allowed.
+pub(super) fn beyond(earlier: &Step, now: &Step, config: &DataLoss, settings: &Settings) -> Vec<Loss> {
+    let announced: Vec<Loss> = of_step(earlier).into_iter().chain(of_answer(earlier)).collect();
+    let mut found = of_step(now);
+    found.retain(|loss| !announced.iter().any(|known| known.resource == loss.resource));
+    acknowledge(&mut found, config, settings);
+    found.retain(|loss| !loss.allowed);
+    found
+}
+
 fn of_step(step: &Step) -> Vec<Loss> {
     let is_deleted = step.action == Action::Delete;
     let loss = |(id, change): (&String, &ResourceChange)| {

@@ -38,7 +38,7 @@ pub use change::{
     Changes, OutputChange, ParameterChange, PropertyChange, ResourceAction, ResourceChange, ShownValue,
     TemplateChange,
 };
-pub use compare::{Parameters, current_template, is_settled, request_content};
+pub use compare::{Parameters, current_template, is_settled, request_content, unannounced_losses};
 pub(crate) use deploy::LONGEST_BODY;
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
@@ -318,8 +318,8 @@ impl Plan {
     }
 
     /// Exports that the plan changes or removes, or may.
-    pub fn exports_at_risk(&self) -> Vec<String> {
-        consumers::exports_at_risk(self.steps.iter())
+    pub fn exports_at_risk(&self, world: &World) -> Vec<String> {
+        consumers::exports_at_risk(self.steps.iter(), world)
     }
 
     /// Losses of data that nobody has allowed: a run without a person's approval refuses them.

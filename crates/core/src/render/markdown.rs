@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::details::{self, Depth};
 use super::json::{PlanDocument, StepDocument};
+use super::mermaid;
 use super::style::harmless;
 use super::words;
 use crate::plan::{Action, Plan};
@@ -59,6 +60,9 @@ pub fn document(plan: &PlanDocument) -> String {
             );
         }
         out.push('\n');
+    }
+    if let Some(graph) = mermaid::in_markdown(plan) {
+        out.push_str(&graph);
     }
     for step in changing {
         details(&mut out, step);

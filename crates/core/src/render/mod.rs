@@ -1,13 +1,19 @@
-//! Plans, graphs, events and tables as text, JSON, Markdown, Mermaid and DOT: values in, strings out.
+//! Plans, graphs, events and tables as text, JSON, Markdown, Mermaid, DOT, SVG and HTML: values in, strings out.
 
 mod chain;
+mod chart;
 pub mod details;
 pub mod events;
 pub mod graph;
 pub mod json;
+mod layout;
 pub mod markdown;
+pub mod mermaid;
+pub mod page;
+pub mod picture;
 pub mod problems;
 pub mod style;
 pub mod tables;
+mod templates;
 pub mod text;
 pub mod words;

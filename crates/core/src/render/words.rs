@@ -146,6 +146,7 @@ pub fn shown_document(value: &ValueDocument) -> String {
 }
 
 /// Data that would be lost, in words.
+#[derive(serde::Serialize)]
 pub(super) struct Losses {
     /// A heading.
     pub(super) title: String,

@@ -10,7 +10,7 @@ use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::lock::Session;
 use crate::lookup::Cause;
-use crate::plan::{Desired, Plan, Purpose, Reason, ShownValue, Step, World};
+use crate::plan::{Desired, Loss, Plan, Purpose, Reason, ShownValue, Step, World};
 use crate::registry::HookStage;
 use crate::resources::Replacement;
 
@@ -201,7 +201,12 @@ pub(super) fn grown(before: &Plan, now: &Plan) -> bool {
             same && (waits_for_hooks(earlier) || as_shown() || covers(earlier, step))
         })
     };
+    // Data is never lost behind the back of whoever approved the earlier plan.
+    let is_known = |loss: &Loss| {
+        before.losses.iter().any(|known| (&known.stack, &known.resource) == (&loss.stack, &loss.resource))
+    };
     now.steps.iter().any(|step| step.action.is_change() && !shown(step))
+        || now.refused_losses().any(|loss| !is_known(loss))
 }
 
 /// Whether a step does no more than an earlier one of the same stack showed, values aside that this one left open.

@@ -142,6 +142,12 @@ fn stack(before: &SavedStack, now: &SavedStack) -> Vec<String> {
     if before.parameters != now.parameters {
         how.push("its parameters are not the planned ones".to_owned());
     }
+    if before.policy != now.policy {
+        how.push("its stack policy is not the planned one".to_owned());
+    }
+    if before.settings != now.settings {
+        how.push("its settings (role, timeout, protection or bucket) are not the planned ones".to_owned());
+    }
     how
 }
 

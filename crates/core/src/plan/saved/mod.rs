@@ -111,11 +111,17 @@ pub struct SavedStack {
     pub status: Option<String>,
     /// When it was last updated (RFC 3339); null if never.
     pub updated: Option<String>,
-    /// Digest of the template it is to have; null if that is known only later, or if secrets go into it.
+    /// Digest of the template it is to have, or of its structure alone if secrets go into it; null if it is known only
+    /// later.
     pub template: Option<String>,
     /// Digest of the values that go into it, without those that may not be shown; null if its template is known only
     /// later.
     pub parameters: Option<String>,
+    /// Digest of the stack policy it is to have, if the config names one.
+    pub policy: Option<String>,
+    /// Digest of what else shapes a request: role, timeout, protection, the bucket for templates; null if the config does
+    /// not have the stack.
+    pub settings: Option<String>,
 }
 
 /// What a lookup found.

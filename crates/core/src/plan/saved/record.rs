@@ -22,6 +22,9 @@ use crate::secrets::{Secrets, texts};
 /// Lookups whose answers are no news of a service: files are what they are, and what is random is never the same.
 const NOT_OF_A_SERVICE: [&str; 2] = ["file", "random.string"];
 
+/// Shorter secrets are looked for as a whole only.
+const SHORTEST: usize = 4;
+
 /// What a plan was made from.
 pub struct Recorded<'a> {
     /// What was wanted.
@@ -76,6 +79,8 @@ impl Recorded<'_> {
                 stack.template = self.template(definition, variables);
                 stack.parameters = Some(parameters(variables, &shown_as_secret));
             }
+            stack.policy = self.desired.policies.get(&definition.name).map(|text| digest(text));
+            stack.settings = Some(self.settings_of(definition));
             stacks.insert(definition.name.as_str().to_owned(), stack);
         }
         for step in &plan.steps {
@@ -111,9 +116,25 @@ impl Recorded<'_> {
             stack_id: live.map(|stack| stack.id.to_string()),
             status: live.map(|stack| stack.status.as_str().to_owned()),
             updated: live.and_then(|stack| stack.updated).map(|time| time.to_string()),
-            template: None,
-            parameters: None,
+            ..SavedStack::default()
         }
+    }
+
+    /// What shapes the requests for a stack beside template, parameters, tags and policy. Parameters of the run may have
+    /// been put into it, so that the text of the config does not tell.
+    fn settings_of(&self, definition: &StackDefinition) -> String {
+        let config = &self.desired.config;
+        let bucket = config.bucket_name(&self.world.place.region);
+        let all = json!({
+            "role": config.service_role,
+            "bucket": bucket.as_ref().map(|bucket| bucket.as_str()),
+            "bucket_region": config.bucket_region,
+            "timeout": definition.timeout_minutes,
+            "termination_protection": definition.termination_protection,
+            "protected": definition.protected,
+            "wait_if_in_progress": definition.wait_if_in_progress,
+        });
+        digest(&all.to_string())
     }
 
     /// The template that a stack is to have, where it is known.
@@ -169,7 +190,11 @@ impl Recorded<'_> {
         // Of a short secret in a text that is otherwise known, a digest would tell all.
         let holds_secrets =
             is_rendered(&scope, definition) && variables.values().any(|variable| variable.secret);
-        (!holds_secrets).then(|| digest(&rendered.template.body))
+        Some(if holds_secrets {
+            digest(&shape(&rendered.template.normalized()).to_string())
+        } else {
+            digest(&rendered.template.body)
+        })
     }
 
     /// A lookup with its answer; none if one of them has anything of a secret in it.
@@ -188,7 +213,12 @@ impl Recorded<'_> {
         let mut parts = vec![request.query.clone()];
         parts.extend(request.arguments.values().cloned());
         leaves(&value, &mut parts);
-        let tells = |part: &String| hidden.iter().any(|secret| part.contains(secret.as_str()));
+        // Of what is as short as that, a part of a longer text tells nothing.
+        let tells = |part: &String| {
+            hidden
+                .iter()
+                .any(|secret| part == secret || secret.len() >= SHORTEST && part.contains(secret.as_str()))
+        };
         if parts.iter().any(tells) {
             return None;
         }
@@ -197,10 +227,30 @@ impl Recorded<'_> {
     }
 }
 
+/// A template without its values: keys, and the types of resources and parameters.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let of = |(key, value): (&String, &Value)| {
+                let kept = key == "Type" && value.is_string();
+                (key.clone(), if kept { value.clone() } else { shape(value) })
+            };
+            Value::Object(entries.iter().map(of).collect())
+        }
+        Value::Array(items) => items.iter().map(shape).collect(),
+        _ => Value::Null,
+    }
+}
+
 /// Digest of values, those left out that must not be shown: short ones could be found by trying.
 fn parameters(variables: &Variables<'_>, secrets: &Secrets) -> String {
+    let tells = |value: &Value| {
+        let mut parts = Vec::new();
+        leaves(value, &mut parts);
+        parts.iter().any(|part| secrets.are_in(part))
+    };
     let shown = |known: &Known| match &known.value {
-        Some(value) if !known.secret && !secrets.are_in(&value.to_string()) => json!({"value": value}),
+        Some(value) if !known.secret && !tells(value) => json!({"value": value}),
         Some(_) => json!({"secret": true}),
         None => json!({"known_after": true}),
     };
