@@ -75,7 +75,7 @@ fn nothing_that_is_printed_has_a_no_echo_value_in_it() {
 fn a_failure_that_quotes_a_no_echo_value_is_told_without_it() {
     for line in ["--verbose --verbose deploy --yes", "deploy --yes --format json"] {
         let project = project(SECRET, ", fail: !Sub \"the value ${P} was refused\"");
-        let ran = project.run(line).ended(11);
+        let ran = project.run(line).ended(30);
         let printed = format!("{}{}", ran.stdout, ran.stderr);
         assert!(printed.contains("the value **** was refused"), "{printed}");
         assert_silent(line, &printed);

@@ -25,11 +25,11 @@ pub(crate) struct Fakes {
 }
 
 impl Fakes {
-    /// Handlers for every hook, for blueprints, and for the lookups `ssm`, `kms` and `random.string`.
+    /// Handlers for every hook, for blueprints, and for the lookups `ssm` and `random.string`.
     pub(crate) fn registry(self: &Arc<Self>) -> Registry {
         let lookup = || Arc::clone(self) as Arc<dyn LookupHandler>;
         Registry {
-            lookups: ["ssm", "kms", "random.string"].map(|name| (name.to_owned(), lookup())).into(),
+            lookups: ["ssm", "random.string"].map(|name| (name.to_owned(), lookup())).into(),
             hooks: BTreeMap::new(),
             python_hooks: Some(Arc::clone(self) as _),
             blueprints: Some(Arc::clone(self) as _),

@@ -112,7 +112,7 @@ async fn ran(world: &World, project: &Project) -> (Run, Witness) {
 /// plans to delete everything.
 pub(crate) async fn everything(scene: &Scene, guards: Guards) -> Vec<(String, String)> {
     let mut told = Told::default();
-    let world = World::new();
+    let world = World::new().answering("kms");
     scene.services(&world, false, guards);
     let project = scene.project(false, false, guards);
     match planned(&world, &project, Purpose::Deploy).await {
