@@ -1,6 +1,9 @@
 //! Looks for a secret in a text by undoing every way in which it may be written, not by doing it: so it does not repeat
 //! what the program does.
 
+/// Undoes a form.
+type Undo = fn(&str) -> String;
+
 /// A text with everything that it may say in another form.
 pub(crate) struct Reader {
     forms: Vec<(&'static str, Vec<u8>)>,
@@ -8,7 +11,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(text: &str) -> Self {
-        let undo: [(&str, fn(&str) -> String); 7] = [
+        let undo: [(&str, Undo); 7] = [
             ("as it is", str::to_owned),
             ("in JSON", unescaped),
             ("in JSON in JSON", |text| unescaped(&unescaped(text))),

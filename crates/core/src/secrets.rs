@@ -91,7 +91,7 @@ impl Secrets {
         let finder = match &self.finder {
             Finder::Nothing => return Vec::new(),
             Finder::Any(finder) => finder,
-            Finder::Everything => return vec![0..text.len()],
+            Finder::Everything => return std::iter::once(0..text.len()).collect(),
         };
         let mut found: Vec<Range<usize>> =
             finder.find_overlapping_iter(text).map(|found| found.range()).collect();
