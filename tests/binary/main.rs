@@ -12,5 +12,6 @@ mod processes;
 mod projects;
 mod python;
 mod saved;
+mod secrets;
 mod sources;
 mod support;

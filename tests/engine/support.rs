@@ -110,6 +110,13 @@ impl World {
         Self { registry: Registry::default(), ..self }
     }
 
+    /// The same cloud with the service of the fakes behind one more lookup.
+    #[allow(dead_code, reason = "shared with other tests")]
+    pub(crate) fn answering(mut self, lookup: &str) -> Self {
+        self.registry.lookups.insert(lookup.to_owned(), Arc::clone(&self.fakes) as _);
+        self
+    }
+
     pub(crate) fn engine(
         &self,
         files: BTreeMap<Utf8PathBuf, String>,

@@ -83,7 +83,8 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
     }
     output.json_errors = wants_json(&arguments.command);
     output.json_lines = matches!(arguments.command, Command::Deploy(_) | Command::Destroy(_));
-    verbosity::start(arguments.global.verbose, output.error_style.colour);
+    verbosity::start(arguments.global.verbose, output.error_style.colour, &output.vault);
+    output.vault.add(keys(&environment));
     let current = match std::env::current_dir().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok()) {
         Some(current) => current,
         None => Utf8PathBuf::from("."),
@@ -102,6 +103,12 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
         Ok(exit) => exit,
         Err(error) => failed(&context.output, error),
     }
+}
+
+/// Keys of AWS that only their owner should know.
+pub(crate) fn keys(environment: &Environment) -> Vec<String> {
+    let names = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+    names.iter().filter_map(|name| environment.get(*name).cloned()).collect()
 }
 
 fn wants_json(command: &Command) -> bool {
@@ -218,6 +225,7 @@ impl Context {
             };
             let (settings, mut environment) = (settings.clone(), self.environment.clone());
             connected.lend(&mut environment).await?;
+            self.output.vault.add(keys(&environment));
             let work = Work { label: None, root: None, settings, environment, connected, configs };
             let exit = self.carry_out(&Tree::Work(Box::new(work)), &self.output).await;
             self.stats(&connector).await;

@@ -11,16 +11,13 @@ use runway_core::exit::ExitCode;
 use runway_core::render::json::PlanDocument;
 use runway_core::render::style::Style;
 use runway_core::render::{picture, problems};
-use runway_core::secrets::Secrets;
+use runway_core::secrets::Vault;
 use serde_json::{Map, Value};
 
 use crate::args::{Colour, Global};
 
 /// Errors and warnings that are shown in full.
 const MOST_FINDINGS: usize = 50;
-
-/// Shorter texts are everywhere: hiding them would tell more than it hides.
-const SHORTEST_SECRET: usize = 4;
 
 /// Where and how to print.
 #[derive(Debug, Clone)]
@@ -46,8 +43,10 @@ pub(crate) struct Output {
     pub(crate) label: Option<String>,
     /// Other targets speak at the same time, so every line says of which it is.
     pub(crate) is_one_of_many: bool,
-    /// Texts that are never shown, by this output and all of its copies.
-    pub(crate) secrets: Arc<Mutex<Vec<String>>>,
+    /// What is never shown, by this output and all of its copies.
+    pub(crate) vault: Arc<Vault>,
+    /// Those of them that the project gives, which are the same in every run.
+    pub(crate) given: Arc<Mutex<Vec<String>>>,
 }
 
 impl Output {
@@ -83,7 +82,8 @@ impl Output {
                 .map(PathBuf::from),
             label: None,
             is_one_of_many: false,
-            secrets: Arc::default(),
+            vault: Arc::default(),
+            given: Arc::default(),
         }
     }
 
@@ -94,12 +94,13 @@ impl Output {
 
     /// From now on these texts are not shown.
     pub(crate) fn hide(&self, secrets: Vec<String>) {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets);
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).extend(secrets.iter().cloned());
+        self.vault.add(secrets);
     }
 
     /// The texts that are not shown.
     pub(crate) fn hidden(&self) -> Vec<String> {
-        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A text for people, below the name of the target.
@@ -121,25 +122,10 @@ impl Output {
         as_written(&Value::Object(all), document)
     }
 
-    /// A text without the secrets in it, also where they stand as JSON writes them.
-    fn without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        if secrets.is_empty() {
-            return Cow::Borrowed(text);
-        }
-        let long = secrets.iter().filter(|secret| secret.len() >= SHORTEST_SECRET);
-        let forms: Vec<String> = long
-            .flat_map(|secret| {
-                let quoted = Value::String(secret.clone()).to_string();
-                [secret.clone(), quoted.trim_matches('"').to_owned()]
-            })
-            .collect();
-        Cow::Owned(Secrets::new(&forms).hide(text))
-    }
-
     /// Prints lines on standard error.
     fn lines(&self, text: &str) {
-        let text = self.without_secrets(text);
+        let secrets = self.vault.secrets();
+        let text = secrets.hidden(text);
         match self.label.as_ref().filter(|_| self.is_one_of_many) {
             None => eprint_line(&text),
             Some(label) => {
@@ -152,27 +138,22 @@ impl Output {
     /// A text for standard output without the secrets in it. A JSON document is gone through text by text: elsewhere in
     /// it the same letters are part of its form.
     fn data_without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let has_secrets = !self.secrets.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        if !has_secrets || !text.starts_with('{') {
-            return self.without_secrets(text);
+        let secrets = self.vault.secrets();
+        let hidden = secrets.hidden(text);
+        if !text.starts_with('{') || matches!(hidden, Cow::Borrowed(_)) {
+            return Cow::Owned(hidden.into_owned());
         }
-        let Ok(mut document) = serde_json::from_str::<Value>(text) else { return self.without_secrets(text) };
-        self.hide_in(&mut document);
+        let Ok(mut document) = serde_json::from_str::<Value>(text) else {
+            return Cow::Owned(hidden.into_owned());
+        };
+        secrets.hide_in(&mut document);
         Cow::Owned(as_written(&document, text))
-    }
-
-    fn hide_in(&self, value: &mut Value) {
-        match value {
-            Value::String(text) => *text = self.without_secrets(text).into_owned(),
-            Value::Array(items) => items.iter_mut().for_each(|item| self.hide_in(item)),
-            Value::Object(entries) => entries.values_mut().for_each(|value| self.hide_in(value)),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
-        }
     }
 
     /// A plan without the secrets in its texts, to be written in a form of which letters are markup.
     pub(crate) fn without_secrets_in(&self, plan: &PlanDocument) -> PlanDocument {
-        picture::with_texts(plan, &|text| self.without_secrets(text).into_owned())
+        let secrets = self.vault.secrets();
+        picture::with_texts(plan, &|text| secrets.hide(text))
     }
 
     /// Prints a document that was written from data without secrets.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use miette::{Diagnostic, LabeledSpan, Severity, SourceCode};
 
 use crate::exit::ExitCode;
+use crate::secrets::Secrets;
 use crate::text::{Document, Span};
 
 /// Longest source line that is shown in full, in bytes.
@@ -27,23 +28,54 @@ pub struct Finding {
     pub problem: Arc<dyn Problem>,
     /// What it concerns, if its message alone would not say so; shown in parentheses behind the message.
     concerning: Option<String>,
+    /// What must not be shown of it.
+    secrets: Option<Arc<Secrets>>,
 }
 
 impl Finding {
     /// A problem at a place in a document.
     pub fn at(document: &Arc<Document>, problem: impl Problem) -> Self {
-        Self { document: Some(Arc::clone(document)), problem: Arc::new(problem), concerning: None }
+        Self {
+            document: Some(Arc::clone(document)),
+            problem: Arc::new(problem),
+            concerning: None,
+            secrets: None,
+        }
     }
 
     /// A problem without a place.
     pub fn general(problem: impl Problem) -> Self {
-        Self { document: None, problem: Arc::new(problem), concerning: None }
+        Self { document: None, problem: Arc::new(problem), concerning: None, secrets: None }
     }
 
     /// Says what the problem concerns.
     #[must_use]
     pub fn concerning(self, what: impl Into<String>) -> Self {
         Self { concerning: Some(what.into()), ..self }
+    }
+
+    /// The same without these secrets, also where it quotes a file.
+    #[must_use]
+    pub fn without(mut self, secrets: &Arc<Secrets>) -> Self {
+        if secrets.is_empty() {
+            return self;
+        }
+        if let Some(document) = &self.document {
+            let places = secrets.places(&document.text);
+            let places: Vec<Span> = places.iter().map(|place| Span::new(place.start, place.len())).collect();
+            if !places.is_empty() {
+                self.document = Some(document.masked(&places));
+            }
+        }
+        self.secrets = Some(Arc::clone(secrets));
+        self
+    }
+
+    fn hidden(&self, text: String) -> String {
+        match &self.secrets {
+            Some(secrets) => secrets.hide(&text),
+            None => text,
+        }
     }
 
     /// Whether it is about this very document.
@@ -85,17 +117,18 @@ impl fmt::Debug for Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.problem.fmt(f)?;
-        match &self.concerning {
-            Some(what) => write!(f, " ({what})"),
-            None => Ok(()),
-        }
+        let message = match &self.concerning {
+            Some(what) => format!("{} ({what})", self.problem),
+            None => self.problem.to_string(),
+        };
+        f.write_str(&self.hidden(message))
     }
 }
 
 impl std::error::Error for Finding {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.problem.source()
+        // Messages of causes are not this one's to change.
+        self.problem.source().filter(|_| self.secrets.is_none())
     }
 }
 
@@ -109,7 +142,8 @@ impl Diagnostic for Finding {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.problem.help()
+        let help = self.problem.help()?.to_string();
+        Some(Box::new(self.hidden(help)))
     }
 
     /// The labels, each cut at the end of its line: of a problem with a whole collection its beginning says enough.
@@ -119,7 +153,8 @@ impl Diagnostic for Finding {
         Some(Box::new(labels.map(|label| {
             let line_end = document.line(document.line_of(label.offset())).end;
             let length = label.len().min(line_end.saturating_sub(label.offset()).max(1));
-            LabeledSpan::new(label.label().map(str::to_owned), label.offset(), length)
+            let text = label.label().map(|text| self.hidden(text.to_owned()));
+            LabeledSpan::new(text, label.offset(), length)
         })))
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ident::{StackFqn, StackName};
 use crate::plan::{Action, Summary};
+use crate::secrets::Secrets;
 
 /// Something that happened. Serialised as one JSON object a line (schema `events.schema.json`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -198,6 +199,33 @@ pub struct FailedResource {
     pub status: String,
     /// CloudFormation's reason.
     pub reason: Option<String>,
+}
+
+impl Event {
+    /// The same without these secrets.
+    pub fn without(mut self, secrets: &Secrets) -> Self {
+        match &mut self {
+            Self::LockLost { reason: text }
+            | Self::HookOutput { line: text, .. }
+            | Self::HookFinished { failure: Some(text), .. }
+            | Self::Resource { reason: Some(text), .. }
+            | Self::Warning { text, .. } => *text = secrets.hide(text),
+            Self::StepFinished { outcome: Outcome::Failed(failure), .. } => failure.hide(secrets),
+            _ => {}
+        }
+        self
+    }
+}
+
+impl StepFailure {
+    /// Hides these secrets in it.
+    pub fn hide(&mut self, secrets: &Secrets) {
+        self.message = secrets.hide(&self.message);
+        let reason = self.resource.as_mut().and_then(|resource| resource.reason.as_mut());
+        for text in self.help.as_mut().into_iter().chain(reason) {
+            *text = secrets.hide(text);
+        }
+    }
 }
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

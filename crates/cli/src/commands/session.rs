@@ -111,7 +111,7 @@ impl<'s> Session<'s> {
             clock,
             options,
             registry,
-            asked: Asked::default(),
+            asked: Asked::default().keeping_secrets_in(Arc::clone(&self.output.vault)),
         }
     }
 
@@ -224,7 +224,8 @@ impl<'s> Session<'s> {
                 let Some(saved) = saved else {
                     return engine.run(config, purpose, &gate, reporter, interrupt).await;
                 };
-                engine.asked = Asked::bound_to(saved.pins());
+                engine.asked =
+                    Asked::bound_to(saved.pins()).keeping_secrets_in(Arc::clone(&self.output.vault));
                 let bound = Bound { saved, hidden: &hidden };
                 engine.run_saved(config, purpose, bound, &gate, reporter, interrupt).await
             };
@@ -256,7 +257,7 @@ impl<'s> Session<'s> {
         for (loaded, selection) in selected {
             let Ok(Some(saved)) = self.context.saved_plan(&target(self.work, loaded)) else { continue };
             let mut engine = self.engine(loaded, |options| options.selection = selection);
-            engine.asked = Asked::bound_to(saved.pins());
+            engine.asked = Asked::bound_to(saved.pins()).keeping_secrets_in(Arc::clone(&self.output.vault));
             let bound = Bound { saved, hidden: &hidden };
             let comparing = engine.check_saved(&loaded.config, purpose, bound);
             errors.extend(self.patiently(comparing, || true).await.err());

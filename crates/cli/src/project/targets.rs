@@ -305,6 +305,7 @@ impl Targets<'_> {
         if !self.findings.has_errors() {
             connected.lend(&mut environment).await?;
         }
+        self.output.vault.add(crate::commands::keys(&environment));
         let work = Work { label: Some(label), root, settings, environment, connected, configs };
         Ok(Some(Tree::Work(Box::new(work))))
     }

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{StreamExt, iter};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
 use crate::engine::importers::Importers;
 use crate::error::{Finding, Findings};
+use crate::ident::StackName;
 use crate::plan::outstanding::{self, Outstanding, Unrendered};
-use crate::plan::{Answers, Desired, HookResults, PlanProblem, RenderKey, Rendered, World, selected};
+use crate::plan::{Answers, Desired, Hidden, HookResults, PlanProblem, RenderKey, Rendered, World, selected};
+use crate::provider::StackState;
 use crate::registry::{BlueprintRequest, Fetched, HandlerFailure, LookupFailure, LookupRequest};
-use crate::secrets::Secrets;
+use crate::secrets::{Secrets, Vault, texts};
 use crate::template::Template;
 use crate::template::jinja::{self, JinjaContext};
 use crate::text::Span;
@@ -28,6 +30,9 @@ pub struct Asked {
     lookups: Mutex<BTreeMap<LookupRequest, Arc<OnceCell<Lookup>>>>,
     renders: Mutex<BTreeMap<RenderKey, Arc<OnceCell<Render>>>>,
     hooks: Mutex<Option<HookResults>>,
+    /// Outputs that must not be shown, by stack.
+    outputs: Mutex<BTreeMap<StackName, BTreeSet<String>>>,
+    vault: Arc<Vault>,
     /// What a saved plan was made with, to be given again where that is still possible.
     planned: BTreeMap<LookupRequest, Value>,
     pub(super) importers: Importers,
@@ -42,6 +47,40 @@ impl Asked {
     /// Nothing was asked yet, in a run that is bound to a plan which was made with these answers.
     pub fn bound_to(planned: BTreeMap<LookupRequest, Value>) -> Self {
         Self { planned, ..Self::default() }
+    }
+
+    /// The same, where secrets that are learned go into this vault.
+    #[must_use]
+    pub fn keeping_secrets_in(self, vault: Arc<Vault>) -> Self {
+        Self { vault, ..self }
+    }
+
+    /// The secrets that were learned.
+    pub fn vault(&self) -> &Arc<Vault> {
+        &self.vault
+    }
+
+    /// Keeps what must not be shown of a run.
+    pub(crate) fn learn(&self, hidden: Hidden) {
+        let (outputs, texts) = hidden.into_parts();
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).extend(outputs);
+        self.vault.add(texts);
+    }
+
+    /// Outputs that must not be shown, by stack.
+    pub(crate) fn hidden_outputs(&self) -> BTreeMap<StackName, BTreeSet<String>> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps what must not be shown of the outputs of a stack that has changed.
+    pub(crate) fn learn_outputs(&self, name: &StackName, stack: &StackState) {
+        let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = Vec::new();
+        for output in outputs.get(name).into_iter().flatten() {
+            let value = stack.outputs.get(output).map(|value| Value::from(value.as_str()));
+            value.iter().for_each(|value| texts(value, &mut found));
+        }
+        self.vault.add(found);
     }
 
     /// Results of the hooks that have run; `None` if those before the stacks have not.
@@ -103,6 +142,9 @@ impl Engine {
             .map(|(key, wanted)| async move {
                 let render = || self.render(desired, &key, wanted, region);
                 let rendered = cell(&self.asked.renders, &key).get_or_init(render).await.clone();
+                if let Ok(rendered) = &rendered {
+                    self.asked.vault.add(rendered.made.iter().cloned());
+                }
                 (key, rendered)
             })
             .buffer_unordered(width)
@@ -114,10 +156,18 @@ impl Engine {
     async fn look_up(&self, request: &LookupRequest) -> Lookup {
         let ask = || async {
             match self.registry.lookups.get(&request.name) {
-                Some(handler) => match self.asked.planned.get(request) {
-                    Some(planned) => handler.fetch_planned(request, planned).await,
-                    None => handler.fetch(request).await,
-                },
+                Some(handler) => {
+                    let answer = match self.asked.planned.get(request) {
+                        Some(planned) => handler.fetch_planned(request, planned).await,
+                        None => handler.fetch(request).await,
+                    };
+                    if let Ok(Fetched { value, secret: true }) = &answer {
+                        let mut found = Vec::new();
+                        texts(value, &mut found);
+                        self.asked.vault.add(found);
+                    }
+                    answer
+                }
                 None => Err(LookupFailure::wrong(
                     format!("the lookup `{}` is not available with this provider", request.name),
                     "use `--provider aws`, or give the value as a parameter (--param)",
@@ -164,8 +214,12 @@ impl Engine {
         };
         let blueprint = renderer.render(&request).await.map_err(failed)?;
         let template = Template::parse(class_path, &blueprint.body)
-            .map_err(|findings| without_texts(findings, &secrets))?;
-        Ok(Arc::new(Rendered { template: Arc::new(template), parameters: Some(blueprint.parameters) }))
+            .map_err(|findings| without(findings, &Arc::new(hidden)))?;
+        Ok(Arc::new(Rendered {
+            template: Arc::new(template),
+            parameters: Some(blueprint.parameters),
+            made: Vec::new(),
+        }))
     }
 
     fn render_jinja(
@@ -193,32 +247,113 @@ impl Engine {
             tags: config.tags.clone(),
             hook_data: self.asked.hooks().unwrap_or_default().results,
         };
-        let body = jinja::render(path, self.files.as_ref(), &context)?;
-        let template = Template::parse(self.files.shown(path).as_str(), &body)
-            .map_err(|findings| without_texts(findings, &secrets))?;
-        Ok(Arc::new(Rendered { template: Arc::new(template), parameters: None }))
+        let hidden = Arc::new(Secrets::new(&secrets));
+        let body = jinja::render(path, self.files.as_ref(), &context)
+            .map_err(|findings| without(findings, &hidden))?;
+        let parse = |body: &str| Template::parse(self.files.shown(path).as_str(), body);
+        let disguised = || jinja::render(path, self.files.as_ref(), &disguised(context, &secrets)).ok();
+        let template = match parse(&body) {
+            Ok(template) => template,
+            Err(findings) if secrets.is_empty() => return Err(findings),
+            Err(findings) => {
+                let findings = without(findings, &hidden);
+                return Err(without_lines(findings, &disguised().unwrap_or_default()));
+            }
+        };
+        let made = if secrets.is_empty() {
+            Vec::new()
+        } else {
+            let other = disguised().and_then(|body| parse(&body).ok());
+            made_of_secrets(&template.content, other.as_ref().map(|template| &template.content))
+        };
+        Ok(Arc::new(Rendered { template: Arc::new(template), parameters: None, made }))
     }
 }
 
-/// Findings that quote a rendered template, without these texts.
-fn without_texts(findings: Findings, hidden: &[String]) -> Findings {
-    if hidden.is_empty() {
-        return findings;
+/// The same with other letters in place of those of secrets.
+fn disguised(context: JinjaContext, secrets: &[String]) -> JinjaContext {
+    let other = |letter: char| match letter {
+        'z' => 'a',
+        'Z' => 'A',
+        '9' => '0',
+        'a'..='y' | 'A'..='Y' | '0'..='8' => char::from_u32(u32::from(letter) + 1).unwrap_or('x'),
+        letter => letter,
+    };
+    let mut longest: Vec<&String> = secrets.iter().collect();
+    longest.sort_by(|one, more| more.len().cmp(&one.len()).then_with(|| one.cmp(more)));
+    let disguise = |text: &str| {
+        longest.iter().fold(text.to_owned(), |text, secret| {
+            if !text.contains(secret.as_str()) {
+                return text;
+            }
+            text.replace(secret.as_str(), &secret.chars().map(other).collect::<String>())
+        })
+    };
+    let variables = disguised_map(context.variables, &disguise);
+    let hook_data = disguised_map(context.hook_data, &disguise);
+    JinjaContext { variables, hook_data, ..context }
+}
+
+fn disguised_map(entries: Map<String, Value>, disguise: &dyn Fn(&str) -> String) -> Map<String, Value> {
+    entries.into_iter().map(|(name, value)| (name, disguised_value(value, disguise))).collect()
+}
+
+fn disguised_value(value: Value, disguise: &dyn Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(disguise(&text)),
+        Value::Array(items) => items.into_iter().map(|item| disguised_value(item, disguise)).collect(),
+        Value::Object(entries) => Value::Object(disguised_map(entries, disguise)),
+        other => other,
     }
-    let mut masked = Findings::default();
+}
+
+/// Texts of a rendered template that are others where the secrets are others: whatever a template does with a secret,
+/// the result is found. Where that cannot be rendered, nothing is known.
+fn made_of_secrets(template: &Value, disguised: Option<&Value>) -> Vec<String> {
+    fn walk(one: &Value, other: Option<&Value>, found: &mut Vec<String>) {
+        match (one, other) {
+            (one, Some(other)) if one == other => {}
+            (Value::Object(one), Some(Value::Object(other))) => {
+                one.iter().for_each(|(name, value)| walk(value, other.get(name), found));
+            }
+            (Value::Array(one), Some(Value::Array(other))) => {
+                one.iter().enumerate().for_each(|(index, value)| walk(value, other.get(index), found));
+            }
+            (one, _) => texts(one, found),
+        }
+    }
+    let mut found = Vec::new();
+    if disguised.is_some() {
+        walk(template, disguised, &mut found);
+    }
+    found
+}
+
+/// Findings in a rendered template that quote only lines which are the same with other secrets.
+fn without_lines(findings: Findings, disguised: &str) -> Findings {
+    let mut hidden = Findings::default();
     for mut finding in findings.into_list() {
         if let Some(document) = &finding.document {
-            let found = |text: &String| {
-                let length = text.len();
-                let places = document.text.match_indices(text.as_str());
-                places.map(|(start, _)| Span::new(start, length)).collect::<Vec<_>>()
-            };
-            let places: Vec<Span> = hidden.iter().flat_map(found).collect();
+            let mut others = disguised.split('\n');
+            let (mut places, mut start) = (Vec::new(), 0);
+            for line in document.text.split('\n') {
+                // Secrets that were found are stars already, in the one text only.
+                let is_same = others.next() == Some(line);
+                places.extend((!is_same).then(|| Span::new(start, line.len())));
+                start += line.len() + 1;
+            }
             finding.document = Some(document.masked(&places));
         }
-        masked.push(finding);
+        hidden.push(finding);
     }
-    masked
+    hidden
+}
+
+/// Findings without these secrets.
+fn without(findings: Findings, secrets: &Arc<Secrets>) -> Findings {
+    let mut hidden = Findings::default();
+    findings.into_list().into_iter().for_each(|finding| hidden.push(finding.without(secrets)));
+    hidden
 }
 
 fn not_rendered(desired: &Desired, definition: &StackDefinition, failure: HandlerFailure) -> Findings {

@@ -337,6 +337,7 @@ impl Run<'_, '_> {
             seen.as_ref().is_none_or(|stack| stack.status == crate::provider::StackStatus::DeleteComplete);
         match seen {
             Some(stack) if !gone => {
+                self.execution.engine.asked.learn_outputs(name, &stack);
                 self.world.stacks.insert(step.fqn.clone(), stack);
             }
             _ => {

@@ -173,6 +173,7 @@ impl Engine {
                 }
             }
         }
+        self.asked.vault().add(arguments.secrets.iter().cloned());
         Ok(arguments)
     }
 
@@ -227,6 +228,7 @@ impl Engine {
             results.hidden.extend(kept.keys().chain(&hook.data_key).cloned());
         }
         results.results.extend(kept);
+        self.asked.vault().add(results.secret_texts());
         let value = match ended {
             Ok(value) => value,
             Err(failure) => return outcome(failure),
@@ -244,6 +246,7 @@ impl Engine {
                 return Err(failed(HandlerFailure { message, help, ..HandlerFailure::default() }));
             }
             results.results.insert(key.clone(), value);
+            self.asked.vault().add(results.secret_texts());
         }
         Ok(None)
     }

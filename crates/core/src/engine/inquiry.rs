@@ -90,6 +90,7 @@ impl Engine {
             return Err(error);
         }
         planned.plan.take_answers(answers, &config.data_loss, &self.settings_of_today());
+        planned.plan.hide(&self.asked.vault().secrets());
         planned.warnings.extend(left);
         Ok(planned)
     }

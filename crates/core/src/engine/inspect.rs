@@ -69,8 +69,8 @@ impl Engine {
             }));
         }
         let (stacks, _) = look::list(self.provider.cloudformation().as_ref()).await?;
-        let stacks: BTreeMap<&StackFqn, &StackState> =
-            stacks.iter().map(|stack| (&stack.fqn, stack)).collect();
+        let stacks: BTreeMap<StackFqn, StackState> =
+            stacks.into_iter().map(|stack| (stack.fqn.clone(), stack)).collect();
         let mut outputs = BTreeMap::new();
         for definition in
             config.stacks.values().filter(|definition| wanted.is_none_or(|name| *name == definition.name))
@@ -86,6 +86,7 @@ impl Engine {
                 None => {}
             }
         }
+        self.hide_outputs(config, stacks, &mut outputs).await?;
         Ok(outputs)
     }
 

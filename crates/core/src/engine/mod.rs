@@ -5,6 +5,7 @@ mod backing;
 mod cadence;
 mod check;
 pub mod desired;
+mod discretion;
 mod execute;
 mod failure;
 mod hooks;
@@ -14,6 +15,7 @@ mod inspect;
 mod judge;
 mod look;
 mod observe;
+mod outputs;
 mod problem;
 mod records;
 mod run;
@@ -34,6 +36,7 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use self::discretion::{DiscreetGate, DiscreetReporter};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Finding;
@@ -271,7 +274,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] with everything wrong with the config, the files it names and its values.
     pub fn check(&self, config: &Arc<Config>, purpose: Purpose) -> Result<(), EngineError> {
-        self.check_config(config, purpose)
+        self.discreet(self.check_config(config, purpose))
     }
 
     /// Creates the config's bucket unless it is there: with the config's own stack `cfngin-bucket` and what that needs,
@@ -285,7 +288,8 @@ impl Engine {
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<InitOutcome, EngineError> {
-        self.init_bucket(config, reporter, interrupt).await
+        let mut reporter = DiscreetReporter { reporter, vault: self.asked.vault() };
+        self.discreet(self.init_bucket(config, &mut reporter, interrupt).await)
     }
 
     /// Observes and plans; writes nothing.
@@ -293,7 +297,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] if config, lookups, graph object or provider do not allow a plan.
     pub async fn plan(&self, config: &Arc<Config>, purpose: Purpose) -> Result<Planned, EngineError> {
-        self.make_plan(config, purpose).await
+        self.discreet(self.make_plan(config, purpose).await)
     }
 
     /// Observes and plans, and says what is to be kept for a run that carries out exactly this plan; writes nothing.
@@ -308,7 +312,7 @@ impl Engine {
         target: SavedTarget,
         hidden: &[String],
     ) -> Result<(Planned, SavedPlan), EngineError> {
-        self.make_plan_to_save(config, purpose, target, hidden).await
+        self.discreet(self.make_plan_to_save(config, purpose, target, hidden).await)
     }
 
     /// Whether a saved plan still stands; writes nothing. The engine must have been given [`SavedPlan::pins`]
@@ -322,7 +326,7 @@ impl Engine {
         purpose: Purpose,
         bound: Bound<'_>,
     ) -> Result<(), EngineError> {
-        self.check_saved_plan(config, purpose, bound).await
+        self.discreet(self.check_saved_plan(config, purpose, bound).await)
     }
 
     /// Carries out a saved plan, or nothing: what a person approved is exactly this, so that whatever else moves, also
@@ -339,7 +343,10 @@ impl Engine {
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<RunOutcome, EngineError> {
-        self.run_plan(config, purpose, Some(bound), gate, reporter, interrupt).await
+        let vault = self.asked.vault();
+        let mut reporter = DiscreetReporter { reporter, vault };
+        let gate = DiscreetGate { gate, vault };
+        self.discreet(self.run_plan(config, purpose, Some(bound), &gate, &mut reporter, interrupt).await)
     }
 
     /// Observes, plans, and asks CloudFormation itself by change sets what it would do. The sets are deleted again, and so
@@ -353,7 +360,7 @@ impl Engine {
         purpose: Purpose,
         interrupt: &Interrupt,
     ) -> Result<Planned, EngineError> {
-        self.plan_and_ask(config, purpose, interrupt).await
+        self.discreet(self.plan_and_ask(config, purpose, interrupt).await)
     }
 
     /// Plans, asks `gate`, locks, carries out, unlocks.
@@ -368,7 +375,10 @@ impl Engine {
         reporter: &mut dyn Reporter,
         interrupt: &Interrupt,
     ) -> Result<RunOutcome, EngineError> {
-        self.run_plan(config, purpose, None, gate, reporter, interrupt).await
+        let vault = self.asked.vault();
+        let mut reporter = DiscreetReporter { reporter, vault };
+        let gate = DiscreetGate { gate, vault };
+        self.discreet(self.run_plan(config, purpose, None, &gate, &mut reporter, interrupt).await)
     }
 
     /// Lists configured, recorded and existing stacks, sorted by name; writes nothing.
@@ -379,7 +389,8 @@ impl Engine {
         self.status_rows(config).await
     }
 
-    /// Outputs of the config's existing stacks (or of one), by stack and output name; writes nothing.
+    /// Outputs of the config's existing stacks (or of one), by stack and output name; writes nothing. Outputs that are made
+    /// of secrets are hidden.
     ///
     /// # Errors
     /// As [`Engine::plan`]; also if the named stack is not in the config or does not exist.
@@ -417,6 +428,7 @@ impl Engine {
         stack: &StackName,
         reporter: &mut dyn Reporter,
     ) -> Result<(), EngineError> {
-        self.forget_stack(config, stack, reporter).await
+        let mut reporter = DiscreetReporter { reporter, vault: self.asked.vault() };
+        self.discreet(self.forget_stack(config, stack, &mut reporter).await)
     }
 }

@@ -22,7 +22,7 @@ use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
 use crate::lock::code::LockCode;
 use crate::lock::{LockError, LockEvent, LockOptions, Premises, Session};
-use crate::plan::{self, Desired, Note, Purpose, Settings, World};
+use crate::plan::{self, Desired, Hidden, Note, Purpose, Settings, World};
 
 impl Options {
     /// What plans and lookups read of these options.
@@ -112,6 +112,8 @@ impl Engine {
         if purpose == Purpose::Deploy {
             self.answer_all(desired, world).await;
         }
+        let hidden = Hidden::of(desired, world, &self.options.settings());
+        self.asked.learn(hidden);
     }
 
     /// What plans read of the options, with the date that acknowledgements are compared with.

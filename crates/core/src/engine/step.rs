@@ -22,7 +22,7 @@ use crate::engine::step::upload::Upload;
 use crate::event::StepFailure;
 use crate::ident::{StackFqn, StackName};
 use crate::lock;
-use crate::plan::{Answers, Step, World, outstanding};
+use crate::plan::{Answers, Hidden, Step, World, outstanding};
 use crate::provider::{
     ChangeSetKind, CloudFormation, ErrorKind, ProviderError, StackRef, StackRequest, StackState, StackStatus,
     TemplateLocation, UpdateOutcome,
@@ -266,6 +266,8 @@ fn content(
         });
     };
     let settings = execution.engine.options.settings();
+    let asked = &execution.engine.asked;
+    asked.learn(Hidden::of_stack(desired, world, &settings, definition, asked.hidden_outputs()));
     let (template, parameters) = crate::plan::request_content(desired, world, &settings, name)?;
     // CloudFormation works such a template out before it is carried out: macros may do anything to it.
     let by_change_set = template.has_macros();

@@ -202,7 +202,10 @@ fn external(
 fn output(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
     let (stack, output, arguments) = stack_and_output(query, &[])?;
     match scope.output(stack, output) {
-        OutputValue::Known(value) => arguments.apply(Value::String(value)).map(known),
+        OutputValue::Known(value) => {
+            let value = arguments.apply(Value::String(value))?;
+            Ok(Resolved::Known { value, secret: scope.is_hidden(stack, output) })
+        }
         OutputValue::Unknown(after) => Ok(Resolved::Unknown { after }),
         OutputValue::Missing(reason) => {
             arguments.default_or(format!("output `{stack}.{output}` is not available: {reason}"))
@@ -232,7 +235,10 @@ fn existing(
     let missing = match scope.stack(fqn) {
         None => format!("stack `{fqn}` does not exist in this account and region"),
         Some(stack) => match stack.outputs.get(output) {
-            Some(value) => return arguments.apply(Value::String(value.clone())).map(known),
+            Some(value) => {
+                let value = arguments.apply(Value::String(value.clone()))?;
+                return Ok(Resolved::Known { value, secret: scope.is_hidden(fqn.as_str(), output) });
+            }
             None => format!("stack `{fqn}` has no output `{output}`"),
         },
     };

@@ -43,6 +43,14 @@ pub enum HookData {
 pub trait Scope {
     /// An output of a stack of this config. `stack` is as written: a short name or an fqn.
     fn output(&self, stack: &str, output: &str) -> OutputValue;
+    /// Whether an output of a stack of this config must not be shown. `stack` is as written.
+    fn is_hidden(&self, _stack: &str, _output: &str) -> bool {
+        false
+    }
+    /// Whether what a value waits for may turn out to be a secret.
+    fn may_hide(&self, _after: &BTreeSet<Cause>) -> bool {
+        false
+    }
     /// The stack of this config that has this name in CloudFormation, if its step has yet to create or change it.
     fn changing(&self, _fqn: &StackFqn) -> Option<StackName> {
         None

@@ -21,11 +21,8 @@ use crate::event::StepFailure;
 use crate::ident::StackName;
 use crate::lookup::Cause;
 use crate::provider::{ParameterValue, StackState};
-use crate::secrets::Secrets;
+use crate::secrets::{HIDDEN, Secrets};
 use crate::template::Template;
-
-/// What CloudFormation shows for NoEcho parameters.
-const HIDDEN: &str = "****";
 
 /// What differs between a stack and its definition.
 #[derive(Debug, Default)]
@@ -67,8 +64,8 @@ pub(super) fn compare(
     if existing.is_some() {
         comparison.template(deployed.as_ref(), template);
     }
-    let secrets = scope.world.answers.secrets();
-    comparison.parameters(&secrets, (template, deployed.as_ref()), existing, given.clone());
+    let secrets = scope.hidden.secrets();
+    comparison.parameters(secrets, (template, deployed.as_ref()), existing, given.clone());
     if let Some(stack) = existing {
         comparison.settings(scope, stack, definition);
     } else if template.has_macros() && definition.timeout_minutes.is_some() {
@@ -78,7 +75,7 @@ pub(super) fn compare(
     if existing.is_none() || comparison.touches_resources() {
         let (fqn, deployed, given) = (&definition.fqn, deployed.as_ref(), given.as_slice());
         let sides = Sides { fqn, live: existing, deployed, wanted: template, given };
-        effects(scope, &sides, &secrets, &mut comparison.changes);
+        effects(scope, &sides, secrets, &mut comparison.changes);
     }
     if comparison.is_of_policies_alone() {
         let text = "only policies of resources change: CloudFormation may take that for no change, and the policies that are deployed stay; change something beside them, a tag of the stack for example";
@@ -163,8 +160,14 @@ impl Comparison {
         let (mut changed, mut hidden, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
         let mut after_stacks = BTreeSet::new();
         let shown = |name: &str, text: &str, secret: bool| {
-            let no_echo = template.parameters.get(name).is_some_and(|declared| declared.no_echo);
-            if secret || no_echo || text == HIDDEN || secrets.are_in(text) {
+            let no_echo =
+                |template: &Template| template.parameters.get(name).is_some_and(|declared| declared.no_echo);
+            if secret
+                || no_echo(template)
+                || deployed.is_some_and(no_echo)
+                || text == HIDDEN
+                || secrets.are_in(text)
+            {
                 ShownValue::Secret
             } else {
                 ShownValue::Plain(text.to_owned())

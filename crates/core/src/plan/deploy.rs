@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Pending, PendingStacks};
 use super::compare::{Comparison, compare, compare_unknown};
 use super::consumers::consumers;
+use super::hidden::Hidden;
 use super::losses::losses;
 use super::scope::PlanScope;
 use super::select::Selected;
@@ -49,19 +50,20 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
         return Err(findings);
     }
     let renamed_to = renames(desired, world).into_values().collect();
-    let mut planner =
-        Planner { desired, world, settings, selected, renamed_to, pending: PendingStacks::new(), findings };
+    let hidden = Hidden::of(desired, world, settings);
+    let pending = PendingStacks::new();
+    let mut planner = Planner { desired, world, settings, selected, renamed_to, pending, hidden, findings };
     let mut steps: BTreeMap<StackName, Step> = BTreeMap::new();
     for name in desired.graph.order() {
         let Some(definition) = desired.config.stacks.get(&name) else { continue };
         if let Some(step) = planner.step(definition) {
-            if let Some(pending) = pending(&step) {
+            if let Some(pending) = pending_outputs(&step) {
                 planner.pending.insert(name.clone(), pending);
             }
             steps.insert(name, step);
         }
     }
-    for step in removal::removed(desired, world) {
+    for step in removal::removed(desired, world, &planner.hidden) {
         steps.insert(step.name.clone(), step);
     }
     planner.selected.leave_others(desired, Purpose::Deploy, &mut steps);
@@ -70,11 +72,13 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
         return Err(planner.findings);
     }
     consumers(desired, world, &mut steps);
-    Ok((assemble(desired, world, settings, Purpose::Deploy, steps), planner.findings))
+    let mut plan = assemble(desired, world, settings, Purpose::Deploy, steps);
+    plan.hide(planner.hidden.secrets());
+    Ok((plan, planner.findings))
 }
 
 /// Outputs that may be others after a step; `None` if it changes no resource.
-fn pending(step: &Step) -> Option<Pending> {
+fn pending_outputs(step: &Step) -> Option<Pending> {
     let touches = step.action.is_change() && step.reasons.iter().any(Reason::touches_resources);
     touches.then(|| {
         if step.action == Action::Update && !step.changes.outputs_open {
@@ -176,6 +180,7 @@ struct Planner<'a> {
     renamed_to: BTreeSet<StackName>,
     /// Stacks of which some outputs are known only after their step.
     pending: PendingStacks,
+    hidden: Hidden,
     findings: Findings,
 }
 
@@ -281,6 +286,7 @@ impl Planner<'_> {
             pending: &self.pending,
             planning: true,
             upstream: &upstream,
+            hidden: &self.hidden,
         };
         let compared = match wanted_template(&scope, definition) {
             Ok(Wanted::Ready { rendered, secrets }) => self

@@ -6,11 +6,9 @@ use serde_json::Value;
 
 use super::parameters::{Given, deployed_text};
 use crate::provider::{Place, StackState};
+use crate::secrets::HIDDEN;
 use crate::template::Template;
 use crate::template::symbolic::{Argument, Doubt, Surroundings, Symbols, Term, Truth};
-
-/// What CloudFormation shows for NoEcho parameters.
-const HIDDEN: &str = "****";
 
 /// Attributes of a resource beside its properties that a plan compares.
 pub(super) const ATTRIBUTES: [&str; 7] = [
@@ -97,7 +95,7 @@ pub(super) fn effective(
 }
 
 /// What pseudo parameters give in a stack.
-pub(super) fn surroundings<'a>(
+pub(crate) fn surroundings<'a>(
     place: &'a Place,
     stack_name: &'a str,
     live: Option<&'a StackState>,

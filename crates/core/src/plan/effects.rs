@@ -8,6 +8,7 @@ use super::describe::{all_added, all_removed};
 use super::effective::{
     Effective, EffectiveOutput, deployed_arguments, effective, given_arguments, surroundings,
 };
+use super::hidden::{Hidden, secret_outputs};
 use super::parameters::Given;
 use super::resources::{Impact, because};
 use super::scope::PlanScope;
@@ -15,7 +16,7 @@ use super::{Changes, OutputChange, ShownValue, World};
 use crate::ident::StackFqn;
 use crate::lookup::Cause;
 use crate::provider::{StackState, StackStatus};
-use crate::secrets::Secrets;
+use crate::secrets::{HIDDEN, Secrets};
 use crate::template::Template;
 use crate::template::symbolic::{Doubt, Term, Truth};
 
@@ -57,7 +58,7 @@ pub(super) fn effects(scope: &PlanScope<'_>, sides: &Sides<'_>, secrets: &Secret
 }
 
 /// The resources of a stack that is deleted, and its outputs.
-pub(super) fn removal(world: &World, live: &StackState) -> Changes {
+pub(super) fn removal(world: &World, hidden: &Hidden, live: &StackState) -> Changes {
     let mut changes = Changes::default();
     // What is being deleted is lost already, and an empty shell holds nothing.
     if matches!(live.status, StackStatus::DeleteInProgress | StackStatus::ReviewInProgress) {
@@ -68,15 +69,21 @@ pub(super) fn removal(world: &World, live: &StackState) -> Changes {
         changes.contents_unknown = true;
         return changes;
     };
-    let secrets = world.answers.secrets();
+    let secrets = hidden.secrets();
     let arguments = deployed_arguments(&deployed, live, |_, text| secrets.are_in(text));
     let around = surroundings(&world.place, live.fqn.as_str(), Some(live));
     let before = effective(&deployed, &arguments, around);
     changes.contents_unknown = has_own_macros(&deployed);
     changes.resources = all_removed(&before);
+    let secret = live.parameters.iter().filter(|(name, text)| {
+        let no_echo = deployed.parameters.get(*name).is_some_and(|declared| declared.no_echo);
+        no_echo || *text == HIDDEN || secrets.are_in(text)
+    });
+    let secret = secret.map(|(name, _)| name.clone()).collect();
+    let secret = secret_outputs(&deployed, &secret, around);
     let gone = |(name, output): (&String, &EffectiveOutput)| {
         let value = Term::plain(live.outputs.get(name)?.as_str());
-        let shown = if output.value.is_secret() { ShownValue::Secret } else { shown(&value, &secrets) };
+        let shown = if secret.contains(name) { ShownValue::Secret } else { shown(&value, secrets) };
         let change = OutputChange {
             before: Some(shown),
             after: None,
@@ -182,7 +189,8 @@ fn quoted(term: &Term) -> &'static str {
 }
 
 fn export(output: &EffectiveOutput) -> Option<String> {
-    output.export.as_ref().and_then(Term::as_text).map(str::to_owned)
+    let name = output.export.as_ref()?;
+    if name.is_secret() { Some(HIDDEN.to_owned()) } else { name.as_text().map(str::to_owned) }
 }
 
 /// Parameters whose values must not be shown, neither those before nor those after.

@@ -18,6 +18,7 @@ mod describe;
 mod destroy;
 mod effective;
 mod effects;
+mod hidden;
 mod losses;
 pub mod outstanding;
 pub mod parameters;
@@ -29,6 +30,7 @@ pub mod saved;
 mod scope;
 mod select;
 mod template;
+mod veil;
 mod world;
 
 pub use answer::{ChangeSetAnswer, Difference, differences};
@@ -40,6 +42,9 @@ pub use compare::{Parameters, current_template, is_settled, request_content, una
 pub(crate) use deploy::LONGEST_BODY;
 pub use deploy::{deploy, other_place};
 pub use destroy::destroy;
+pub(crate) use effective::surroundings;
+pub use hidden::Hidden;
+pub(crate) use hidden::secret_outputs;
 pub use losses::{Allowed, Loss, LossKind};
 pub use problem::PlanProblem;
 pub use scope::hook_scope;

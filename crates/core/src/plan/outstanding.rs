@@ -141,6 +141,14 @@ impl Scope for Recorder<'_> {
         self.scope.output(stack, output)
     }
 
+    fn is_hidden(&self, stack: &str, output: &str) -> bool {
+        self.scope.is_hidden(stack, output)
+    }
+
+    fn may_hide(&self, after: &BTreeSet<Cause>) -> bool {
+        self.scope.may_hide(after)
+    }
+
     fn changing(&self, fqn: &StackFqn) -> Option<StackName> {
         self.scope.changing(fqn)
     }

@@ -213,7 +213,10 @@ fn one(
     let resolved = resolve(&variable.value, scope)
         .map_err(|error| Box::new(lookup_failed(definition, name, error, variable.span)))?;
     match resolved {
-        Resolved::Unknown { after } => Ok(Some(Given::Unknown { after, secret: variable.asks_services() })),
+        Resolved::Unknown { after } => {
+            let secret = variable.asks_services() || scope.may_hide(&after);
+            Ok(Some(Given::Unknown { after, secret }))
+        }
         Resolved::Known { value, secret } => fit(definition, name, declared, &value, secret, variable.span),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::deploy::{note, protection_note, step};
 use super::effects::removal;
+use super::hidden::Hidden;
 use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Note, Reason, Step, World, fqn_of_recorded};
 use crate::graph::dependency;
@@ -11,11 +12,11 @@ use crate::graph::state::{Intent, IntentAction};
 use crate::ident::{StackFqn, StackName};
 
 /// Steps of all stacks that are recorded, or known to the state object, and not in the config.
-pub(super) fn removed(desired: &Desired, world: &World) -> Vec<Step> {
+pub(super) fn removed(desired: &Desired, world: &World, hidden: &Hidden) -> Vec<Step> {
     let mut steps: Vec<Step> = world
         .nodes()
         .filter(|name| !desired.config.stacks.contains_key(*name))
-        .map(|name| removed_stack(desired, world, name))
+        .map(|name| removed_stack(desired, world, hidden, name))
         .collect();
     steps.extend(recorded_again(desired, world));
     let deleted: BTreeSet<StackName> =
@@ -36,7 +37,7 @@ pub(super) fn removed(desired: &Desired, world: &World) -> Vec<Step> {
 }
 
 /// What happens to a stack that left the config.
-fn removed_stack(desired: &Desired, world: &World, name: &StackName) -> Step {
+fn removed_stack(desired: &Desired, world: &World, hidden: &Hidden, name: &StackName) -> Step {
     let facts = world.state.nodes.get(name);
     let fqn = fqn_of_recorded(&desired.config, &world.state, name);
     if let Some(now) = desired.config.stacks.values().find(|definition| definition.fqn == fqn) {
@@ -65,7 +66,7 @@ fn removed_stack(desired: &Desired, world: &World, name: &StackName) -> Step {
     }
     let mut step = step(name, &fqn, Action::Delete, Reason::NotInConfig);
     step.stack_id = Some(live.id.clone());
-    step.changes = removal(world, live);
+    step.changes = removal(world, hidden, live);
     step.notes.extend(protection_note(live));
     step
 }

@@ -1,8 +1,10 @@
 //! What lookups find while a plan is made or carried out.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use super::change::PendingStacks;
+use super::hidden::Hidden;
 use super::{Desired, Settings, World};
 use crate::ident::{StackFqn, StackName};
 use crate::lookup::Cause;
@@ -21,17 +23,22 @@ pub(super) struct PlanScope<'a> {
     pub(super) planning: bool,
     /// Those of the pending stacks that the stack in question needs, at any distance.
     pub(super) upstream: &'a BTreeSet<StackName>,
+    /// What must not be shown, beside the answers that are secrets.
+    pub(super) hidden: &'a Hidden,
 }
 
 /// Everything is known.
 static NOTHING: PendingStacks = PendingStacks::new();
 /// No stack.
 static NONE: BTreeSet<StackName> = BTreeSet::new();
+/// Nothing is known to be a secret.
+static OPEN: LazyLock<Hidden> = LazyLock::new(Hidden::default);
 
 impl<'a> PlanScope<'a> {
     /// The world as it is now: everything that comes before has been done.
     pub(super) fn now(desired: &'a Desired, world: &'a World, settings: &'a Settings) -> Self {
-        Self { desired, world, settings, pending: &NOTHING, planning: false, upstream: &NONE }
+        let hidden = &OPEN;
+        Self { desired, world, settings, pending: &NOTHING, planning: false, upstream: &NONE, hidden }
     }
 }
 
@@ -71,6 +78,19 @@ impl Scope for PlanScope<'_> {
             },
             None => OutputValue::Missing(format!("stack `{}` does not exist", definition.fqn)),
         }
+    }
+
+    fn is_hidden(&self, stack: &str, output: &str) -> bool {
+        let definition = self.desired.definition(stack);
+        definition.is_some_and(|definition| self.hidden.has_output(&definition.name, output))
+    }
+
+    fn may_hide(&self, after: &BTreeSet<Cause>) -> bool {
+        after.iter().any(|cause| match cause {
+            Cause::Output(stack, output) => self.hidden.has_output(stack, output),
+            Cause::Stack(stack) => self.hidden.has_outputs(stack),
+            Cause::Hook(key) => self.hidden.has_hook(key.as_ref()),
+        })
     }
 
     fn changing(&self, fqn: &StackFqn) -> Option<StackName> {

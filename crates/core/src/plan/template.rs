@@ -53,7 +53,7 @@ pub(super) fn wanted_template(
     if !is_rendered(scope, definition) {
         return Ok(match scope.desired.templates.get(&definition.name) {
             Some(template) => Wanted::Ready {
-                rendered: Rendered { template: template.clone(), parameters: None },
+                rendered: Rendered { template: template.clone(), parameters: None, made: Vec::new() },
                 secrets: BTreeSet::new(),
             },
             None if scope.desired.unmade.contains(&definition.name) => {

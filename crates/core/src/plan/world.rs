@@ -15,7 +15,7 @@ use crate::graph::{DependencyGraph, GraphState, PersistentGraph};
 use crate::ident::{StackFqn, StackName};
 use crate::provider::{Place, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
-use crate::secrets::{Secrets, texts};
+use crate::secrets::texts;
 use crate::template::Template;
 
 /// A config with the files it names.
@@ -84,18 +84,24 @@ pub struct HookResults {
     pub hidden: BTreeSet<String>,
 }
 
+impl HookResults {
+    /// The texts of the results that must not be shown.
+    pub(crate) fn secret_texts(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let hidden = self.results.iter().filter(|(key, _)| self.hidden.contains(*key));
+        hidden.for_each(|(_, value)| texts(value, &mut found));
+        found
+    }
+}
+
 impl Answers {
     /// The texts of every secret that was looked up: whoever has one of them may show a part of what it is in.
     pub(crate) fn secret_texts(&self) -> Vec<String> {
         let mut found = Vec::new();
         let answers = self.lookups.values().flatten();
         answers.filter(|fetched| fetched.secret).for_each(|fetched| texts(&fetched.value, &mut found));
+        self.hooks.iter().for_each(|hooks| found.extend(hooks.secret_texts()));
         found
-    }
-
-    /// The same, to look for them.
-    pub(crate) fn secrets(&self) -> Secrets {
-        Secrets::new(&self.secret_texts())
     }
 }
 
@@ -115,6 +121,8 @@ pub struct Rendered {
     pub template: Arc<Template>,
     /// What a blueprint gives its parameters; `None` where they are the variables, as for every other template.
     pub parameters: Option<Vec<(String, Value)>>,
+    /// Texts in it that are made of secrets, beside the secrets themselves.
+    pub made: Vec<String>,
 }
 
 impl World {

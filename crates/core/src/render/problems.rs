@@ -93,7 +93,7 @@ fn document(finding: &Finding) -> FindingDocument {
             .into_iter()
             .flat_map(|(document, labels)| labels.map(|found| label(document, &found, file.as_deref())))
             .collect(),
-        help: finding.problem.help().map(|help| help.to_string()),
+        help: finding.help().map(|help| help.to_string()),
         file,
     }
 }

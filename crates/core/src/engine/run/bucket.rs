@@ -132,7 +132,7 @@ impl Engine {
             clock: Arc::clone(&self.clock),
             options,
             registry: self.registry.clone(),
-            asked: Asked::default(),
+            asked: Asked::default().keeping_secrets_in(Arc::clone(self.asked.vault())),
         }
     }
 

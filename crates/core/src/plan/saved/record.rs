@@ -143,7 +143,7 @@ impl Recorded<'_> {
         let scope = PlanScope::now(self.desired, self.world, self.settings);
         if !is_rendered(&scope, definition) {
             let template = self.desired.templates.get(&definition.name)?.clone();
-            return Some(Rendered { template, parameters: None });
+            return Some(Rendered { template, parameters: None, made: Vec::new() });
         }
         let mut rendered = self.world.answers.rendered.iter();
         let (_, rendered) = rendered.find(|(key, found)| key.stack == definition.name && found.is_ok())?;

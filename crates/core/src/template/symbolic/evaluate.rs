@@ -220,7 +220,7 @@ impl<'a> Symbols<'a> {
             },
             Value::Array(items) => match items.as_slice() {
                 [Value::String(id), attribute] => match self.value(attribute) {
-                    Some(Term::Scalar { text, .. }) => Term::Attribute(id.clone(), text),
+                    Some(Term::Scalar { text, secret: false }) => Term::Attribute(id.clone(), text),
                     Some(Term::Unknown { doubts, secret }) => Term::Unknown { doubts, secret },
                     _ => self.kept("Fn::GetAtt", argument),
                 },
@@ -262,7 +262,7 @@ impl<'a> Symbols<'a> {
             };
             parts.push(match value {
                 // A list parameter stands for its text.
-                Some(Term::List(items)) => concatenated(separated(items, ",")),
+                Some(Term::List(items)) => concatenated(separated(items, &Term::plain(","))),
                 Some(term) => term,
                 None => Term::plain(""),
             });
@@ -275,8 +275,8 @@ impl<'a> Symbols<'a> {
         let Some([delimiter, list]) = argument.as_array().map(Vec::as_slice) else {
             return self.kept("Fn::Join", argument);
         };
-        let delimiter = self.value(delimiter);
-        match (delimiter.as_ref().and_then(Term::as_text), self.value(list)) {
+        let delimiter = self.value(delimiter).filter(|delimiter| delimiter.as_text().is_some());
+        match (&delimiter, self.value(list)) {
             (Some(delimiter), Some(Term::List(items))) => {
                 // A list that is not known has as many items as it will have.
                 let unclear = |item: &Term| matches!(item, Term::List(_) | Term::Map(_));
@@ -377,7 +377,8 @@ fn scalar_of(text: String, secret: bool) -> Term {
 
 fn parameter(kind: &str, text: &str, secret: bool) -> Term {
     if kind.starts_with("AWS::SSM::Parameter::Value") {
-        let doubts = BTreeSet::from([Doubt::Read(format!("SSM parameter {text}"))]);
+        let name = if secret { "whose name is not shown" } else { text };
+        let doubts = BTreeSet::from([Doubt::Read(format!("SSM parameter {name}"))]);
         return Term::Unknown { doubts, secret };
     }
     if kind == "CommaDelimitedList" || kind.starts_with("List<") {
@@ -415,11 +416,11 @@ fn concatenated(parts: Vec<Term>) -> Term {
 }
 
 /// Items with a delimiter between them.
-fn separated(items: Vec<Term>, delimiter: &str) -> Vec<Term> {
+fn separated(items: Vec<Term>, delimiter: &Term) -> Vec<Term> {
     let mut parts = Vec::new();
     for (index, item) in items.into_iter().enumerate() {
         if index > 0 {
-            parts.push(Term::plain(delimiter));
+            parts.push(delimiter.clone());
         }
         parts.push(item);
     }
