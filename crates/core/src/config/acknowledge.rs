@@ -65,7 +65,10 @@ impl Reader<'_> {
             self.prose("reason", reason);
         }
         let until = fields.get("until").and_then(|node| {
-            let date = node.as_text().and_then(|text| text.parse::<Date>().ok());
+            // Other ways to write a day are taken for none: the schema knows one.
+            let date = node
+                .as_text()
+                .and_then(|text| text.parse::<Date>().ok().filter(|date| date.to_string() == text));
             if date.is_none() {
                 let (found, help) = (kind(node), "write a day as 2026-12-31".to_owned());
                 let (field, expected) = ("`until`".to_owned(), "a date");
@@ -79,6 +82,19 @@ impl Reader<'_> {
             }
             date
         });
+        for field in ["stack", "resource"] {
+            if let Some(node) = fields.get(field).filter(|node| node.as_text() == Some("")) {
+                let (found, help) = ("empty", "write a name".to_owned());
+                let (field, expected) = (format!("`{field}`"), "a name");
+                self.report(ConfigProblem::WrongType {
+                    field,
+                    expected,
+                    found,
+                    help,
+                    span: node.span.into(),
+                });
+            }
+        }
         for field in ["stack", "until"] {
             if fields.get(field).is_none() {
                 let owner = fields.owner.to_owned();

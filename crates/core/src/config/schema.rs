@@ -110,7 +110,7 @@ pub(crate) fn schema() -> Value {
                 "additionalProperties": false,
                 "required": ["stack", "until"],
                 "properties": {
-                    "stack": {"description": "Name of the stack.", "$ref": "#/$defs/Text"},
+                    "stack": {"description": "Name of the stack.", "$ref": "#/$defs/Text", "minLength": 1},
                     "resource": {"description": "Logical id of one of its resources; without it, all of them.", "$ref": "#/$defs/OptionalText"},
                     "until": {"description": "The last day on which the entry holds, in UTC.", "type": "string", "pattern": format!("^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$|{PARAMETER}")},
                     "reason": {"description": "Why, for readers.", "$ref": "#/$defs/OptionalText"}

@@ -91,7 +91,13 @@ pub(super) fn losses(
     }
     let acting = steps.iter().filter(|step| matches!(step.action, Action::Update | Action::Delete));
     let mut found: Vec<Loss> = acting.flat_map(of_step).collect();
-    let notes = acknowledge(&mut found, config, settings);
+    let mut notes = acknowledge(&mut found, config, settings);
+    for allowed in settings.allowed.iter().filter(|allowed| !found.iter().any(|loss| allowed.covers(loss))) {
+        let Allowed { stack, resource } = allowed;
+        let resource = resource.as_ref().map(|id| format!("/{id}")).unwrap_or_default();
+        let text = format!("--allow {stack}{resource} allows nothing: this plan loses no data of that name");
+        notes.push(Note { warning: false, code: "plan::allowed_in_vain", text });
+    }
     (found, notes)
 }
 
