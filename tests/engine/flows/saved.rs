@@ -200,7 +200,7 @@ async fn whatever_of_the_config_moves_is_named() {
     other.head.push_str("# nothing but a remark\n");
     assert_refused(&world, &other, &plan, &[text]).await;
     let other = planned.clone().with("tags: {team: blue}\n");
-    let tags = "stack `a` is not as it was planned: its step is not the planned one";
+    let tags = "stack `a` is not as it was planned: its settings (tags, role, timeout, protection or bucket) are not";
     assert_refused(&world, &other, &plan, &[text, tags]).await;
     let other = planned.clone().file("t.yml", &format!("{}# a remark\n", template(&[])));
     let of_template = "stack `b` is not as it was planned: its template is not the planned one";
@@ -222,7 +222,7 @@ async fn whatever_of_the_config_moves_is_named() {
 
     let mut other = planned.clone();
     other.head.push_str("service_role: arn:aws:iam::123456789012:role/other\n");
-    let role = "its settings (role, timeout, protection or bucket) are not the planned ones";
+    let role = "its settings (tags, role, timeout, protection or bucket) are not the planned ones";
     assert_refused(&world, &other, &plan, &[role]).await;
 
     // Nothing of this moved anything.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::deploy::note;
 use super::effective::{Effective, deployed_arguments, effective, surroundings};
 use super::{Action, Desired, OutputChange, Step, World};
@@ -104,10 +106,22 @@ fn lets_go(desired: &Desired, steps: &Steps, exporting: &Step, importer: &Import
     }
     match step.action {
         Action::Delete => true,
-        // The text tells enough: an import with a name that is computed counts as one.
-        Action::Update => desired.templates.get(&step.name).is_some_and(|template| {
-            !template.body.contains("ImportValue")
-                || !template.body.contains(export) && !template.body.contains("${")
+        // An import with a name that is computed counts as one of this export.
+        Action::Update => {
+            desired.templates.get(&step.name).is_some_and(|template| !may_import(&template.content, export))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a part of a template may import an export.
+fn may_import(value: &Value, export: &str) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|item| may_import(item, export)),
+        Value::Object(entries) => entries.iter().any(|(name, value)| match (name.as_str(), value) {
+            ("Fn::ImportValue", Value::String(name)) => name == export,
+            ("Fn::ImportValue", _) => true,
+            _ => may_import(value, export),
         }),
         _ => false,
     }

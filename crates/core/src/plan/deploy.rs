@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Pending, PendingStacks};
 use super::compare::{Comparison, compare, compare_unknown};
 use super::consumers::consumers;
+use super::effects::removal;
 use super::hidden::Hidden;
 use super::losses::losses;
 use super::scope::PlanScope;
@@ -13,7 +14,7 @@ use super::template::{Wanted, wanted_template};
 use super::world::renames;
 use super::{
     Action, Certainty, Changes, Desired, Note, Plan, PlanProblem, PlannedHook, Purpose, Reason, Settings,
-    Step, World, removal,
+    Step, World, removal as removals,
 };
 use crate::config::{Config, StackDefinition};
 use crate::error::{Finding, Findings};
@@ -63,7 +64,7 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
             steps.insert(name, step);
         }
     }
-    for step in removal::removed(desired, world, &planner.hidden) {
+    for step in removals::removed(desired, world, &planner.hidden) {
         steps.insert(step.name.clone(), step);
     }
     planner.selected.leave_others(desired, Purpose::Deploy, &mut steps);
@@ -255,6 +256,9 @@ impl Planner<'_> {
                 let mut step =
                     self.creation(definition, plain(Action::Recreate, Reason::CreationFailed(status)))?;
                 step.notes.extend(recreation_notes(live));
+                if leaves_resources(status) {
+                    left_behind(self.world, live, &self.hidden, &mut step.changes);
+                }
                 Some(step)
             }
             status => self.update(definition, live, status),
@@ -434,9 +438,24 @@ fn cannot_update(status: StackStatus) -> Option<String> {
     }
 }
 
+/// Whether a failed creation left resources, which may have been in use since.
+fn leaves_resources(status: StackStatus) -> bool {
+    matches!(status, StackStatus::CreateFailed | StackStatus::RollbackFailed)
+}
+
+/// Data in what a failed creation left is lost when the stack is made anew.
+fn left_behind(world: &World, live: &StackState, hidden: &Hidden, changes: &mut Changes) {
+    let left = removal(world, hidden, live);
+    changes.contents_unknown |= left.contents_unknown;
+    for (id, change) in left.resources.into_iter().filter(|(_, change)| change.data.is_some()) {
+        let data = change.data.clone();
+        changes.resources.entry(id).or_insert(change).data = data;
+    }
+}
+
 /// What a reviewer should know of a failed stack that is deleted and created anew.
 fn recreation_notes(live: &StackState) -> Vec<Note> {
-    let left = matches!(live.status, StackStatus::CreateFailed | StackStatus::RollbackFailed).then(|| {
+    let left = leaves_resources(live.status).then(|| {
         note(
             "plan::resources_left",
             "resources that its creation left behind are deleted with it, and the data in them",

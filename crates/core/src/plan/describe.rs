@@ -8,7 +8,7 @@ use super::effective::{Effective, EffectiveResource};
 use super::resources::Show;
 use super::{Certainty, PropertyChange, ResourceAction, ResourceChange, ShownValue};
 use crate::lookup::Cause;
-use crate::resources::{self, Replacement};
+use crate::resources::{self, DataFate, Fate, Replacement};
 use crate::template::symbolic::{Doubt, Term, Truth};
 
 /// Every resource of a stack that goes.
@@ -30,6 +30,15 @@ pub(super) fn all_added(after: &Effective) -> BTreeMap<String, ResourceChange> {
         (id.clone(), ResourceChange { properties: Vec::new(), ..added(resource, hidden) })
     };
     after.resources.iter().map(added).collect()
+}
+
+/// A resource that is removed, or else changes: the worse of both counts.
+pub(super) fn removed_or_modified(removed: ResourceChange, modified: ResourceChange) -> ResourceChange {
+    let is_lost = |data: &Option<DataFate>| data.as_ref().is_some_and(|data| data.fate == Fate::Lost);
+    let data = if is_lost(&modified.data) { modified.data } else { removed.data };
+    let known_after = removed.known_after.union(&modified.known_after).cloned().collect();
+    let ResourceChange { properties, replacement, .. } = modified;
+    ResourceChange { properties, replacement, data, known_after, ..removed }
 }
 
 /// A resource that is created.

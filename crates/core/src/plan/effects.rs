@@ -45,14 +45,18 @@ pub(super) fn effects(scope: &PlanScope<'_>, sides: &Sides<'_>, secrets: &Secret
     let after = effective(sides.wanted, &arguments, around);
     let (Some(live), Some(deployed)) = (sides.live, sides.deployed) else {
         changes.outputs_open = true;
-        if sides.live.is_none() {
-            changes.resources = all_added(&after);
+        match sides.live {
+            None => changes.resources = all_added(&after),
+            // Whatever the stack holds now may be gone afterwards.
+            Some(_) => changes.contents_unknown = scope.planning,
         }
         return;
     };
     let before = effective(deployed, &deployed_arguments(deployed, live, is_secret), around);
     let impact = Impact::of(&before, &after, !changes.tags.is_empty(), &show);
     changes.outputs_open = before.has_macros || after.has_macros;
+    let made = made_by_macros(deployed);
+    changes.contents_unknown = !made.is_empty() && made != made_by_macros(sides.wanted);
     changes.outputs = outputs(live, (&before, &after), &impact, &show);
     changes.resources = impact.resources;
 }
@@ -107,7 +111,13 @@ fn has_own_macros(template: &Template) -> bool {
         Some(Value::Array(names)) => !names.iter().all(known),
         Some(name) => !known(name),
     };
-    others || template.has_macros() && transform.is_none()
+    others || template.has_macros() && transform.is_none() || !made_by_macros(template).is_empty()
+}
+
+/// Entries of a template that are no resources by themselves: macros make of them what nobody sees.
+fn made_by_macros(template: &Template) -> Vec<(&String, &Value)> {
+    let resources = template.content.get("Resources").and_then(Value::as_object).into_iter().flatten();
+    resources.filter(|(_, entry)| entry.get("Type").is_none()).collect()
 }
 
 /// Outputs that change, or may.

@@ -78,8 +78,7 @@ impl Loss {
     }
 }
 
-/// Everything that these steps would lose. A destroy is meant to lose all of it, and a stack whose creation failed never
-/// held anything.
+/// Everything that these steps would lose. A destroy is meant to lose all of it.
 pub(super) fn losses(
     purpose: Purpose,
     steps: &[Step],
@@ -89,7 +88,8 @@ pub(super) fn losses(
     if purpose == Purpose::Destroy {
         return (Vec::new(), Vec::new());
     }
-    let acting = steps.iter().filter(|step| matches!(step.action, Action::Update | Action::Delete));
+    let acting =
+        steps.iter().filter(|step| matches!(step.action, Action::Update | Action::Delete | Action::Recreate));
     let mut found: Vec<Loss> = acting.flat_map(of_step).collect();
     let mut notes = acknowledge(&mut found, config, settings);
     for allowed in settings.allowed.iter().filter(|allowed| !found.iter().any(|loss| allowed.covers(loss))) {
@@ -176,7 +176,7 @@ pub(super) fn beyond(earlier: &Step, now: &Step, config: &DataLoss, settings: &S
 }
 
 fn of_step(step: &Step) -> Vec<Loss> {
-    let is_deleted = step.action == Action::Delete;
+    let is_deleted = matches!(step.action, Action::Delete | Action::Recreate);
     let loss = |(id, change): (&String, &ResourceChange)| {
         let data = change.data.as_ref().filter(|data| data.fate == Fate::Lost)?;
         Some(Loss {
@@ -200,7 +200,7 @@ fn of_step(step: &Step) -> Vec<Loss> {
             resource: None,
             kind: String::new(),
             holds: "unknown contents".to_owned(),
-            how: LossKind::StackDeleted,
+            how: if is_deleted { LossKind::StackDeleted } else { LossKind::Removed },
             certainty: Certainty::May,
             allowed: false,
         });

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::describe::{added, causes, modified, removed};
+use super::describe::{added, causes, modified, removed, removed_or_modified};
 use super::effective::{ATTRIBUTES, Effective, EffectiveResource};
 use super::replacing::{replaced_by_tags, replacement};
 use super::{Certainty, PropertyChange, ResourceAction, ResourceChange, ShownValue};
@@ -123,15 +123,24 @@ impl Impact {
             let mut settled = true;
             for (id, old, new) in &kept {
                 let found = impact.changes(new, &differences[id], &referring[id], show);
-                let moved = moved(&found, new);
+                let gone =
+                    impact.resources.get(*id).is_some_and(|change| change.action == ResourceAction::Remove);
+                let mut moved = moved(&found, new);
+                if gone {
+                    moved.replaced = moved.replaced.max(Replacement::May);
+                    moved.changed = moved.changed.max(Replacement::May);
+                }
                 if impact.moves.get(*id).copied().unwrap_or_default() != moved {
                     impact.moves.insert((*id).to_owned(), moved);
                     settled = false;
                 }
-                let gone =
-                    impact.resources.get(*id).is_some_and(|change| change.action == ResourceAction::Remove);
-                if !found.is_empty() && !gone {
-                    impact.resources.insert((*id).to_owned(), modified(old, new, found));
+                if !found.is_empty() {
+                    let change = modified(old, new, found);
+                    let change = match impact.resources.remove(*id).filter(|_| gone) {
+                        Some(removed) => removed_or_modified(removed, change),
+                        None => change,
+                    };
+                    impact.resources.insert((*id).to_owned(), change);
                 }
             }
             if settled {

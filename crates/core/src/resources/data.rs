@@ -62,6 +62,7 @@ pub(super) const HOLDERS: &[(&str, &str)] = &[
     ("AWS::Backup::LogicallyAirGappedBackupVault", "backup vault"),
     ("AWS::Cassandra::Keyspace", "keyspace"),
     ("AWS::Cassandra::Table", "table"),
+    ("AWS::CloudFormation::Stack", "nested stack"),
     ("AWS::CloudTrail::EventDataStore", "event data store"),
     ("AWS::CodeArtifact::Domain", "package repository"),
     ("AWS::CodeArtifact::Repository", "package repository"),
@@ -138,6 +139,7 @@ pub(super) const HOLDERS: &[(&str, &str)] = &[
     ("AWS::SageMaker::FeatureGroup", "feature store"),
     ("AWS::SageMaker::NotebookInstance", "notebook"),
     ("AWS::SecretsManager::Secret", "secret"),
+    ("AWS::Serverless::Application", "nested application"),
     ("AWS::Serverless::SimpleTable", "table"),
     ("AWS::Timestream::Database", "database"),
     ("AWS::Timestream::InfluxDBInstance", "database"),
@@ -188,7 +190,10 @@ fn fate(data: Data, policy: &str, snapshots: bool) -> DataFate {
 
 /// What one resource holds, judged by its properties as well.
 fn held(resource_type: &str, properties: &Value) -> Option<Data> {
-    let data = data(resource_type)?;
+    // What others have made may hold anything.
+    let is_foreign = !resource_type.starts_with("AWS::") && !resource_type.starts_with("Custom::");
+    let unknown = is_foreign.then_some(Data { holds: "unknown contents", snapshots: false });
+    let data = data(resource_type).or(unknown)?;
     let given = |name: &str| properties.get(name).is_some_and(|value| !value.is_null());
     match resource_type {
         // The data of an instance of a cluster lives in the cluster.

@@ -146,7 +146,9 @@ fn stack(before: &SavedStack, now: &SavedStack) -> Vec<String> {
         how.push("its stack policy is not the planned one".to_owned());
     }
     if before.settings != now.settings {
-        how.push("its settings (role, timeout, protection or bucket) are not the planned ones".to_owned());
+        how.push(
+            "its settings (tags, role, timeout, protection or bucket) are not the planned ones".to_owned(),
+        );
     }
     how
 }

@@ -222,8 +222,12 @@ impl<'a> Symbols<'a> {
                 [Value::String(id), attribute] => match self.value(attribute) {
                     Some(Term::Scalar { text, secret: false }) => Term::Attribute(id.clone(), text),
                     Some(Term::Unknown { doubts, secret }) => Term::Unknown { doubts, secret },
-                    _ => self.kept("Fn::GetAtt", argument),
+                    _ => Term::doubt(Doubt::Read(format!("an attribute of {id}"))),
                 },
+                [Value::String(id), attributes @ ..] => {
+                    let names: Vec<String> = attributes.iter().map(scalar_text).collect();
+                    Term::Attribute(id.clone(), names.join("."))
+                }
                 _ => self.kept("Fn::GetAtt", argument),
             },
             _ => self.kept("Fn::GetAtt", argument),
@@ -361,12 +365,13 @@ fn scalar_text(value: &Value) -> String {
 fn scalar_of(text: String, secret: bool) -> Term {
     // The text around a reference may hold what must not be shown, so only the reference is told.
     let unversioned: BTreeSet<Doubt> = text
-        .split("{{resolve:ssm:")
+        .split("{{resolve:ssm")
         .skip(1)
+        .filter_map(|rest| rest.strip_prefix("-secure:").or_else(|| rest.strip_prefix(':')))
         .map(|rest| rest.split("}}").next().unwrap_or_default())
         .filter(|name| !name.contains(':'))
         .map(|name| {
-            Doubt::Read(if secret { "a parameter".to_owned() } else { format!("{{{{resolve:ssm:{name}}}}}") })
+            Doubt::Read(if secret { "a parameter".to_owned() } else { format!("SSM parameter {name}") })
         })
         .collect();
     if !unversioned.is_empty() {
@@ -411,7 +416,15 @@ fn concatenated(parts: Vec<Term>) -> Term {
             Term::Scalar { text, secret } => scalar_of(text, secret),
             term => term,
         },
-        _ => Term::Text(merged),
+        _ => Term::Text(merged.into_iter().map(reference_in).collect()),
+    }
+}
+
+/// A piece of a text; a dynamic reference in it stands for what it is at the time.
+fn reference_in(part: Term) -> Term {
+    match part {
+        Term::Scalar { text, secret } => scalar_of(text, secret),
+        part => part,
     }
 }
 
