@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// Regions that moto knows; every scene gets one for itself, so that it sees its own stacks only.
-const REGIONS: [&str; 28] = [
+const REGIONS: [&str; 33] = [
     "us-east-1",
     "us-east-2",
     "us-west-1",
@@ -42,6 +42,11 @@ const REGIONS: [&str; 28] = [
     "me-central-1",
     "ap-southeast-4",
     "il-central-1",
+    "ca-west-1",
+    "mx-central-1",
+    "ap-southeast-5",
+    "ap-southeast-7",
+    "ap-east-2",
 ];
 
 /// The root of the repository.
