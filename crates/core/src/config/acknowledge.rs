@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::error::ConfigProblem;
-use super::reader::{Fields, Reader, kind};
+use super::reader::{Fields, Reader};
 use crate::plan::Allowed;
 use crate::text::Span;
 use crate::yaml::{Node, NodeValue};
@@ -70,29 +70,13 @@ impl Reader<'_> {
                 .as_text()
                 .and_then(|text| text.parse::<Date>().ok().filter(|date| date.to_string() == text));
             if date.is_none() {
-                let (found, help) = (kind(node), "write a day as 2026-12-31".to_owned());
-                let (field, expected) = ("`until`".to_owned(), "a date");
-                self.report(ConfigProblem::WrongType {
-                    field,
-                    expected,
-                    found,
-                    help,
-                    span: node.span.into(),
-                });
+                self.wrong_type("until", "a date", node, "write a day as 2026-12-31");
             }
             date
         });
         for field in ["stack", "resource"] {
             if let Some(node) = fields.get(field).filter(|node| node.as_text() == Some("")) {
-                let (found, help) = ("empty", "write a name".to_owned());
-                let (field, expected) = (format!("`{field}`"), "a name");
-                self.report(ConfigProblem::WrongType {
-                    field,
-                    expected,
-                    found,
-                    help,
-                    span: node.span.into(),
-                });
+                self.wrong_type(field, "a name", node, "write a name");
             }
         }
         for field in ["stack", "until"] {
