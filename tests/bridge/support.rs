@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
 use runway_core::config::load::load;
-use runway_core::ident::StackName;
+use runway_core::ident::NodeName;
 use runway_core::provider::{CloudFormation, Place, Provider, ProviderError};
 use runway_core::registry::{BlueprintRequest, HookCall, HookOutput, HookStage};
 use runway_core::text::Document;
@@ -127,7 +127,7 @@ pub(crate) fn call(path: &str, args: Value) -> HookCall {
 pub(crate) fn request(class_path: &str, variables: Value) -> BlueprintRequest {
     let Value::Object(variables) = variables else { panic!("variables are a map") };
     BlueprintRequest {
-        stack: StackName::new("queues"),
+        stack: NodeName::new("queues"),
         class_path: class_path.to_owned(),
         description: None,
         variables,

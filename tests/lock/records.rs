@@ -6,7 +6,7 @@ use std::hash::Hash;
 
 use runway_core::graph::state::{Intent, IntentAction, NodeFacts, SessionIntents};
 use runway_core::graph::{GraphState, PersistentGraph};
-use runway_core::ident::{StackFqn, StackName};
+use runway_core::ident::{NodeName, StackFqn};
 use runway_core::lock::code::LockCode;
 use runway_core::lock::record::{ended, recorded_state};
 use runway_core::lock::{Ending, Premise, Record, record_for};
@@ -86,15 +86,15 @@ fn remembered<I: Copy + Eq + Hash>(
     written
 }
 
-fn name(stack: usize) -> StackName {
-    StackName::new(["c", "d"][stack])
+fn name(stack: usize) -> NodeName {
+    NodeName::new(["c", "d"][stack])
 }
 
-fn names(stacks: Stacks) -> impl Iterator<Item = StackName> {
+fn names(stacks: Stacks) -> impl Iterator<Item = NodeName> {
     ALL.into_iter().filter(move |stack| has(stacks, *stack)).map(name)
 }
 
-fn bits<'a>(names: impl Iterator<Item = &'a StackName>) -> Stacks {
+fn bits<'a>(names: impl Iterator<Item = &'a NodeName>) -> Stacks {
     names.flat_map(|one| ALL.into_iter().filter(move |stack| name(*stack) == *one)).map(bit).sum()
 }
 
@@ -106,8 +106,8 @@ fn graph(nodes: Stacks) -> PersistentGraph {
     PersistentGraph { nodes: names(nodes).map(|name| (name, BTreeSet::new())).collect() }
 }
 
-fn steps(intents: Intents) -> BTreeMap<StackName, Intent> {
-    let intent = |action, name: &StackName| Intent {
+fn steps(intents: Intents) -> BTreeMap<NodeName, Intent> {
+    let intent = |action, name: &NodeName| Intent {
         action,
         fqn: StackFqn::new(name.as_str()),
         account: None,

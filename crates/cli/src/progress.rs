@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runway_core::event::{Event, Outcome, Reporter};
-use runway_core::ident::StackName;
+use runway_core::ident::NodeName;
 use runway_core::render::events;
 use runway_core::render::style::{Mark, Style, harmless, shortened};
 
@@ -72,7 +72,7 @@ fn painted(style: Style, event: &Event, line: &str) -> String {
 struct Live {
     output: Output,
     bars: MultiProgress,
-    running: BTreeMap<StackName, ProgressBar>,
+    running: BTreeMap<NodeName, ProgressBar>,
 }
 
 impl Live {
@@ -81,7 +81,7 @@ impl Live {
         Self { output, bars, running: BTreeMap::new() }
     }
 
-    fn message(&self, name: &StackName, text: &str) {
+    fn message(&self, name: &NodeName, text: &str) {
         if let Some(bar) = self.running.get(name) {
             let width = self.output.width.saturating_sub(16);
             bar.set_message(shortened(&harmless(&format!("{name}: {text}")), width));

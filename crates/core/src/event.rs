@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::plan::{Action, Summary};
 use crate::secrets::Secrets;
 
@@ -75,7 +75,7 @@ pub enum Event {
     /// A step began.
     StepStarted {
         /// The stack.
-        name: StackName,
+        name: NodeName,
         /// Its name in CloudFormation.
         fqn: StackFqn,
         /// What is being done.
@@ -84,7 +84,7 @@ pub enum Event {
     /// A resource of a running step changed its status.
     Resource {
         /// The stack.
-        name: StackName,
+        name: NodeName,
         /// Logical id.
         logical_id: String,
         /// Resource type.
@@ -97,14 +97,14 @@ pub enum Event {
     /// A running step's stack changed its status.
     StackStatus {
         /// The stack.
-        name: StackName,
+        name: NodeName,
         /// Status.
         status: String,
     },
     /// A step ended.
     StepFinished {
         /// The stack.
-        name: StackName,
+        name: NodeName,
         /// Its name in CloudFormation.
         fqn: StackFqn,
         /// What was done.
@@ -119,18 +119,18 @@ pub enum Event {
     /// A step will not run because one it needs failed.
     StepBlocked {
         /// The stack.
-        name: StackName,
+        name: NodeName,
         /// Its name in CloudFormation.
         fqn: StackFqn,
         /// What would have been done.
         action: Action,
         /// Failed or blocked steps that it needs.
-        by: BTreeSet<StackName>,
+        by: BTreeSet<NodeName>,
     },
     /// The user interrupted: nothing new starts.
     Interrupted {
         /// Stacks still running.
-        running: BTreeSet<StackName>,
+        running: BTreeSet<NodeName>,
         /// Whether they are watched to their end (first interrupt) or left (second).
         watching: bool,
     },
@@ -148,9 +148,9 @@ pub enum Event {
         /// Steps that succeeded, by what was really done.
         done: Summary,
         /// Steps that failed.
-        failed: BTreeSet<StackName>,
+        failed: BTreeSet<NodeName>,
         /// Steps that did not run.
-        not_run: BTreeSet<StackName>,
+        not_run: BTreeSet<NodeName>,
         /// Seconds the run took.
         #[serde(serialize_with = "seconds", deserialize_with = "from_seconds")]
         #[cfg_attr(feature = "schema", schemars(with = "f64"))]

@@ -1,4 +1,4 @@
-//! Names that must not be mixed up: a stack's short name, its fully qualified name, its id.
+//! Names that must not be mixed up: a node's name, a stack's fully qualified name, its id.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -46,8 +46,9 @@ macro_rules! identity {
 }
 
 identity! {
-    /// A stack's name in the config: its identity in the graph, in lookups and in the persistent graph.
-    StackName
+    /// A node of the graph: the name of a stack in the config, which is its identity in the graph, in lookups and in the
+    /// persistent graph; or `kind/name` of a task. No stack name contains a slash.
+    NodeName
 }
 identity! {
     /// A stack's name in CloudFormation (CFNgin: "fqn"), built by [`StackFqn::build`].

@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::provider::{ErrorKind, ProviderError};
 use crate::secrets::Secrets;
 
@@ -140,7 +140,7 @@ pub trait BlueprintRenderer: Send + Sync {
 #[derive(Debug, Clone, PartialEq)]
 pub struct BlueprintRequest {
     /// Name of the stack.
-    pub stack: StackName,
+    pub stack: NodeName,
     /// `package.module.Class`.
     pub class_path: String,
     /// Overwrites the description.

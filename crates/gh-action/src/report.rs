@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use runway_core::event::{Event, Outcome, StepFailure};
-use runway_core::ident::{StackFqn, StackName};
+use runway_core::ident::{NodeName, StackFqn};
 use runway_core::plan::Summary;
 use runway_core::render::json::PlanDocument;
 use runway_core::render::{events, markdown};
@@ -78,7 +78,7 @@ impl Document {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FailedStep {
     /// The stack.
-    pub(crate) name: StackName,
+    pub(crate) name: NodeName,
     /// Its name in CloudFormation.
     pub(crate) fqn: StackFqn,
     /// Why.
@@ -99,9 +99,9 @@ pub(crate) struct Report {
     /// Steps that failed.
     pub(crate) failed: Vec<FailedStep>,
     /// Steps that did not start, and the failed ones they need.
-    pub(crate) blocked: Vec<(StackName, BTreeSet<StackName>)>,
+    pub(crate) blocked: Vec<(NodeName, BTreeSet<NodeName>)>,
     /// Stacks left running.
-    pub(crate) abandoned: Vec<StackName>,
+    pub(crate) abandoned: Vec<NodeName>,
     /// How runs ended: a line for each config.
     pub(crate) finished: Vec<String>,
     /// Steps by action over all plans.

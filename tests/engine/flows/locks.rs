@@ -7,7 +7,7 @@ use bytes::Bytes;
 use runway_core::engine::Interrupt;
 use runway_core::event::Event;
 use runway_core::exit::ExitCode;
-use runway_core::ident::StackName;
+use runway_core::ident::NodeName;
 use runway_core::plan::Purpose;
 use runway_store::{Put, Tags};
 
@@ -122,13 +122,13 @@ async fn a_forgotten_stack_stays_where_it_is() {
     assert_eq!(world.deploy(&two).await.exit(), ExitCode::Ok);
     let engine = world.engine(BTreeMap::new(), |_| ());
     let mut nothing = |_: &Event| ();
-    let forgotten = engine.forget(&one("x").config(), &StackName::new("b"), &mut nothing).await;
+    let forgotten = engine.forget(&one("x").config(), &NodeName::new("b"), &mut nothing).await;
     forgotten.unwrap_or_else(|error| panic!("{error:?}"));
     assert_eq!(world.graph().await.keys().collect::<Vec<_>>(), ["a"]);
     let run = world.deploy(&one("x")).await;
     assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
     assert!(world.stacks().await.contains_key("ns-b"), "no longer managed, so not deleted");
-    let unknown = engine.forget(&one("x").config(), &StackName::new("zzz"), &mut nothing).await;
+    let unknown = engine.forget(&one("x").config(), &NodeName::new("zzz"), &mut nothing).await;
     assert_eq!(unknown.expect_err("not recorded").exit, ExitCode::Graph);
 }
 

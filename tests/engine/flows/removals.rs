@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use runway_core::engine::{Approval, Gate, Interrupt, Planned};
 use runway_core::event::Event;
 use runway_core::exit::ExitCode;
-use runway_core::ident::StackName;
+use runway_core::ident::NodeName;
 use runway_core::plan::{Action, Purpose};
 
 use crate::support::{Project, Run, World, template};
@@ -127,9 +127,9 @@ async fn status_and_outputs_tell_what_is_there() {
             ("n", "ns-n", false, true)
         ]
     );
-    let outputs = engine.outputs(&small.config(), Some(&StackName::new("a"))).await;
-    assert_eq!(outputs.unwrap_or_else(|error| panic!("{error:?}"))[&StackName::new("a")]["Note"], "x");
-    let absent = engine.outputs(&small.config(), Some(&StackName::new("n"))).await;
+    let outputs = engine.outputs(&small.config(), Some(&NodeName::new("a"))).await;
+    assert_eq!(outputs.unwrap_or_else(|error| panic!("{error:?}"))[&NodeName::new("a")]["Note"], "x");
+    let absent = engine.outputs(&small.config(), Some(&NodeName::new("n"))).await;
     assert_eq!(absent.expect_err("not deployed").exit, ExitCode::Lookup);
 }
 

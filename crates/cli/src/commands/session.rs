@@ -11,7 +11,7 @@ use runway_core::engine::{Asked, Bound, Engine, EngineError, Interrupt, Options}
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::files::Files;
-use runway_core::ident::StackName;
+use runway_core::ident::NodeName;
 use runway_core::plan::Purpose;
 use runway_core::plan::saved::{SavedPlan, SavedTarget};
 use runway_core::render;
@@ -326,7 +326,7 @@ impl<'s> Session<'s> {
     }
 
     async fn outputs(&self, arguments: &OutputsArguments) -> Result<ExitCode, EngineError> {
-        let stack = arguments.stack.as_deref().map(StackName::from);
+        let stack = arguments.stack.as_deref().map(NodeName::from);
         // A stack is looked for in the config that has it; with several configs the others are passed over.
         let has_stack =
             |loaded: &Loaded| stack.as_ref().is_none_or(|stack| loaded.config.stacks.contains_key(stack));
@@ -367,9 +367,7 @@ impl<'s> Session<'s> {
                 GraphCommand::Forget { stack, lock_ttl } => {
                     let engine = self.engine(loaded, |options| options.lock_ttl = *lock_ttl);
                     let mut reporter = progress::reporter(output, false, self.work.settings.ci);
-                    engine
-                        .forget(&loaded.config, &StackName::from(stack.as_str()), reporter.as_mut())
-                        .await?;
+                    engine.forget(&loaded.config, &NodeName::from(stack.as_str()), reporter.as_mut()).await?;
                     output
                         .message(&format!("{stack} is no longer managed; the stack itself was not touched"));
                     if loaded.config.stacks.contains_key(stack.as_str()) {

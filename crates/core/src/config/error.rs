@@ -113,7 +113,7 @@ pub enum ConfigProblem {
             "set `stack_name` to a valid name: it replaces `name` in CloudFormation only; or change the namespace"
         )
     )]
-    StackName {
+    NodeName {
         fqn: String,
         reason: &'static str,
         #[label("becomes `{fqn}`")]

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 pub use self::acknowledge::{Acknowledgement, DataLoss};
 pub use self::package_sources::PackageSources;
-use crate::ident::{StackFqn, StackName, base_fqn};
+use crate::ident::{NodeName, StackFqn, base_fqn};
 use crate::lookup::VariableValue;
 use crate::registry::HookStage;
 use crate::text::{Document, Span};
@@ -50,7 +50,7 @@ pub struct Config {
     /// Tags of every stack, the default `cfngin_namespace` filled in.
     pub tags: BTreeMap<String, String>,
     /// Stacks in file order.
-    pub stacks: IndexMap<StackName, StackDefinition>,
+    pub stacks: IndexMap<NodeName, StackDefinition>,
     /// Hooks by stage, in order.
     pub hooks: Hooks,
     /// Where templates are looked for that are not beside the config, as written.
@@ -112,7 +112,7 @@ impl Config {
 #[derive(Debug, Clone)]
 pub struct StackDefinition {
     /// Identity in graph and lookups.
-    pub name: StackName,
+    pub name: NodeName,
     /// Name in CloudFormation, from `stack_name` or else `name`.
     pub fqn: StackFqn,
     /// Where the template comes from; `None` only for disabled or locked stacks.
@@ -128,9 +128,9 @@ pub struct StackDefinition {
     /// `in_progress_behavior: wait`.
     pub wait_if_in_progress: bool,
     /// Stacks it needs, as written, with places.
-    pub requires: Vec<(StackName, Span)>,
+    pub requires: Vec<(NodeName, Span)>,
     /// Stacks that need it, as written, with places.
-    pub required_by: Vec<(StackName, Span)>,
+    pub required_by: Vec<(NodeName, Span)>,
     /// File with the stack policy, as written.
     pub stack_policy_path: Option<(Utf8PathBuf, Span)>,
     /// All tags: global ones overlaid with its own.

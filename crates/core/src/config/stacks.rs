@@ -10,7 +10,7 @@ use super::names::invalid_stack_name;
 use super::reader::{Fields, Reader, contains_lookup, is_null};
 use crate::config::{StackDefinition, TemplateSource};
 use crate::error::nearest;
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::text::Span;
 use crate::yaml::{Node, NodeValue};
 
@@ -62,7 +62,7 @@ impl Reader<'_> {
         &mut self,
         node: &Node,
         inherited: &Inherited<'_>,
-    ) -> IndexMap<StackName, StackDefinition> {
+    ) -> IndexMap<NodeName, StackDefinition> {
         let mut stacks = IndexMap::new();
         match &node.value {
             _ if is_null(node) => {}
@@ -86,11 +86,7 @@ impl Reader<'_> {
         stacks
     }
 
-    fn add(
-        &mut self,
-        stacks: &mut IndexMap<StackName, StackDefinition>,
-        definition: Option<StackDefinition>,
-    ) {
+    fn add(&mut self, stacks: &mut IndexMap<NodeName, StackDefinition>, definition: Option<StackDefinition>) {
         let Some(definition) = definition else { return };
         match stacks.get(&definition.name) {
             Some(first) => {
@@ -102,7 +98,7 @@ impl Reader<'_> {
         }
     }
 
-    fn check_fqns(&mut self, stacks: &IndexMap<StackName, StackDefinition>) {
+    fn check_fqns(&mut self, stacks: &IndexMap<NodeName, StackDefinition>) {
         let mut places: BTreeMap<&StackFqn, Span> = BTreeMap::new();
         for definition in stacks.values() {
             // A lookup in a name is reported already.
@@ -111,7 +107,7 @@ impl Reader<'_> {
             }
             if let Some(reason) = invalid_stack_name(definition.fqn.as_str()) {
                 let fqn = definition.fqn.as_str().to_owned();
-                self.report(ConfigProblem::StackName { fqn, reason, span: definition.span.into() });
+                self.report(ConfigProblem::NodeName { fqn, reason, span: definition.span.into() });
             }
             if let Some(first) = places.insert(&definition.fqn, definition.span) {
                 let fqn = definition.fqn.as_str().to_owned();
@@ -163,10 +159,10 @@ impl Reader<'_> {
             let key = tags.keys().nth(50).cloned().unwrap_or_default();
             self.report(ConfigProblem::Tag { key, reason, span: span.into() });
         }
-        let names = |reader: &mut Self, field: &str| -> Vec<(StackName, Span)> {
+        let names = |reader: &mut Self, field: &str| -> Vec<(NodeName, Span)> {
             let node = fields.get(field);
             let texts = node.map(|node| reader.texts(field, node)).unwrap_or_default();
-            texts.into_iter().map(|(text, span)| (StackName::new(text), span)).collect()
+            texts.into_iter().map(|(text, span)| (NodeName::new(text), span)).collect()
         };
         let description = fields.get("description").and_then(|node| {
             if matches!(template, Some(TemplateSource::File { .. })) {
@@ -201,7 +197,7 @@ impl Reader<'_> {
             termination_protection: flag(self, "termination_protection", false),
             timeout_minutes: self.timeout(&name, &fields),
             variables,
-            name: StackName::new(name),
+            name: NodeName::new(name),
             span,
         })
     }

@@ -11,7 +11,7 @@ use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
 use crate::engine::importers::Importers;
 use crate::error::{Finding, Findings};
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::plan::outstanding::{self, Outstanding, Unrendered};
 use crate::plan::{Answers, Desired, Hidden, HookResults, PlanProblem, RenderKey, Rendered, World, selected};
 use crate::provider::StackState;
@@ -31,7 +31,7 @@ pub struct Asked {
     renders: Mutex<BTreeMap<RenderKey, Arc<OnceCell<Render>>>>,
     hooks: Mutex<Option<HookResults>>,
     /// Outputs that must not be shown, by stack.
-    outputs: Mutex<BTreeMap<StackName, BTreeSet<String>>>,
+    outputs: Mutex<BTreeMap<NodeName, BTreeSet<String>>>,
     vault: Arc<Vault>,
     /// What a saved plan was made with, to be given again where that is still possible.
     planned: BTreeMap<LookupRequest, Value>,
@@ -68,12 +68,12 @@ impl Asked {
     }
 
     /// Outputs that must not be shown, by stack.
-    pub(crate) fn hidden_outputs(&self) -> BTreeMap<StackName, BTreeSet<String>> {
+    pub(crate) fn hidden_outputs(&self) -> BTreeMap<NodeName, BTreeSet<String>> {
         self.outputs.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps what must not be shown of the outputs of a stack that has changed.
-    pub(crate) fn learn_outputs(&self, name: &StackName, stack: &StackState) {
+    pub(crate) fn learn_outputs(&self, name: &NodeName, stack: &StackState) {
         let outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found = Vec::new();
         for output in outputs.get(name).into_iter().flatten() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, StackDefinition};
 use crate::error::{Finding, Findings};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::lookup::Cause;
 use crate::lookup::resolve::{HookData, OutputValue, Scope};
 use crate::plan::{Settings, parameters};
@@ -16,7 +16,7 @@ use crate::template::Template;
 /// Checks the variables of every enabled stack. Without `settings` the environment is unknown.
 pub(super) fn values(
     config: &Arc<Config>,
-    templates: &BTreeMap<StackName, Arc<Template>>,
+    templates: &BTreeMap<NodeName, Arc<Template>>,
     settings: Option<&Settings>,
 ) -> Findings {
     let by_fqn = config.stacks.values().map(|definition| (&definition.fqn, definition)).collect();
@@ -31,7 +31,7 @@ pub(super) fn values(
 }
 
 /// Warns of parameters without a value.
-pub(super) fn missing(config: &Config, templates: &BTreeMap<StackName, Arc<Template>>) -> Findings {
+pub(super) fn missing(config: &Config, templates: &BTreeMap<NodeName, Arc<Template>>) -> Findings {
     let mut findings = Findings::default();
     for definition in config.stacks.values().filter(|definition| definition.enabled) {
         let template = templates.get(&definition.name);
@@ -46,7 +46,7 @@ pub(super) fn missing(config: &Config, templates: &BTreeMap<StackName, Arc<Templ
 struct StaticScope<'a> {
     config: &'a Config,
     by_fqn: BTreeMap<&'a StackFqn, &'a StackDefinition>,
-    templates: &'a BTreeMap<StackName, Arc<Template>>,
+    templates: &'a BTreeMap<NodeName, Arc<Template>>,
     settings: Option<&'a Settings>,
 }
 

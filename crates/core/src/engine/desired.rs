@@ -14,7 +14,7 @@ use crate::error::{Finding, Findings, Problem};
 use crate::exit::ExitCode;
 use crate::files::{FileError, Files};
 use crate::graph::DependencyGraph;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::plan::{Desired, Purpose, Settings};
 use crate::template::Template;
 use crate::text::Span;
@@ -126,7 +126,7 @@ fn read(
 }
 
 /// The config with a text that messages may quote: values of NoEcho parameters are masked in it.
-fn without_secrets(config: &Arc<Config>, templates: &BTreeMap<StackName, Arc<Template>>) -> Arc<Config> {
+fn without_secrets(config: &Arc<Config>, templates: &BTreeMap<NodeName, Arc<Template>>) -> Arc<Config> {
     let secret = |definition: &StackDefinition| {
         let declared = templates.get(&definition.name).map(|template| &template.parameters);
         let no_echo = |name: &str| {
@@ -145,9 +145,9 @@ fn without_secrets(config: &Arc<Config>, templates: &BTreeMap<StackName, Arc<Tem
 /// The templates of enabled stacks, as [`Desired`] has them.
 #[derive(Default)]
 struct Templates {
-    templates: BTreeMap<StackName, Arc<Template>>,
-    jinja: BTreeMap<StackName, Utf8PathBuf>,
-    unmade: BTreeSet<StackName>,
+    templates: BTreeMap<NodeName, Arc<Template>>,
+    jinja: BTreeMap<NodeName, Utf8PathBuf>,
+    unmade: BTreeSet<NodeName>,
 }
 
 /// Reads the templates of enabled stacks, each file once. A disabled stack's template is never needed, so it may as

@@ -17,7 +17,7 @@ use crate::engine::schedule::Schedule;
 use crate::engine::step::{self, Operation, Submission, SubmitError};
 use crate::engine::{Engine, Interrupt};
 use crate::event::{Event, Outcome, Reporter, StepFailure};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::lock;
 use crate::plan::{Action, Desired, Plan, Summary, World};
 use crate::provider::{ProviderError, StackRef, StackState};
@@ -29,15 +29,15 @@ pub(crate) struct Executed {
     /// Stacks as last seen, the ones that were not touched included.
     pub(crate) stacks: BTreeMap<StackFqn, StackState>,
     /// Steps that succeeded, unchanged ones included.
-    pub(crate) succeeded: BTreeSet<StackName>,
+    pub(crate) succeeded: BTreeSet<NodeName>,
     /// What was really done, by action.
     pub(crate) done: Summary,
     /// Steps that failed.
-    pub(crate) failed: BTreeSet<StackName>,
+    pub(crate) failed: BTreeSet<NodeName>,
     /// Steps that never started.
-    pub(crate) not_run: BTreeSet<StackName>,
+    pub(crate) not_run: BTreeSet<NodeName>,
     /// Steps left running.
-    pub(crate) abandoned: BTreeSet<StackName>,
+    pub(crate) abandoned: BTreeSet<NodeName>,
     /// The lock was lost on the way.
     pub(crate) lost: Option<lock::LockError>,
     /// The user interrupted.
@@ -84,21 +84,21 @@ struct Watch {
     event: Option<String>,
 }
 
-type Submitted = (StackName, Result<Submission, SubmitError>);
+type Submitted = (NodeName, Result<Submission, SubmitError>);
 
 struct Run<'a, 'r> {
     execution: Execution<'a>,
     reporter: &'r mut dyn Reporter,
     world: World,
     schedule: Schedule,
-    flights: BTreeMap<StackName, Flight>,
+    flights: BTreeMap<NodeName, Flight>,
     submitting: FuturesUnordered<BoxFuture<'a, Submitted>>,
     cadence: Cadence,
     executed: Executed,
     /// When running stacks were last seen; the start of the run before the first look.
     seen_at: Duration,
     /// In which order stacks changed, from 1.
-    changed_at: BTreeMap<StackName, usize>,
+    changed_at: BTreeMap<NodeName, usize>,
     /// How many stacks had changed when a service was asked; what is not here was asked for the plan.
     asked_at: BTreeMap<LookupRequest, usize>,
     /// Nothing new starts.
@@ -200,7 +200,7 @@ impl Run<'_, '_> {
         }
     }
 
-    fn start(&mut self, name: &StackName) {
+    fn start(&mut self, name: &NodeName) {
         let Some(step) = self.execution.plan.step(name) else { return };
         let event = Event::StepStarted { name: name.clone(), fqn: step.fqn.clone(), action: step.action };
         self.reporter.event(&event);
@@ -214,7 +214,7 @@ impl Run<'_, '_> {
     }
 
     /// Begins the next operation of a step, or ends the step if there is none.
-    fn advance(&mut self, name: &StackName) {
+    fn advance(&mut self, name: &NodeName) {
         let Some(flight) = self.flights.get_mut(name) else { return };
         flight.watching = None;
         let Some(operation) = flight.operations.pop_front() else {
@@ -247,7 +247,7 @@ impl Run<'_, '_> {
     }
 
     /// What services said before a stack changed that this one needs has to be asked again.
-    fn forget_stale(&mut self, name: &StackName) {
+    fn forget_stale(&mut self, name: &NodeName) {
         let asks = self.execution.desired.config.stacks.get(name).is_some_and(StackDefinition::asks_services);
         if !asks {
             return;
@@ -270,7 +270,7 @@ impl Run<'_, '_> {
     }
 
     /// Takes the answer to a submission; returns whether there is now something to watch.
-    fn submitted(&mut self, name: &StackName, result: Result<Submission, SubmitError>) -> bool {
+    fn submitted(&mut self, name: &NodeName, result: Result<Submission, SubmitError>) -> bool {
         match result {
             Ok(Submission::Watch { stack, goal, before, refused }) => {
                 let since = self.execution.engine.clock.monotonic();
@@ -318,20 +318,20 @@ impl Run<'_, '_> {
         false
     }
 
-    fn has_worked(&mut self, name: &StackName) {
+    fn has_worked(&mut self, name: &NodeName) {
         if let Some(flight) = self.flights.get_mut(name) {
             flight.worked = true;
         }
     }
 
     /// Ends a step whose last operation had nothing to do.
-    fn nothing_left(&mut self, name: &StackName) {
+    fn nothing_left(&mut self, name: &NodeName) {
         let worked = self.flights.get(name).is_some_and(|flight| flight.worked);
         self.end(name, if worked { Outcome::Done } else { Outcome::Unchanged });
     }
 
     /// Keeps what was seen of a stack, so that dependants read its outputs and the release knows what exists.
-    fn remember(&mut self, name: &StackName, seen: Option<StackState>) {
+    fn remember(&mut self, name: &NodeName, seen: Option<StackState>) {
         let Some(step) = self.execution.plan.step(name) else { return };
         let gone =
             seen.as_ref().is_none_or(|stack| stack.status == crate::provider::StackStatus::DeleteComplete);
@@ -347,13 +347,13 @@ impl Run<'_, '_> {
     }
 
     /// Makes the next comparison of a stack ask CloudFormation instead of trusting the template read for the plan.
-    fn forget_template(&mut self, name: &StackName) {
+    fn forget_template(&mut self, name: &NodeName) {
         if let Some(step) = self.execution.plan.step(name) {
             self.world.templates.remove(&step.fqn);
         }
     }
 
-    fn end(&mut self, name: &StackName, outcome: Outcome) {
+    fn end(&mut self, name: &NodeName, outcome: Outcome) {
         let Some(flight) = self.flights.remove(name) else { return };
         let Some(step) = self.execution.plan.step(name) else { return };
         let elapsed = self.execution.engine.clock.monotonic().saturating_sub(flight.started);
@@ -407,7 +407,7 @@ impl Run<'_, '_> {
     fn leave(&mut self, interrupted: bool) {
         self.stopping = true;
         self.executed.interrupted |= interrupted;
-        let running: BTreeSet<StackName> = self.flights.keys().cloned().collect();
+        let running: BTreeSet<NodeName> = self.flights.keys().cloned().collect();
         if interrupted {
             self.reporter.event(&Event::Interrupted { running: running.clone(), watching: false });
         }

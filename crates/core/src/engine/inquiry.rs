@@ -22,7 +22,7 @@ use crate::engine::run::or_interrupted;
 use crate::engine::sending::{attempts, worked_out};
 use crate::engine::{Engine, EngineError, Interrupt, Planned};
 use crate::error::Finding;
-use crate::ident::{StackFqn, StackId, StackName};
+use crate::ident::{NodeName, StackFqn, StackId};
 use crate::plan::{ChangeSetAnswer, Purpose};
 use crate::provider::{
     AnnouncedChange, ChangeSetKind, ChangeSetRef, ChangeSetRequest, ChangeSetStatus, CloudFormation,
@@ -66,7 +66,7 @@ impl Engine {
                 }
             }
         }
-        let heard: Vec<(StackName, ChangeSetAnswer, Vec<String>)> = iter(asked)
+        let heard: Vec<(NodeName, ChangeSetAnswer, Vec<String>)> = iter(asked)
             .map(|(name, inquiry, interrupt)| async move {
                 let (answer, left) = inquiry.run(&interrupt).await;
                 (name, answer, left)

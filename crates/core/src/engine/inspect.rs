@@ -13,7 +13,7 @@ use crate::error::nearest;
 use crate::event::{Event, Reporter};
 use crate::graph::GraphState;
 use crate::graph::state::{Intent, IntentAction};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::lock::record::is_settled;
 use crate::lock::{self, LockError, LockEvent, Premises, Session};
 use crate::plan::{fqn_of_recorded, other_place};
@@ -34,7 +34,7 @@ impl Engine {
             stacks.iter().map(|stack| (&stack.fqn, stack)).collect();
         let recorded = premises.as_ref().map(Premises::recorded).unwrap_or_default();
         let state = premises.map(|premises| premises.state).unwrap_or_default();
-        let names: BTreeSet<&StackName> = config.stacks.keys().chain(recorded.nodes.keys()).collect();
+        let names: BTreeSet<&NodeName> = config.stacks.keys().chain(recorded.nodes.keys()).collect();
         let rows = names.into_iter().map(|name| {
             let fqn = fqn_of(config, &state, name);
             let stack = stacks.get(&fqn);
@@ -53,12 +53,12 @@ impl Engine {
     pub(crate) async fn stack_outputs(
         &self,
         config: &Arc<Config>,
-        wanted: Option<&StackName>,
-    ) -> Result<BTreeMap<StackName, BTreeMap<String, String>>, EngineError> {
+        wanted: Option<&NodeName>,
+    ) -> Result<BTreeMap<NodeName, BTreeMap<String, String>>, EngineError> {
         if let Some(name) = wanted
             && !config.stacks.contains_key(name)
         {
-            let known = config.stacks.keys().map(StackName::as_str);
+            let known = config.stacks.keys().map(NodeName::as_str);
             let help = match nearest(name.as_str(), known) {
                 Some(meant) => format!("did you mean `{meant}`?"),
                 None => "`runway-rs status` lists the stacks".to_owned(),
@@ -126,7 +126,7 @@ impl Engine {
     pub(crate) async fn forget_stack(
         &self,
         config: &Arc<Config>,
-        stack: &StackName,
+        stack: &NodeName,
         reporter: &mut dyn Reporter,
     ) -> Result<(), EngineError> {
         let backing = Backing::of(self, config);
@@ -165,7 +165,7 @@ impl Engine {
         &self,
         config: &Config,
         premises: &Premises,
-        stack: &StackName,
+        stack: &NodeName,
     ) -> Result<(), EngineError> {
         let creates =
             |intent: &Intent| matches!(intent.action, IntentAction::Create | IntentAction::Recreate);
@@ -197,19 +197,19 @@ fn no_graph() -> EngineError {
 }
 
 /// The name a stack has in CloudFormation: what the config says, else what was recorded, else what CFNgin would say.
-fn fqn_of(config: &Config, state: &GraphState, name: &StackName) -> StackFqn {
+fn fqn_of(config: &Config, state: &GraphState, name: &NodeName) -> StackFqn {
     match config.stacks.get(name) {
         Some(definition) => definition.fqn.clone(),
         None => fqn_of_recorded(config, state, name),
     }
 }
 
-fn refuse_unrecorded(premises: &Premises, stack: &StackName) -> Result<(), EngineError> {
+fn refuse_unrecorded(premises: &Premises, stack: &NodeName) -> Result<(), EngineError> {
     let recorded = premises.recorded();
     if recorded.nodes.contains_key(stack) || premises.state.nodes.contains_key(stack) {
         return Ok(());
     }
-    let help = match nearest(stack.as_str(), recorded.nodes.keys().map(StackName::as_str)) {
+    let help = match nearest(stack.as_str(), recorded.nodes.keys().map(NodeName::as_str)) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "`runway-rs graph show` lists what is recorded".to_owned(),
     };

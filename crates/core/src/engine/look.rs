@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::{join_all, try_join_all};
 
 use crate::engine::failure;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::provider::{CloudFormation, ProviderError, StackEvent, StackRef, StackState};
 
 /// How to look.
@@ -21,7 +21,7 @@ pub(crate) struct Look {
 /// What was seen.
 pub(crate) struct Looked {
     /// Each target with its stack (`None`: it does not exist) and its new events, oldest first.
-    pub(crate) stacks: Vec<(StackName, Option<StackState>, Vec<StackEvent>)>,
+    pub(crate) stacks: Vec<(NodeName, Option<StackState>, Vec<StackEvent>)>,
     /// Pages there were, if all stacks were listed.
     pub(crate) pages: Option<usize>,
 }
@@ -31,7 +31,7 @@ impl Look {
     /// found in one listing of all stacks, whichever takes fewer requests.
     pub(crate) async fn at(
         &self,
-        targets: &[(StackName, StackRef, Option<String>)],
+        targets: &[(NodeName, StackRef, Option<String>)],
     ) -> Result<Looked, ProviderError> {
         let (states, pages) = if targets.len() <= self.pages.max(1) {
             let asked = targets.iter().map(|(_, stack, _)| self.cloudformation.describe_stack(stack));

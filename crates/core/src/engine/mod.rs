@@ -44,7 +44,7 @@ use crate::event::Reporter;
 use crate::exit::ExitCode;
 use crate::files::Files;
 use crate::graph::{GraphState, PersistentGraph};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::plan::saved::{SavedPlan, SavedTarget};
 use crate::plan::{Allowed, Plan, Purpose, Selection, Summary};
 use crate::provider::Provider;
@@ -223,7 +223,7 @@ pub struct EngineError {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusRow {
     /// The stack.
-    pub name: StackName,
+    pub name: NodeName,
     /// Its name in CloudFormation.
     pub fqn: StackFqn,
     /// CloudFormation's status; `ABSENT` if it does not exist.
@@ -397,8 +397,8 @@ impl Engine {
     pub async fn outputs(
         &self,
         config: &Arc<Config>,
-        stack: Option<&StackName>,
-    ) -> Result<BTreeMap<StackName, BTreeMap<String, String>>, EngineError> {
+        stack: Option<&NodeName>,
+    ) -> Result<BTreeMap<NodeName, BTreeMap<String, String>>, EngineError> {
         self.stack_outputs(config, stack).await
     }
 
@@ -425,7 +425,7 @@ impl Engine {
     pub async fn forget(
         &self,
         config: &Arc<Config>,
-        stack: &StackName,
+        stack: &NodeName,
         reporter: &mut dyn Reporter,
     ) -> Result<(), EngineError> {
         let mut reporter = DiscreetReporter { reporter, vault: self.asked.vault() };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, StackDefinition, Variable};
 use crate::engine::{Engine, EngineError};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::lookup::Resolved;
 use crate::lookup::resolve::resolve;
 use crate::plan::{
@@ -23,10 +23,10 @@ impl Engine {
         &self,
         config: &Arc<Config>,
         stacks: BTreeMap<StackFqn, StackState>,
-        outputs: &mut BTreeMap<StackName, BTreeMap<String, String>>,
+        outputs: &mut BTreeMap<NodeName, BTreeMap<String, String>>,
     ) -> Result<(), EngineError> {
         let (desired, _) = self.desired(config, Purpose::Destroy)?;
-        let needed: BTreeSet<StackName> = outputs
+        let needed: BTreeSet<NodeName> = outputs
             .keys()
             .flat_map(|name| desired.graph.all_needs_of(name).into_iter().chain([name.clone()]))
             .collect();

@@ -9,7 +9,7 @@ use crate::engine::observe::Observed;
 use crate::engine::step;
 use crate::graph::GraphState;
 use crate::graph::state::{Intent, IntentAction, NodeFacts};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::lock::code::LockCode;
 use crate::lock::record::{ended, is_settled, recorded_state};
 use crate::lock::{Ending, Premise, Premises, Record, record_for};
@@ -19,9 +19,9 @@ use crate::provider::{Place, StackState};
 /// How a run ended, for the records.
 #[derive(Debug, Default)]
 pub(crate) struct Last {
-    gone: BTreeSet<StackName>,
-    facts: BTreeMap<StackName, NodeFacts>,
-    decided: BTreeSet<StackName>,
+    gone: BTreeSet<NodeName>,
+    facts: BTreeMap<NodeName, NodeFacts>,
+    decided: BTreeSet<NodeName>,
 }
 
 impl Last {
@@ -31,7 +31,7 @@ impl Last {
     }
 
     /// The end of a session that does nothing but drop one stack from the records.
-    pub(crate) fn without(stack: &StackName) -> Self {
+    pub(crate) fn without(stack: &NodeName) -> Self {
         Self { gone: BTreeSet::from([stack.clone()]), ..Self::default() }
     }
 }
@@ -46,7 +46,7 @@ pub(crate) fn first(
 ) -> Record {
     let place = &world.place;
     let changing = plan.steps.iter().filter(|step| step.action.is_change());
-    let steps: BTreeMap<StackName, Intent> =
+    let steps: BTreeMap<NodeName, Intent> =
         changing.filter_map(|step| Some((step.name.clone(), intent(session, place, step)?))).collect();
     let mut record = record_for(Premise {
         graph: &premises.recorded(),
@@ -81,7 +81,7 @@ pub(crate) fn last(
     let exists = |step: &Step| executed.stacks.contains_key(&step.fqn);
     let recorded = premises.recorded();
     // The new name of a stack takes over its record, unless it is not recorded itself.
-    let has_record = |name: &StackName| {
+    let has_record = |name: &NodeName| {
         let enabled = desired.config.stacks.get(name).is_some_and(|definition| definition.enabled);
         enabled || recorded.nodes.contains_key(name)
     };
@@ -116,7 +116,7 @@ pub(crate) fn last(
     let intended = premises.state.intents.values().flat_map(|session| session.steps.keys());
     let named = plan.steps.iter().map(|step| &step.name).chain(intended);
     // What is not worked on may still be waited for by the run that is.
-    let left = |name: &StackName| {
+    let left = |name: &NodeName| {
         plan.step(name).is_some_and(|step| step.reasons.contains(&Reason::NotSelected))
             || executed.abandoned.contains(name)
     };
@@ -163,27 +163,27 @@ fn intent(session: &str, place: &Place, step: &Step) -> Option<Intent> {
 }
 
 /// Stacks of the config that are not disabled, with what each one needs.
-fn wanted(desired: &Desired) -> BTreeMap<StackName, BTreeSet<StackName>> {
+fn wanted(desired: &Desired) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
     let names = desired.config.stacks.keys();
     names.filter_map(|name| Some((name.clone(), wanted_needs(desired, name)?))).collect()
 }
 
-fn wanted_needs(desired: &Desired, name: &StackName) -> Option<BTreeSet<StackName>> {
+fn wanted_needs(desired: &Desired, name: &NodeName) -> Option<BTreeSet<NodeName>> {
     let definition = desired.config.stacks.get(name)?;
     definition.enabled.then(|| desired.graph.needs().get(name).cloned().unwrap_or_default())
 }
 
 /// Stacks that exist and belong to a name of the config or of the records: where they are, and which they are.
-fn existing(desired: &Desired, world: &World) -> BTreeMap<StackName, NodeFacts> {
+fn existing(desired: &Desired, world: &World) -> BTreeMap<NodeName, NodeFacts> {
     let config = &desired.config;
-    let mut names: BTreeMap<&StackName, StackFqn> = BTreeMap::new();
+    let mut names: BTreeMap<&NodeName, StackFqn> = BTreeMap::new();
     let intents = world.state.intents.values().flat_map(|session| &session.steps);
     names.extend(intents.map(|(name, intent)| (name, intent.fqn.clone())));
     let recorded = world.nodes().chain(world.state.nodes.keys());
     names.extend(recorded.map(|name| (name, fqn_of_recorded(config, &world.state, name))));
     names.extend(config.stacks.iter().map(|(name, definition)| (name, definition.fqn.clone())));
     let configured: BTreeSet<&StackFqn> = config.stacks.values().map(|definition| &definition.fqn).collect();
-    let ours = |name: &StackName, fqn: &StackFqn, live: &StackState| {
+    let ours = |name: &NodeName, fqn: &StackFqn, live: &StackState| {
         let other = |id: &_| *id != live.id;
         let known = world.state.nodes.get(name).and_then(|facts| facts.stack_id.as_ref());
         config.stacks.contains_key(name) || !configured.contains(fqn) && !known.is_some_and(other)
@@ -203,7 +203,7 @@ fn existing(desired: &Desired, world: &World) -> BTreeMap<StackName, NodeFacts> 
 }
 
 /// Whether a stack has termination protection, as far as is known: seen, or else as wanted or as recorded.
-fn protected(config: &Config, world: &World, name: &StackName, live: &StackState) -> bool {
+fn protected(config: &Config, world: &World, name: &NodeName, live: &StackState) -> bool {
     let wanted = config.stacks.get(name).is_some_and(|definition| definition.termination_protection);
     let recorded = world.state.nodes.get(name).is_some_and(|facts| facts.termination_protection);
     live.termination_protection || live.protection_unknown && (wanted || recorded)

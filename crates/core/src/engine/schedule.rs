@@ -2,21 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::plan::Plan;
 
 /// The frontier of a plan. Steps that change nothing count as done from the start.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    waiting: BTreeMap<StackName, Waiting>,
-    dependants: BTreeMap<StackName, BTreeSet<StackName>>,
-    running: BTreeSet<StackName>,
-    failed: BTreeSet<StackName>,
+    waiting: BTreeMap<NodeName, Waiting>,
+    dependants: BTreeMap<NodeName, BTreeSet<NodeName>>,
+    running: BTreeSet<NodeName>,
+    failed: BTreeSet<NodeName>,
 }
 
 #[derive(Debug, Clone)]
 struct Waiting {
-    needs: BTreeSet<StackName>,
+    needs: BTreeSet<NodeName>,
     /// Length of the longest chain of steps behind this one: long chains start first.
     priority: usize,
 }
@@ -25,24 +25,24 @@ struct Waiting {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocked {
     /// The step.
-    pub name: StackName,
+    pub name: NodeName,
     /// What it needs and will not get.
-    pub by: BTreeSet<StackName>,
+    pub by: BTreeSet<NodeName>,
 }
 
 impl Schedule {
     /// The frontier at the start of a run.
     pub fn new(plan: &Plan) -> Self {
-        let changes: BTreeSet<&StackName> =
+        let changes: BTreeSet<&NodeName> =
             plan.steps.iter().filter(|step| step.action.is_change()).map(|step| &step.name).collect();
         let needs_through = needs_through_unchanged(plan, &changes);
-        let mut dependants: BTreeMap<StackName, BTreeSet<StackName>> = BTreeMap::new();
+        let mut dependants: BTreeMap<NodeName, BTreeSet<NodeName>> = BTreeMap::new();
         for (name, needs) in &needs_through {
             for need in needs {
                 dependants.entry(need.clone()).or_default().insert(name.clone());
             }
         }
-        let mut priorities: BTreeMap<&StackName, usize> = BTreeMap::new();
+        let mut priorities: BTreeMap<&NodeName, usize> = BTreeMap::new();
         // Steps come in an order in which they could run one by one, so behind comes after.
         for step in plan.steps.iter().rev() {
             let behind = dependants
@@ -70,8 +70,8 @@ impl Schedule {
     }
 
     /// Takes up to `limit` steps that may start now, those with the longest chain behind them first.
-    pub fn take_ready(&mut self, limit: usize) -> Vec<StackName> {
-        let mut ready: Vec<(usize, StackName)> = self
+    pub fn take_ready(&mut self, limit: usize) -> Vec<NodeName> {
+        let mut ready: Vec<(usize, NodeName)> = self
             .waiting
             .iter()
             .filter(|(_, waiting)| waiting.needs.is_empty())
@@ -79,7 +79,7 @@ impl Schedule {
             .collect();
         ready.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
         ready.truncate(limit);
-        let names: Vec<StackName> = ready.into_iter().map(|(_, name)| name).collect();
+        let names: Vec<NodeName> = ready.into_iter().map(|(_, name)| name).collect();
         for name in &names {
             self.waiting.remove(name);
             self.running.insert(name.clone());
@@ -88,7 +88,7 @@ impl Schedule {
     }
 
     /// Records the end of a running step. After a failure, returns every step that can now never run.
-    pub fn finish(&mut self, name: &StackName, succeeded: bool) -> Vec<Blocked> {
+    pub fn finish(&mut self, name: &NodeName, succeeded: bool) -> Vec<Blocked> {
         self.running.remove(name);
         if succeeded {
             for dependant in self.dependants.get(name).into_iter().flatten() {
@@ -102,8 +102,8 @@ impl Schedule {
         self.block_behind(name)
     }
 
-    fn block_behind(&mut self, name: &StackName) -> Vec<Blocked> {
-        let mut unreachable: BTreeSet<StackName> = BTreeSet::new();
+    fn block_behind(&mut self, name: &NodeName) -> Vec<Blocked> {
+        let mut unreachable: BTreeSet<NodeName> = BTreeSet::new();
         let mut frontier = vec![name.clone()];
         while let Some(next) = frontier.pop() {
             for dependant in self.dependants.get(&next).into_iter().flatten() {
@@ -127,12 +127,12 @@ impl Schedule {
     }
 
     /// Steps under way.
-    pub fn running(&self) -> &BTreeSet<StackName> {
+    pub fn running(&self) -> &BTreeSet<NodeName> {
         &self.running
     }
 
     /// Steps that have not started.
-    pub fn waiting(&self) -> BTreeSet<StackName> {
+    pub fn waiting(&self) -> BTreeSet<NodeName> {
         self.waiting.keys().cloned().collect()
     }
 
@@ -146,9 +146,9 @@ impl Schedule {
 /// an unchanged stack stands on must still be settled before its dependants look at it.
 fn needs_through_unchanged(
     plan: &Plan,
-    changes: &BTreeSet<&StackName>,
-) -> BTreeMap<StackName, BTreeSet<StackName>> {
-    let mut effective: BTreeMap<&StackName, BTreeSet<StackName>> = BTreeMap::new();
+    changes: &BTreeSet<&NodeName>,
+) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
+    let mut effective: BTreeMap<&NodeName, BTreeSet<NodeName>> = BTreeMap::new();
     for step in &plan.steps {
         let mut needs = BTreeSet::new();
         for need in &step.needs {

@@ -20,7 +20,7 @@ use crate::engine::judge::Goal;
 use crate::engine::sending::attempts;
 use crate::engine::step::upload::Upload;
 use crate::event::StepFailure;
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::lock;
 use crate::plan::{Answers, Hidden, Step, World, outstanding};
 use crate::provider::{
@@ -93,7 +93,7 @@ pub(crate) enum SubmitError {
 }
 
 /// An operation on its way.
-pub(crate) type Submitting<'a> = BoxFuture<'a, (StackName, Result<Submission, SubmitError>)>;
+pub(crate) type Submitting<'a> = BoxFuture<'a, (NodeName, Result<Submission, SubmitError>)>;
 
 /// The request token of a stack's create, update or delete: equal for every attempt of one session, so that a
 /// repeated request is recognised. At most 128 letters, digits and dashes (CloudFormation, `ClientRequestToken`).
@@ -118,7 +118,7 @@ struct Call {
 
 /// Asks what the values and the template of a stack still need, now that the stacks it needs are done; `None` if
 /// everything is known.
-pub(crate) fn ask<'a>(execution: &Execution<'a>, world: &World, name: &StackName) -> Option<Submitting<'a>> {
+pub(crate) fn ask<'a>(execution: &Execution<'a>, world: &World, name: &NodeName) -> Option<Submitting<'a>> {
     let (engine, desired) = (execution.engine, execution.desired);
     let definition = desired.config.stacks.get(name)?;
     let settings = engine.options.settings();
@@ -141,7 +141,7 @@ pub(crate) fn ask<'a>(execution: &Execution<'a>, world: &World, name: &StackName
 pub(crate) fn prepare<'a>(
     execution: &Execution<'a>,
     world: &World,
-    name: &StackName,
+    name: &NodeName,
     operation: Operation,
 ) -> Result<Option<Submitting<'a>>, StepFailure> {
     let Some(step) = execution.plan.step(name) else { return Ok(None) };
@@ -254,7 +254,7 @@ struct Content {
 fn content(
     execution: &Execution<'_>,
     world: &World,
-    name: &StackName,
+    name: &NodeName,
     call: &Call,
     token: String,
 ) -> Result<Content, StepFailure> {
@@ -297,7 +297,7 @@ fn content(
 }
 
 /// CFNgin's key, always `.json`, built from the stack's name even where it has a `stack_name`.
-pub(crate) fn template_key(config: &Config, name: &StackName, template: &Template) -> ObjectKey {
+pub(crate) fn template_key(config: &Config, name: &NodeName, template: &Template) -> ObjectKey {
     let fqn = config.fqn(name.as_str());
     ObjectKey::new(format!("stack_templates/{fqn}/{name}-{}.json", template.md5_prefix()))
 }

@@ -11,13 +11,13 @@ use thiserror::Error;
 use crate::config::Config;
 use crate::error::{Finding, Findings, Problem, nearest};
 use crate::exit::ExitCode;
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::text::Span;
 
 /// What each stack of a config needs, directly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DependencyGraph {
-    needs: BTreeMap<StackName, BTreeSet<StackName>>,
+    needs: BTreeMap<NodeName, BTreeSet<NodeName>>,
 }
 
 /// Problems of a graph.
@@ -76,7 +76,7 @@ impl Problem for GraphProblem {
 }
 
 /// An edge and the place it comes from.
-type Edges = BTreeMap<(StackName, StackName), Span>;
+type Edges = BTreeMap<(NodeName, NodeName), Span>;
 
 impl DependencyGraph {
     /// Builds the graph of a config from `requires`, `required_by` and `output` lookups at any depth. Names may be
@@ -100,17 +100,17 @@ impl DependencyGraph {
     }
 
     /// What each stack needs, directly.
-    pub fn needs(&self) -> &BTreeMap<StackName, BTreeSet<StackName>> {
+    pub fn needs(&self) -> &BTreeMap<NodeName, BTreeSet<NodeName>> {
         &self.needs
     }
 
     /// What one stack needs, directly.
-    pub fn needs_of(&self, name: &StackName) -> BTreeSet<StackName> {
+    pub fn needs_of(&self, name: &NodeName) -> BTreeSet<NodeName> {
         self.needs.get(name).cloned().unwrap_or_default()
     }
 
     /// What one stack needs, at any distance.
-    pub fn all_needs_of(&self, name: &StackName) -> BTreeSet<StackName> {
+    pub fn all_needs_of(&self, name: &NodeName) -> BTreeSet<NodeName> {
         let mut found = BTreeSet::new();
         let mut open = vec![name];
         while let Some(name) = open.pop() {
@@ -124,24 +124,24 @@ impl DependencyGraph {
     }
 
     /// The stacks in an order in which every stack comes after what it needs; ties by name.
-    pub fn order(&self) -> Vec<StackName> {
+    pub fn order(&self) -> Vec<NodeName> {
         order(&self.needs)
     }
 }
 
 /// Orders nodes so that each comes after what it needs, ties by name. Needs that are no nodes do not count; nodes on a
 /// cycle are left out.
-pub fn order(needs: &BTreeMap<StackName, BTreeSet<StackName>>) -> Vec<StackName> {
-    let mut dependants: BTreeMap<&StackName, Vec<&StackName>> = BTreeMap::new();
-    let mut open: BTreeMap<&StackName, usize> = BTreeMap::new();
+pub fn order(needs: &BTreeMap<NodeName, BTreeSet<NodeName>>) -> Vec<NodeName> {
+    let mut dependants: BTreeMap<&NodeName, Vec<&NodeName>> = BTreeMap::new();
+    let mut open: BTreeMap<&NodeName, usize> = BTreeMap::new();
     for (name, wanted) in needs {
-        let wanted: Vec<&StackName> = wanted.iter().filter(|need| needs.contains_key(*need)).collect();
+        let wanted: Vec<&NodeName> = wanted.iter().filter(|need| needs.contains_key(*need)).collect();
         open.insert(name, wanted.len());
         for need in wanted {
             dependants.entry(need).or_default().push(name);
         }
     }
-    let mut ready: BTreeSet<&StackName> =
+    let mut ready: BTreeSet<&NodeName> =
         open.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name).collect();
     let mut ordered = Vec::with_capacity(needs.len());
     while let Some(next) = ready.pop_first() {
@@ -174,7 +174,7 @@ fn path(names: &[&str]) -> String {
 
 struct Builder<'c> {
     config: &'c Arc<Config>,
-    by_fqn: BTreeMap<&'c StackFqn, &'c StackName>,
+    by_fqn: BTreeMap<&'c StackFqn, &'c NodeName>,
     edges: Edges,
     findings: Findings,
     /// Names that may still be compared with all others; in a config full of errors that would take minutes.
@@ -189,16 +189,16 @@ impl<'c> Builder<'c> {
     }
 
     /// The stack a name means: a name, or else a full stack name.
-    fn resolve(&self, name: &StackName) -> Option<StackName> {
+    fn resolve(&self, name: &NodeName) -> Option<NodeName> {
         if self.config.stacks.contains_key(name) {
             return Some(name.clone());
         }
         self.by_fqn.get(&StackFqn::new(name.as_str())).map(|name| (*name).clone())
     }
 
-    fn edge(&mut self, stack: &StackName, name: &StackName, span: Span, verb: &'static str, reversed: bool) {
+    fn edge(&mut self, stack: &NodeName, name: &NodeName, span: Span, verb: &'static str, reversed: bool) {
         let Some(other) = self.resolve(name) else {
-            let known = self.config.stacks.keys().map(StackName::as_str).filter(|_| self.suggestions > 0);
+            let known = self.config.stacks.keys().map(NodeName::as_str).filter(|_| self.suggestions > 0);
             let meant = nearest(name.as_str(), known);
             self.suggestions = self.suggestions.saturating_sub(1);
             let help = match meant {
@@ -227,15 +227,15 @@ impl<'c> Builder<'c> {
     }
 
     fn finish(mut self) -> (Option<DependencyGraph>, Findings) {
-        let mut needs: BTreeMap<StackName, BTreeSet<StackName>> =
+        let mut needs: BTreeMap<NodeName, BTreeSet<NodeName>> =
             self.config.stacks.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
         for (from, to) in self.edges.keys() {
             needs.entry(from.clone()).or_default().insert(to.clone());
         }
         for cycle in cycles(&needs) {
-            let pairs: Vec<(StackName, StackName)> =
+            let pairs: Vec<(NodeName, NodeName)> =
                 cycle.iter().cloned().zip(cycle.iter().skip(1).chain(cycle.first()).cloned()).collect();
-            let names: Vec<&str> = cycle.iter().chain(cycle.first()).map(StackName::as_str).collect();
+            let names: Vec<&str> = cycle.iter().chain(cycle.first()).map(NodeName::as_str).collect();
             let edges = pairs
                 .iter()
                 .take(MOST_EDGES)
@@ -253,9 +253,9 @@ impl<'c> Builder<'c> {
 }
 
 /// One shortest cycle of every set of stacks that need each other, starting at its first name.
-fn cycles(needs: &BTreeMap<StackName, BTreeSet<StackName>>) -> Vec<Vec<StackName>> {
-    let names: Vec<&StackName> = needs.keys().collect();
-    let index: BTreeMap<&StackName, usize> =
+fn cycles(needs: &BTreeMap<NodeName, BTreeSet<NodeName>>) -> Vec<Vec<NodeName>> {
+    let names: Vec<&NodeName> = needs.keys().collect();
+    let index: BTreeMap<&NodeName, usize> =
         names.iter().enumerate().map(|(index, name)| (*name, index)).collect();
     let mut graph: DiGraphMap<usize, ()> = DiGraphMap::new();
     for (from, to) in needs.iter().flat_map(|(from, to)| to.iter().map(move |to| (from, to))) {
@@ -263,7 +263,7 @@ fn cycles(needs: &BTreeMap<StackName, BTreeSet<StackName>>) -> Vec<Vec<StackName
             graph.add_edge(*from, *to, ());
         }
     }
-    let mut found: Vec<Vec<StackName>> = tarjan_scc(&graph)
+    let mut found: Vec<Vec<NodeName>> = tarjan_scc(&graph)
         .into_iter()
         .filter(|component| component.len() > 1)
         .filter_map(|component| {

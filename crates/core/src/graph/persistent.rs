@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use codec::{ReadGraph, RecordedEdge};
 pub use object::{GraphError, GraphObject, GraphWarning, lease_key, object_key, state_key};
 
-use crate::ident::StackName;
+use crate::ident::NodeName;
 
 /// Recorded stacks and what each one depends on, directly. Keys and values are sorted, so equal graphs are equal bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct PersistentGraph {
     /// Dependencies by stack. Every dependency is a key of the same map.
-    pub nodes: BTreeMap<StackName, BTreeSet<StackName>>,
+    pub nodes: BTreeMap<NodeName, BTreeSet<NodeName>>,
 }
 
 impl PersistentGraph {
@@ -27,17 +27,17 @@ impl PersistentGraph {
     }
 
     /// The wanted stacks that are not recorded.
-    pub fn missing<'a>(&self, wanted: impl IntoIterator<Item = &'a StackName>) -> BTreeSet<StackName> {
+    pub fn missing<'a>(&self, wanted: impl IntoIterator<Item = &'a NodeName>) -> BTreeSet<NodeName> {
         wanted.into_iter().filter(|name| !self.nodes.contains_key(*name)).cloned().collect()
     }
 
     /// Recorded stacks that directly depend on `name`.
-    pub fn dependants(&self, name: &StackName) -> BTreeSet<StackName> {
+    pub fn dependants(&self, name: &NodeName) -> BTreeSet<NodeName> {
         self.nodes.iter().filter(|(_, needs)| needs.contains(name)).map(|(node, _)| node.clone()).collect()
     }
 
     /// Whether `from` depends on `to`, directly or through others. A node reaches itself.
-    pub fn reaches(&self, from: &StackName, to: &StackName) -> bool {
+    pub fn reaches(&self, from: &NodeName, to: &NodeName) -> bool {
         let mut open = vec![from];
         let mut seen = BTreeSet::new();
         while let Some(node) = open.pop() {
@@ -52,7 +52,7 @@ impl PersistentGraph {
     }
 
     /// Adds the dependency of `from` on `to` if both are recorded and no cycle arises; says whether it is there now.
-    pub fn connect(&mut self, from: &StackName, to: &StackName) -> bool {
+    pub fn connect(&mut self, from: &NodeName, to: &NodeName) -> bool {
         if !self.nodes.contains_key(to) || self.reaches(to, from) {
             return false;
         }
@@ -79,7 +79,7 @@ impl PersistentGraph {
     }
 
     /// Forgets a stack and every dependency on it.
-    pub fn remove(&mut self, name: &StackName) {
+    pub fn remove(&mut self, name: &NodeName) {
         self.nodes.remove(name);
         for needs in self.nodes.values_mut() {
             needs.remove(name);
@@ -94,7 +94,7 @@ impl PersistentGraph {
 
     /// The order in which the stacks of `removed` may be deleted one after the other: dependants first, by name
     /// where nothing else decides. Stacks on a cycle, which a graph that was read does not have, come last.
-    pub fn removal_order(&self, removed: &BTreeSet<StackName>) -> Vec<StackName> {
+    pub fn removal_order(&self, removed: &BTreeSet<NodeName>) -> Vec<NodeName> {
         let mut left: BTreeSet<_> = removed.iter().collect();
         let order = self.dependants_first(&left);
         for name in &order {
@@ -105,8 +105,8 @@ impl PersistentGraph {
 
     /// The stacks of `among`, each after every other one that depends on it; without those that are on a cycle or
     /// that a cycle depends on.
-    fn dependants_first<'a>(&'a self, among: &BTreeSet<&'a StackName>) -> Vec<&'a StackName> {
-        let needs = |name: &StackName| self.nodes.get(name).into_iter().flatten();
+    fn dependants_first<'a>(&'a self, among: &BTreeSet<&'a NodeName>) -> Vec<&'a NodeName> {
+        let needs = |name: &NodeName| self.nodes.get(name).into_iter().flatten();
         let mut dependants: BTreeMap<_, usize> = among.iter().map(|name| (*name, 0)).collect();
         for need in among.iter().flat_map(|name| needs(name)) {
             if let Some(count) = dependants.get_mut(need) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ident::{StackFqn, StackId, StackName};
+use crate::ident::{NodeName, StackFqn, StackId};
 
 /// Format version that is read and written.
 pub const VERSION: u32 = 1;
@@ -25,7 +25,7 @@ pub struct GraphState {
     pub n: u64,
     /// Stacks known to exist because of this graph.
     #[serde(default)]
-    pub nodes: BTreeMap<StackName, NodeFacts>,
+    pub nodes: BTreeMap<NodeName, NodeFacts>,
     /// What sessions were about to do, by lock code.
     #[serde(default)]
     pub intents: BTreeMap<String, SessionIntents>,
@@ -51,7 +51,7 @@ pub struct NodeFacts {
     pub stack_id: Option<StackId>,
     /// Dependencies as last deployed; unlike the graph's edges they are not refreshed before the deploy.
     #[serde(default)]
-    pub needs: BTreeSet<StackName>,
+    pub needs: BTreeSet<NodeName>,
     /// Whether termination protection was on when it was last known; lists of stacks leave it out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub termination_protection: bool,
@@ -68,7 +68,7 @@ pub struct SessionIntents {
     pub at: String,
     /// What it was about to do, by stack.
     #[serde(default)]
-    pub steps: BTreeMap<StackName, Intent>,
+    pub steps: BTreeMap<NodeName, Intent>,
 }
 
 /// What a session was about to do to one stack.

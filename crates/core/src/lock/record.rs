@@ -10,7 +10,7 @@ use jiff::fmt::rfc2822;
 use super::code::LockCode;
 use crate::graph::state::{Intent, IntentAction, NodeFacts, SessionIntents};
 use crate::graph::{GraphState, PersistentGraph};
-use crate::ident::StackName;
+use crate::ident::NodeName;
 
 /// How long an intent to create is believed to be still under way, by the store's clock: a signed request is valid
 /// for 15 minutes, and time-outs come on top.
@@ -24,11 +24,11 @@ pub struct Premise<'a> {
     /// The state as read.
     pub state: &'a GraphState,
     /// Stacks of the config that are not disabled, and what each one needs.
-    pub config: &'a BTreeMap<StackName, BTreeSet<StackName>>,
+    pub config: &'a BTreeMap<NodeName, BTreeSet<NodeName>>,
     /// Existing stacks, by name: where and which. Their `needs` and `digest` are not looked at.
-    pub existing: &'a BTreeMap<StackName, NodeFacts>,
+    pub existing: &'a BTreeMap<NodeName, NodeFacts>,
     /// Every creation, update, deletion and recreation of the plan.
-    pub steps: &'a BTreeMap<StackName, Intent>,
+    pub steps: &'a BTreeMap<NodeName, Intent>,
 }
 
 /// What is recorded before the first change.
@@ -37,9 +37,9 @@ pub struct Record {
     /// The graph.
     pub graph: PersistentGraph,
     /// Facts of the stacks that exist, and those known before.
-    pub facts: BTreeMap<StackName, NodeFacts>,
+    pub facts: BTreeMap<NodeName, NodeFacts>,
     /// Own intents.
-    pub steps: BTreeMap<StackName, Intent>,
+    pub steps: BTreeMap<NodeName, Intent>,
 }
 
 /// Computes what has to be recorded before the plan is carried out.
@@ -60,14 +60,14 @@ pub fn record_for(premise: Premise<'_>) -> Record {
         .cloned()
         .collect();
 
-    let old_needs = |name: &StackName| match graph.nodes.get(name) {
+    let old_needs = |name: &NodeName| match graph.nodes.get(name) {
         Some(needs) => needs.clone(),
         None => state.nodes.get(name).map(|facts| facts.needs.clone()).unwrap_or_default(),
     };
-    let to_be_deleted = |name: &StackName| {
+    let to_be_deleted = |name: &NodeName| {
         !config.contains_key(name) || steps.get(name).is_some_and(|step| step.action == IntentAction::Delete)
     };
-    let mut edges: Vec<(&StackName, StackName)> = Vec::new();
+    let mut edges: Vec<(&NodeName, NodeName)> = Vec::new();
     let mut recorded = PersistentGraph::default();
     for name in &nodes {
         let wanted = config.get(name).into_iter().flatten().filter(|need| nodes.contains(*need)).cloned();
@@ -95,7 +95,7 @@ fn creates(step: &Intent) -> bool {
     matches!(step.action, IntentAction::Create | IntentAction::Recreate)
 }
 
-fn add_without_cycle(graph: &mut PersistentGraph, edges: &[(&StackName, StackName)]) {
+fn add_without_cycle(graph: &mut PersistentGraph, edges: &[(&NodeName, NodeName)]) {
     let mut all = graph.clone();
     for (from, to) in edges {
         all.nodes.entry((*from).clone()).or_default().insert(to.clone());
@@ -122,12 +122,12 @@ pub fn recorded_state(before: &GraphState, code: &LockCode, at: &str, record: &R
 #[derive(Debug, Clone, Copy)]
 pub struct Ending<'a> {
     /// Nodes to forget: their stacks were seen absent after the last change, and the config does not want them.
-    pub gone: &'a BTreeSet<StackName>,
+    pub gone: &'a BTreeSet<NodeName>,
     /// Facts of existing stacks as they are now: id, edges and digest as last deployed. A stack that is missing
     /// here keeps the facts it had.
-    pub facts: &'a BTreeMap<StackName, NodeFacts>,
+    pub facts: &'a BTreeMap<NodeName, NodeFacts>,
     /// Stacks about which it is known now whether they exist.
-    pub decided: &'a BTreeSet<StackName>,
+    pub decided: &'a BTreeSet<NodeName>,
 }
 
 /// Computes what is left to write at the end: graph and state without what is gone and without own intents.
@@ -149,7 +149,7 @@ pub fn ended(
         }
         !intents.steps.is_empty()
     });
-    let awaited: BTreeSet<&StackName> = state
+    let awaited: BTreeSet<&NodeName> = state
         .intents
         .values()
         .flat_map(|intents| &intents.steps)

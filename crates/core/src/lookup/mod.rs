@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::text::Span;
 
 pub mod file;
@@ -64,7 +64,7 @@ pub struct LookupCall {
 impl VariableValue {
     /// Every stack that an `output` lookup at any depth names, with the place of that lookup. The name is as written
     /// (a short name or an fqn); a name that is itself computed is left out.
-    pub fn output_references(&self) -> Vec<(StackName, Span)> {
+    pub fn output_references(&self) -> Vec<(NodeName, Span)> {
         let mut found = Vec::new();
         self.visit_lookups(&mut |call| {
             if call.name == "output"
@@ -120,9 +120,9 @@ pub enum Resolved {
 #[derive(Hash, Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
     /// This stack is deployed.
-    Stack(StackName),
+    Stack(NodeName),
     /// This stack is deployed, which may change the output of this name.
-    Output(StackName, String),
+    Output(NodeName, String),
     /// The hooks before the run have run; with the `data_key` whose result is needed, if there is one.
     Hook(Option<String>),
 }

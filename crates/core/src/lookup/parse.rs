@@ -4,7 +4,7 @@
 //! one run of white space separates name and query. An unclosed `${` or a stray `}` is literal text.
 
 use super::{Expression, LookupCall, Part};
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::text::Span;
 
 /// Lookups that may be open inside one another: resolving them recurses.
@@ -89,7 +89,7 @@ fn call(mut inner: Vec<Part>, text: &str, span: Span) -> LookupCall {
 }
 
 /// The stack an `output` query names: its text up to the first `.` or `::`, unless that part contains a lookup.
-pub fn referenced_stack(query: &Expression) -> Option<StackName> {
+pub fn referenced_stack(query: &Expression) -> Option<NodeName> {
     let Some(Part::Literal(first)) = query.parts.first() else { return None };
     let end = match (first.find("::"), first.find('.')) {
         (Some(colons), Some(dot)) => colons.min(dot),
@@ -97,7 +97,7 @@ pub fn referenced_stack(query: &Expression) -> Option<StackName> {
         // The name goes on inside a lookup, so it is computed; or the query is of another form, which is told as such.
         (None, None) => return None,
     };
-    Some(StackName::new(first[..end].trim()))
+    Some(NodeName::new(first[..end].trim()))
 }
 
 /// A query without its arguments, and the arguments by name.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::{Cause, Expression, LookupCall, Part, Resolved, VariableValue, handlers};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::provider::{ErrorKind, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
 
@@ -52,7 +52,7 @@ pub trait Scope {
         false
     }
     /// The stack of this config that has this name in CloudFormation, if its step has yet to create or change it.
-    fn changing(&self, _fqn: &StackFqn) -> Option<StackName> {
+    fn changing(&self, _fqn: &StackFqn) -> Option<NodeName> {
         None
     }
     /// Any existing stack of the account and region.

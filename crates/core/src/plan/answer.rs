@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::losses::{acknowledge, of_answer};
 use super::{Certainty, Note, Plan, ResourceAction, ResourceChange, Settings, Step};
 use crate::config::DataLoss;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::provider::{AnnouncedAction, AnnouncedChange, AnnouncedReplacement};
 use crate::resources::Replacement;
 
@@ -168,7 +168,7 @@ impl Plan {
     /// data, too; what it does not announce stays counted, for the careful of both verdicts holds.
     pub(crate) fn take_answers(
         &mut self,
-        answers: BTreeMap<StackName, ChangeSetAnswer>,
+        answers: BTreeMap<NodeName, ChangeSetAnswer>,
         config: &DataLoss,
         settings: &Settings,
     ) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Certainty;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::lookup::Cause;
 use crate::resources::{DataFate, Replacement};
 
@@ -150,4 +150,4 @@ impl Pending {
 }
 
 /// Stacks whose outputs may change.
-pub(super) type PendingStacks = BTreeMap<StackName, Pending>;
+pub(super) type PendingStacks = BTreeMap<NodeName, Pending>;

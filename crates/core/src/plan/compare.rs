@@ -18,7 +18,7 @@ use super::{
 use crate::config::StackDefinition;
 use crate::error::{Finding, Findings};
 use crate::event::StepFailure;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::lookup::Cause;
 use crate::provider::{ParameterValue, StackState};
 use crate::secrets::{HIDDEN, Secrets};
@@ -312,7 +312,7 @@ pub fn is_settled(
     desired: &Desired,
     world: &World,
     settings: &Settings,
-    name: &StackName,
+    name: &NodeName,
 ) -> Result<bool, StepFailure> {
     let Some(definition) = desired.config.stacks.get(name) else { return Ok(false) };
     let Some(existing) = world.stacks.get(&definition.fqn) else { return Ok(false) };
@@ -364,7 +364,7 @@ pub fn request_content(
     desired: &Desired,
     world: &World,
     settings: &Settings,
-    name: &StackName,
+    name: &NodeName,
 ) -> Result<(Arc<Template>, Parameters), StepFailure> {
     let Some(definition) = desired.config.stacks.get(name) else { return Err(no_template(name)) };
     let scope = PlanScope::now(desired, world, settings);
@@ -388,7 +388,7 @@ pub fn current_template(
     desired: &Desired,
     world: &World,
     settings: &Settings,
-    name: &StackName,
+    name: &NodeName,
 ) -> Option<Arc<Template>> {
     let definition = desired.config.stacks.get(name)?;
     let scope = PlanScope::now(desired, world, settings);
@@ -409,7 +409,7 @@ fn ready(
     }
 }
 
-fn no_template(name: &StackName) -> StepFailure {
+fn no_template(name: &NodeName) -> StepFailure {
     StepFailure { message: format!("stack `{name}` has no template"), ..StepFailure::default() }
 }
 

@@ -8,12 +8,12 @@ use super::deploy::note;
 use super::effective::{Effective, deployed_arguments, effective, surroundings};
 use super::{Action, Desired, OutputChange, Step, World};
 use crate::config::StackDefinition;
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::lookup::parse;
 use crate::template::Template;
 use crate::template::symbolic::Term;
 
-type Steps = BTreeMap<StackName, Step>;
+type Steps = BTreeMap<NodeName, Step>;
 
 /// Fills in who uses the outputs that steps change, and warns of exports that CloudFormation will not let go.
 pub(super) fn consumers(desired: &Desired, world: &World, steps: &mut Steps) {
@@ -24,7 +24,7 @@ pub(super) fn consumers(desired: &Desired, world: &World, steps: &mut Steps) {
     }
     let lookups = lookups(desired);
     let importers = if exports.is_empty() { BTreeMap::new() } else { importers(desired, world, &exports) };
-    let mut warnings: BTreeMap<StackName, Vec<String>> = BTreeMap::new();
+    let mut warnings: BTreeMap<NodeName, Vec<String>> = BTreeMap::new();
     for (name, step) in steps.iter() {
         for (export, what) in risks(step, world) {
             let blocking: Vec<&str> = importers
@@ -95,7 +95,7 @@ struct Importer {
 fn lets_go(desired: &Desired, steps: &Steps, exporting: &Step, importer: &Importer, export: &str) -> bool {
     let Some(step) = steps.values().find(|step| step.fqn == importer.fqn) else { return false };
     let mut before = BTreeSet::new();
-    let mut next: Vec<&StackName> = exporting.needs.iter().collect();
+    let mut next: Vec<&NodeName> = exporting.needs.iter().collect();
     while let Some(name) = next.pop() {
         if before.insert(name) {
             next.extend(steps.get(name).into_iter().flat_map(|step| &step.needs));
@@ -128,8 +128,8 @@ fn may_import(value: &Value, export: &str) -> bool {
 }
 
 /// Stacks of the config by the outputs that their variables look up.
-fn lookups(desired: &Desired) -> BTreeMap<(StackName, String), BTreeSet<String>> {
-    let mut found: BTreeMap<(StackName, String), BTreeSet<String>> = BTreeMap::new();
+fn lookups(desired: &Desired) -> BTreeMap<(NodeName, String), BTreeSet<String>> {
+    let mut found: BTreeMap<(NodeName, String), BTreeSet<String>> = BTreeMap::new();
     for definition in desired.config.stacks.values().filter(|definition| definition.enabled) {
         for variable in definition.variables.values() {
             variable.value.visit_lookups(&mut |call| {

@@ -19,7 +19,7 @@ use super::{
 use crate::config::{Config, StackDefinition};
 use crate::error::{Finding, Findings};
 use crate::graph::{GraphState, dependency};
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::provider::{Place, StackState, StackStatus};
 use crate::registry::HookStage;
 use crate::template::Template;
@@ -42,7 +42,7 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     let selected = Selected::find(settings.selection.as_ref(), desired, world)?;
     let deletes_all = desired.config.stacks.is_empty() && !selected.is_part();
     if deletes_all && world.nodes().next().is_some() && !settings.allow_empty {
-        let names: Vec<&str> = world.nodes().map(StackName::as_str).collect();
+        let names: Vec<&str> = world.nodes().map(NodeName::as_str).collect();
         let recorded =
             if names.len() > 10 { format!("{}, ...", names[..10].join(", ")) } else { names.join(", ") };
         let span = desired.config.stacks_span.into();
@@ -54,7 +54,7 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     let hidden = Hidden::of(desired, world, settings);
     let pending = PendingStacks::new();
     let mut planner = Planner { desired, world, settings, selected, renamed_to, pending, hidden, findings };
-    let mut steps: BTreeMap<StackName, Step> = BTreeMap::new();
+    let mut steps: BTreeMap<NodeName, Step> = BTreeMap::new();
     for name in desired.graph.order() {
         let Some(definition) = desired.config.stacks.get(&name) else { continue };
         if let Some(step) = planner.step(definition) {
@@ -96,7 +96,7 @@ pub(super) fn assemble(
     world: &World,
     settings: &Settings,
     purpose: Purpose,
-    mut steps: BTreeMap<StackName, Step>,
+    mut steps: BTreeMap<NodeName, Step>,
 ) -> Plan {
     let needs = steps.iter().map(|(name, step)| (name.clone(), step.needs.clone())).collect();
     let steps: Vec<Step> = dependency::order(&needs).iter().filter_map(|name| steps.remove(name)).collect();
@@ -146,7 +146,7 @@ pub fn other_place(state: &GraphState, place: &Place) -> Option<PlanProblem> {
 
 /// A step that does nothing yet; the caller fills in the rest.
 pub(super) fn step(
-    name: &StackName,
+    name: &NodeName,
     definition_or: &crate::ident::StackFqn,
     action: Action,
     reason: Reason,
@@ -178,7 +178,7 @@ struct Planner<'a> {
     settings: &'a Settings,
     selected: Selected,
     /// Stacks of the config that are recorded under another name.
-    renamed_to: BTreeSet<StackName>,
+    renamed_to: BTreeSet<NodeName>,
     /// Stacks of which some outputs are known only after their step.
     pending: PendingStacks,
     hidden: Hidden,
@@ -478,7 +478,7 @@ pub(super) fn protection_note(live: &StackState) -> Option<Note> {
 }
 
 /// What the config says about a stack that a destroy does not heed.
-pub(super) fn ignored_flags(config: &Config, name: &StackName) -> Option<Note> {
+pub(super) fn ignored_flags(config: &Config, name: &NodeName) -> Option<Note> {
     let definition = config.stacks.get(name)?;
     let flags: Vec<&str> = [
         (!definition.enabled, "enabled: false"),

@@ -10,7 +10,7 @@ use super::{Action, Desired, Plan, Purpose, Reason, Settings, Step, World, fqn_o
 use crate::config::StackDefinition;
 use crate::error::{Finding, Findings};
 use crate::graph::dependency;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 
 /// Plans a destroy. The findings beside the plan are warnings.
 ///
@@ -32,15 +32,15 @@ pub fn destroy(desired: &Desired, world: &World, settings: &Settings) -> Result<
     if findings.has_errors() {
         return Err(findings);
     }
-    let names: BTreeSet<&StackName> = desired.config.stacks.keys().chain(world.nodes()).collect();
-    let mut steps: BTreeMap<StackName, Step> =
+    let names: BTreeSet<&NodeName> = desired.config.stacks.keys().chain(world.nodes()).collect();
+    let mut steps: BTreeMap<NodeName, Step> =
         names.into_iter().map(|name| (name.clone(), one(desired, world, name))).collect();
     selected.leave_others(desired, Purpose::Destroy, &mut steps);
     selected.refuse_orphans(desired, world, &steps, &mut findings);
     if findings.has_errors() {
         return Err(findings);
     }
-    let deleted: BTreeSet<StackName> = steps
+    let deleted: BTreeSet<NodeName> = steps
         .iter()
         .filter(|(_, step)| step.action == Action::Delete)
         .map(|(name, _)| name.clone())
@@ -62,7 +62,7 @@ pub fn destroy(desired: &Desired, world: &World, settings: &Settings) -> Result<
     Ok((plan, findings))
 }
 
-fn one(desired: &Desired, world: &World, name: &StackName) -> Step {
+fn one(desired: &Desired, world: &World, name: &NodeName) -> Step {
     let configured = desired.config.stacks.get(name);
     let fqn = match configured {
         Some(definition) => definition.fqn.clone(),
@@ -111,13 +111,13 @@ fn one(desired: &Desired, world: &World, name: &StackName) -> Step {
 fn edges(
     desired: &Desired,
     world: &World,
-    deleted: &BTreeSet<StackName>,
-) -> BTreeMap<StackName, BTreeSet<StackName>> {
+    deleted: &BTreeSet<NodeName>,
+) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
     let recorded = world.recorded.as_ref().map(|graph| graph.nodes.clone()).unwrap_or_default();
     let facts = world.state.nodes.iter().map(|(name, facts)| (name.clone(), facts.needs.clone())).collect();
     let configured = desired.graph.needs().clone();
     let mut best = BTreeMap::new();
-    let mut union: BTreeMap<StackName, BTreeSet<StackName>> = BTreeMap::new();
+    let mut union: BTreeMap<NodeName, BTreeSet<NodeName>> = BTreeMap::new();
     let renames = renames(desired, world);
     for source in [recorded, facts, configured] {
         for (name, needs) in in_names_of_config(source, &renames) {

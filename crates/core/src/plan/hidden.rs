@@ -11,7 +11,7 @@ use super::scope::PlanScope;
 use super::template::{Wanted, wanted_template};
 use super::{Desired, Rendered, Settings, World};
 use crate::config::StackDefinition;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::lookup::Resolved;
 use crate::lookup::resolve::{Scope, resolve};
 use crate::provider::StackState;
@@ -23,7 +23,7 @@ use crate::template::symbolic::{Argument, Doubt, Symbols, Term};
 #[derive(Debug, Default)]
 pub struct Hidden {
     /// Outputs by stack.
-    outputs: BTreeMap<StackName, BTreeSet<String>>,
+    outputs: BTreeMap<NodeName, BTreeSet<String>>,
     /// Keys of hooks that have yet to run and will be given secrets.
     hooks: BTreeSet<String>,
     /// Texts of secrets, in whatever they are found; made of `texts` when they are looked for.
@@ -50,7 +50,7 @@ impl Hidden {
         world: &World,
         settings: &Settings,
         definition: &StackDefinition,
-        outputs: BTreeMap<StackName, BTreeSet<String>>,
+        outputs: BTreeMap<NodeName, BTreeSet<String>>,
     ) -> Self {
         let mut found = Self { outputs, ..Self::default() };
         found.stack(desired, world, settings, definition);
@@ -65,12 +65,12 @@ impl Hidden {
     }
 
     /// Whether an output must not be shown.
-    pub(super) fn has_output(&self, stack: &StackName, output: &str) -> bool {
+    pub(super) fn has_output(&self, stack: &NodeName, output: &str) -> bool {
         self.outputs.get(stack).is_some_and(|outputs| outputs.contains(output))
     }
 
     /// Whether any output of a stack must not be shown.
-    pub(super) fn has_outputs(&self, stack: &StackName) -> bool {
+    pub(super) fn has_outputs(&self, stack: &NodeName) -> bool {
         self.outputs.contains_key(stack)
     }
 
@@ -90,7 +90,7 @@ impl Hidden {
     }
 
     /// Outputs that must not be shown, by stack, and texts that must not be.
-    pub fn into_parts(self) -> (BTreeMap<StackName, BTreeSet<String>>, Vec<String>) {
+    pub fn into_parts(self) -> (BTreeMap<NodeName, BTreeSet<String>>, Vec<String>) {
         (self.outputs, self.texts)
     }
 
@@ -109,7 +109,7 @@ impl Hidden {
     }
 
     /// Takes in that these outputs of a stack must not be shown.
-    pub(crate) fn add_outputs(&mut self, stack: StackName, outputs: BTreeSet<String>) {
+    pub(crate) fn add_outputs(&mut self, stack: NodeName, outputs: BTreeSet<String>) {
         if !outputs.is_empty() {
             self.outputs.insert(stack, outputs);
         }

@@ -6,7 +6,7 @@ use super::answer::{ChangeSetAnswer, announced_replacement};
 use super::deploy::note;
 use super::{Action, Certainty, Note, Purpose, ResourceAction, ResourceChange, Settings, Step};
 use crate::config::{Acknowledgement, DataLoss};
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::provider::{AnnouncedAction, AnnouncedChange};
 use crate::resources::{self, Fate, Replacement};
 
@@ -27,7 +27,7 @@ pub enum LossKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// The stack.
-    pub stack: StackName,
+    pub stack: NodeName,
     /// Logical id; `None` if it is not known what the stack holds.
     pub resource: Option<String>,
     /// Its type; empty if it is not known.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ident::{StackFqn, StackId, StackName};
+use crate::ident::{NodeName, StackFqn, StackId};
 use crate::lookup::Cause;
 use crate::provider::StackStatus;
 use crate::registry::HookStage;
@@ -97,7 +97,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
     /// The stack.
-    pub name: StackName,
+    pub name: NodeName,
     /// Its name in CloudFormation.
     pub fqn: StackFqn,
     /// Its id, if it exists.
@@ -107,7 +107,7 @@ pub struct Step {
     /// Why, most important first; never empty.
     pub reasons: Vec<Reason>,
     /// Steps that must have succeeded before.
-    pub needs: BTreeSet<StackName>,
+    pub needs: BTreeSet<NodeName>,
     /// How sure it is.
     pub certainty: Certainty,
     /// The stack exists, but neither graph nor state knew it.
@@ -236,7 +236,7 @@ pub enum Reason {
     /// The same stack is in the config under another name.
     Renamed {
         /// Its name in the config.
-        to: StackName,
+        to: NodeName,
     },
     /// Only the state object knows it; it is recorded again, and left alone in this run.
     RecordedAgain,
@@ -328,7 +328,7 @@ impl Plan {
     }
 
     /// The step of a stack.
-    pub fn step(&self, name: &StackName) -> Option<&Step> {
+    pub fn step(&self, name: &NodeName) -> Option<&Step> {
         self.steps.iter().find(|step| &step.name == name)
     }
 }

@@ -9,7 +9,7 @@ use super::scope::PlanScope;
 use super::template::{Variables, is_rendered, render_key, variables};
 use super::{Answers, Desired, HookResults, RenderKey, Settings, World};
 use crate::config::{StackDefinition, Variable};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::lookup::Cause;
 use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
 use crate::provider::StackState;
@@ -149,7 +149,7 @@ impl Scope for Recorder<'_> {
         self.scope.may_hide(after)
     }
 
-    fn changing(&self, fqn: &StackFqn) -> Option<StackName> {
+    fn changing(&self, fqn: &StackFqn) -> Option<NodeName> {
         self.scope.changing(fqn)
     }
 

@@ -9,7 +9,7 @@ use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Note, Reason, Step, World, fqn_of_recorded};
 use crate::graph::dependency;
 use crate::graph::state::{Intent, IntentAction};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 
 /// Steps of all stacks that are recorded, or known to the state object, and not in the config.
 pub(super) fn removed(desired: &Desired, world: &World, hidden: &Hidden) -> Vec<Step> {
@@ -19,7 +19,7 @@ pub(super) fn removed(desired: &Desired, world: &World, hidden: &Hidden) -> Vec<
         .map(|name| removed_stack(desired, world, hidden, name))
         .collect();
     steps.extend(recorded_again(desired, world));
-    let deleted: BTreeSet<StackName> =
+    let deleted: BTreeSet<NodeName> =
         steps.iter().filter(|step| step.action == Action::Delete).map(|step| step.name.clone()).collect();
     let edges = known_edges(world, &deleted, &renames(desired, world));
     for step in &mut steps {
@@ -37,7 +37,7 @@ pub(super) fn removed(desired: &Desired, world: &World, hidden: &Hidden) -> Vec<
 }
 
 /// What happens to a stack that left the config.
-fn removed_stack(desired: &Desired, world: &World, hidden: &Hidden, name: &StackName) -> Step {
+fn removed_stack(desired: &Desired, world: &World, hidden: &Hidden, name: &NodeName) -> Step {
     let facts = world.state.nodes.get(name);
     let fqn = fqn_of_recorded(&desired.config, &world.state, name);
     if let Some(now) = desired.config.stacks.values().find(|definition| definition.fqn == fqn) {
@@ -72,7 +72,7 @@ fn removed_stack(desired: &Desired, world: &World, hidden: &Hidden, name: &Stack
 }
 
 /// A recorded stack that does not exist. Its record is dropped, unless a dead run may still create it.
-pub(super) fn gone(world: &World, name: &StackName, fqn: &StackFqn) -> Step {
+pub(super) fn gone(world: &World, name: &NodeName, fqn: &StackFqn) -> Step {
     let mut step = step(name, fqn, Action::Skip, Reason::Gone);
     let creates = |intent: &Intent| matches!(intent.action, IntentAction::Create | IntentAction::Recreate);
     let mut intents = world.state.intents.values();
@@ -96,7 +96,7 @@ fn recorded_again(desired: &Desired, world: &World) -> Vec<Step> {
         .values()
         .flat_map(|session| &session.steps)
         .map(|(name, intent)| (name, intent.fqn.clone()));
-    let known: BTreeMap<&StackName, _> = from_intents.chain(from_facts).collect();
+    let known: BTreeMap<&NodeName, _> = from_intents.chain(from_facts).collect();
     known
         .into_iter()
         .filter(|(name, fqn)| {
@@ -119,9 +119,9 @@ fn recorded_again(desired: &Desired, world: &World) -> Vec<Step> {
 /// recorded ones alone decide.
 fn known_edges(
     world: &World,
-    deleted: &BTreeSet<StackName>,
-    renames: &BTreeMap<StackName, StackName>,
-) -> BTreeMap<StackName, BTreeSet<StackName>> {
+    deleted: &BTreeSet<NodeName>,
+    renames: &BTreeMap<NodeName, NodeName>,
+) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
     let recorded = world.recorded.as_ref().map(|graph| graph.nodes.clone()).unwrap_or_default();
     let recorded = in_names_of_config(recorded, renames);
     let facts = world.state.nodes.iter().map(|(name, facts)| (name.clone(), facts.needs.clone())).collect();
@@ -129,7 +129,7 @@ fn known_edges(
     for (name, needs) in in_names_of_config(facts, renames) {
         union.entry(name).or_default().extend(needs);
     }
-    let among: BTreeMap<StackName, BTreeSet<StackName>> = union
+    let among: BTreeMap<NodeName, BTreeSet<NodeName>> = union
         .iter()
         .filter(|(name, _)| deleted.contains(*name))
         .map(|(name, needs)| (name.clone(), needs.clone()))

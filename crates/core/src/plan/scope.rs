@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use super::change::PendingStacks;
 use super::hidden::Hidden;
 use super::{Desired, Settings, World};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::lookup::Cause;
 use crate::lookup::resolve::{HookData, OutputValue, Scope};
 use crate::provider::StackState;
@@ -22,7 +22,7 @@ pub(super) struct PlanScope<'a> {
     /// Whether steps have yet to run, so that what is absent may still come.
     pub(super) planning: bool,
     /// Those of the pending stacks that the stack in question needs, at any distance.
-    pub(super) upstream: &'a BTreeSet<StackName>,
+    pub(super) upstream: &'a BTreeSet<NodeName>,
     /// What must not be shown, beside the answers that are secrets.
     pub(super) hidden: &'a Hidden,
 }
@@ -30,7 +30,7 @@ pub(super) struct PlanScope<'a> {
 /// Everything is known.
 static NOTHING: PendingStacks = PendingStacks::new();
 /// No stack.
-static NONE: BTreeSet<StackName> = BTreeSet::new();
+static NONE: BTreeSet<NodeName> = BTreeSet::new();
 /// Nothing is known to be a secret.
 static OPEN: LazyLock<Hidden> = LazyLock::new(Hidden::default);
 
@@ -93,7 +93,7 @@ impl Scope for PlanScope<'_> {
         })
     }
 
-    fn changing(&self, fqn: &StackFqn) -> Option<StackName> {
+    fn changing(&self, fqn: &StackFqn) -> Option<NodeName> {
         let absent = !self.world.stacks.contains_key(fqn);
         let own = self
             .desired

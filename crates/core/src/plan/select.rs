@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Desired, PlanProblem, Purpose, Reason, Step, World, fqn_of_recorded};
 use crate::error::{Finding, Findings, nearest};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 
 /// Stacks chosen by name; the others are left as they are, whatever the config says of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub fn selected(
     selection: Option<&Selection>,
     desired: &Desired,
     world: &World,
-) -> Result<BTreeSet<StackName>, Findings> {
+) -> Result<BTreeSet<NodeName>, Findings> {
     let selected = Selected::find(selection, desired, world)?;
     Ok(desired.config.stacks.keys().filter(|name| selected.has(name)).cloned().collect())
 }
@@ -38,9 +38,9 @@ pub(super) enum Selected {
     /// These stacks.
     Some {
         /// Every selected stack.
-        all: BTreeSet<StackName>,
+        all: BTreeSet<NodeName>,
         /// Those that were named.
-        named: BTreeSet<StackName>,
+        named: BTreeSet<NodeName>,
     },
 }
 
@@ -58,7 +58,7 @@ impl Selected {
         let recorded = world.nodes().chain(world.state.nodes.keys());
         let recorded = recorded.map(|name| (name, fqn_of_recorded(&desired.config, &world.state, name)));
         // What the config says a stack is called wins over what was recorded.
-        let mut known: BTreeMap<&StackName, StackFqn> = recorded.collect();
+        let mut known: BTreeMap<&NodeName, StackFqn> = recorded.collect();
         known.extend(desired.config.stacks.iter().map(|(name, definition)| (name, definition.fqn.clone())));
         let mut findings = Findings::default();
         let mut named = BTreeSet::new();
@@ -90,7 +90,7 @@ impl Selected {
     }
 
     /// Whether a stack is worked on.
-    pub(super) fn has(&self, name: &StackName) -> bool {
+    pub(super) fn has(&self, name: &NodeName) -> bool {
         match self {
             Self::All => true,
             Self::Some { all, .. } => all.contains(name),
@@ -98,7 +98,7 @@ impl Selected {
     }
 
     /// Whether a stack that left the config may be deleted: in a part of a deploy it must have been named.
-    fn may_remove(&self, name: &StackName, purpose: Purpose) -> bool {
+    fn may_remove(&self, name: &NodeName, purpose: Purpose) -> bool {
         match self {
             Self::All => true,
             Self::Some { all, named } => match purpose {
@@ -118,7 +118,7 @@ impl Selected {
         &self,
         desired: &Desired,
         purpose: Purpose,
-        steps: &mut BTreeMap<StackName, Step>,
+        steps: &mut BTreeMap<NodeName, Step>,
     ) {
         for (name, step) in steps.iter_mut() {
             let stays = match purpose {
@@ -136,8 +136,8 @@ impl Selected {
     }
 
     /// What a selected stack needs and does not get: stacks that neither exist nor are selected.
-    pub(super) fn absent_needs(&self, desired: &Desired, world: &World, name: &StackName) -> Vec<StackName> {
-        let is_absent = |need: &StackName| {
+    pub(super) fn absent_needs(&self, desired: &Desired, world: &World, name: &NodeName) -> Vec<NodeName> {
+        let is_absent = |need: &NodeName| {
             let definition = desired.config.stacks.get(need);
             !self.has(need)
                 && definition.is_some_and(|definition| {
@@ -152,21 +152,21 @@ impl Selected {
         &self,
         desired: &Desired,
         world: &World,
-        steps: &BTreeMap<StackName, Step>,
+        steps: &BTreeMap<NodeName, Step>,
         findings: &mut Findings,
     ) {
         if !self.is_part() {
             return;
         }
         let dependants = reversed(&all_edges(desired, world));
-        let is_left = |name: &&StackName| {
+        let is_left = |name: &&NodeName| {
             steps.get(*name).is_some_and(|step| {
                 step.reasons.contains(&Reason::NotSelected) && world.stacks.contains_key(&step.fqn)
             })
         };
         for (name, step) in steps.iter().filter(|(_, step)| step.action == Action::Delete) {
             let users: Vec<&str> =
-                dependants.get(name).into_iter().flatten().filter(is_left).map(StackName::as_str).collect();
+                dependants.get(name).into_iter().flatten().filter(is_left).map(NodeName::as_str).collect();
             if !users.is_empty() {
                 let (stack, fqn) = (name.as_str().to_owned(), step.fqn.as_str().to_owned());
                 let users = users.join(", ");
@@ -177,7 +177,7 @@ impl Selected {
 }
 
 /// Everything that is known to need something: as configured, as recorded and as last deployed.
-fn all_edges(desired: &Desired, world: &World) -> BTreeMap<StackName, BTreeSet<StackName>> {
+fn all_edges(desired: &Desired, world: &World) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
     let mut edges = desired.graph.needs().clone();
     let recorded = world.recorded.iter().flat_map(|graph| &graph.nodes);
     let deployed = world.state.nodes.iter().map(|(name, facts)| (name, &facts.needs));
@@ -187,8 +187,8 @@ fn all_edges(desired: &Desired, world: &World) -> BTreeMap<StackName, BTreeSet<S
     edges
 }
 
-fn reversed(edges: &BTreeMap<StackName, BTreeSet<StackName>>) -> BTreeMap<StackName, BTreeSet<StackName>> {
-    let mut reversed: BTreeMap<StackName, BTreeSet<StackName>> = BTreeMap::new();
+fn reversed(edges: &BTreeMap<NodeName, BTreeSet<NodeName>>) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
+    let mut reversed: BTreeMap<NodeName, BTreeSet<NodeName>> = BTreeMap::new();
     for (name, needs) in edges {
         for need in needs {
             reversed.entry(need.clone()).or_default().insert(name.clone());
@@ -198,11 +198,11 @@ fn reversed(edges: &BTreeMap<StackName, BTreeSet<StackName>>) -> BTreeMap<StackN
 }
 
 fn reachable(
-    from: &BTreeSet<StackName>,
-    edges: &BTreeMap<StackName, BTreeSet<StackName>>,
-) -> BTreeSet<StackName> {
+    from: &BTreeSet<NodeName>,
+    edges: &BTreeMap<NodeName, BTreeSet<NodeName>>,
+) -> BTreeSet<NodeName> {
     let mut seen = from.clone();
-    let mut open: Vec<StackName> = from.iter().cloned().collect();
+    let mut open: Vec<NodeName> = from.iter().cloned().collect();
     while let Some(name) = open.pop() {
         for next in edges.get(&name).into_iter().flatten() {
             if seen.insert(next.clone()) {

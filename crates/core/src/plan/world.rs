@@ -12,7 +12,7 @@ use super::select::Selection;
 use crate::config::{Config, StackDefinition};
 use crate::error::Findings;
 use crate::graph::{DependencyGraph, GraphState, PersistentGraph};
-use crate::ident::{StackFqn, StackName};
+use crate::ident::{NodeName, StackFqn};
 use crate::provider::{Place, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
 use crate::secrets::texts;
@@ -26,13 +26,13 @@ pub struct Desired {
     /// Its graph.
     pub graph: DependencyGraph,
     /// Templates of its enabled stacks that are files as they are.
-    pub templates: BTreeMap<StackName, Arc<Template>>,
+    pub templates: BTreeMap<NodeName, Arc<Template>>,
     /// Paths of the templates of enabled stacks that Jinja2 renders.
-    pub jinja: BTreeMap<StackName, Utf8PathBuf>,
+    pub jinja: BTreeMap<NodeName, Utf8PathBuf>,
     /// Enabled stacks whose template is not there yet: a hook may make it.
-    pub unmade: BTreeSet<StackName>,
+    pub unmade: BTreeSet<NodeName>,
     /// Texts of its stack policies.
-    pub policies: BTreeMap<StackName, String>,
+    pub policies: BTreeMap<NodeName, String>,
 }
 
 impl Desired {
@@ -109,7 +109,7 @@ impl Answers {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RenderKey {
     /// The stack.
-    pub stack: StackName,
+    pub stack: NodeName,
     /// Its variables as JSON.
     pub variables: String,
 }
@@ -127,12 +127,12 @@ pub struct Rendered {
 
 impl World {
     /// What is recorded; nothing if there is no persistent graph.
-    pub fn nodes(&self) -> impl Iterator<Item = &StackName> {
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeName> {
         self.recorded.iter().flat_map(|graph| graph.nodes.keys())
     }
 
     /// Whether a stack is in the persistent graph.
-    pub fn is_recorded(&self, name: &StackName) -> bool {
+    pub fn is_recorded(&self, name: &NodeName) -> bool {
         self.recorded.as_ref().is_some_and(|graph| graph.nodes.contains_key(name))
     }
 }
@@ -157,9 +157,9 @@ pub struct Settings {
 }
 
 /// Stacks that are recorded under one name and configured under another: the recorded name and the config's.
-pub(super) fn renames(desired: &Desired, world: &World) -> BTreeMap<StackName, StackName> {
+pub(super) fn renames(desired: &Desired, world: &World) -> BTreeMap<NodeName, NodeName> {
     let stacks = &desired.config.stacks;
-    let by_fqn: BTreeMap<&StackFqn, &StackName> =
+    let by_fqn: BTreeMap<&StackFqn, &NodeName> =
         stacks.values().map(|definition| (&definition.fqn, &definition.name)).collect();
     world
         .nodes()
@@ -173,11 +173,11 @@ pub(super) fn renames(desired: &Desired, world: &World) -> BTreeMap<StackName, S
 
 /// Dependencies with the names that the config has for stacks now.
 pub(super) fn in_names_of_config(
-    edges: BTreeMap<StackName, BTreeSet<StackName>>,
-    renames: &BTreeMap<StackName, StackName>,
-) -> BTreeMap<StackName, BTreeSet<StackName>> {
-    let now = |name: StackName| renames.get(&name).cloned().unwrap_or(name);
-    let mut renamed: BTreeMap<StackName, BTreeSet<StackName>> = BTreeMap::new();
+    edges: BTreeMap<NodeName, BTreeSet<NodeName>>,
+    renames: &BTreeMap<NodeName, NodeName>,
+) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
+    let now = |name: NodeName| renames.get(&name).cloned().unwrap_or(name);
+    let mut renamed: BTreeMap<NodeName, BTreeSet<NodeName>> = BTreeMap::new();
     for (name, needs) in edges {
         renamed.entry(now(name)).or_default().extend(needs.into_iter().map(now));
     }
@@ -186,7 +186,7 @@ pub(super) fn in_names_of_config(
 
 /// The name in CloudFormation of a stack that is recorded but not in the config: as the state object knows it, else as
 /// CFNgin would build it.
-pub fn fqn_of_recorded(config: &Config, state: &GraphState, name: &StackName) -> StackFqn {
+pub fn fqn_of_recorded(config: &Config, state: &GraphState, name: &NodeName) -> StackFqn {
     let facts = state.nodes.get(name).and_then(|facts| facts.fqn.clone());
     facts.unwrap_or_else(|| config.fqn(name.as_str()))
 }

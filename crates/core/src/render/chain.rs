@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::words;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::lookup::Cause;
 use crate::plan::{Certainty, Plan, Reason, ShownValue, Step};
 
@@ -17,8 +17,8 @@ pub(super) fn of(plan: &Plan, step: &Step) -> Vec<String> {
     if step.certainty != Certainty::May {
         return links;
     }
-    let mut told: BTreeSet<(StackName, String)> = BTreeSet::new();
-    let mut next: Vec<(StackName, String)> = Vec::new();
+    let mut told: BTreeSet<(NodeName, String)> = BTreeSet::new();
+    let mut next: Vec<(NodeName, String)> = Vec::new();
     for (name, change) in &step.changes.parameters {
         if let Some(ShownValue::KnownAfter(causes)) = &change.after {
             for cause in causes {
@@ -54,7 +54,7 @@ pub(super) fn of(plan: &Plan, step: &Step) -> Vec<String> {
     links
 }
 
-fn output(cause: &Cause) -> Option<(StackName, String)> {
+fn output(cause: &Cause) -> Option<(NodeName, String)> {
     match cause {
         Cause::Output(stack, name) => Some((stack.clone(), name.clone())),
         Cause::Stack(_) | Cause::Hook(_) => None,

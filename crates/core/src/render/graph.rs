@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::json::pretty;
 use super::style::harmless;
 use crate::engine::{GraphView, LockView};
-use crate::ident::StackName;
+use crate::ident::NodeName;
 
 /// Dependencies by stack.
-type Nodes = BTreeMap<StackName, BTreeSet<StackName>>;
+type Nodes = BTreeMap<NodeName, BTreeSet<NodeName>>;
 
 /// The persistent graph as a document.
 #[derive(Serialize)]
@@ -85,7 +85,7 @@ pub fn text(view: &GraphView) -> String {
             for (name, needs) in &graph.nodes {
                 let fqn = view.state.nodes.get(name).and_then(|facts| facts.fqn.as_ref());
                 let fqn = fqn.map(|fqn| format!(" ({fqn})")).unwrap_or_default();
-                let needs: Vec<&str> = needs.iter().map(StackName::as_str).collect();
+                let needs: Vec<&str> = needs.iter().map(NodeName::as_str).collect();
                 let needs =
                     if needs.is_empty() { String::new() } else { format!(" needs {}", needs.join(", ")) };
                 let _ = writeln!(out, "  {}", harmless(&format!("{name}{fqn}{needs}")));
@@ -103,7 +103,7 @@ pub fn text(view: &GraphView) -> String {
 
 /// Dependencies as a Mermaid flow chart: an arrow points from a stack to what it needs.
 pub fn mermaid(nodes: &Nodes) -> String {
-    let ids: BTreeMap<&StackName, String> =
+    let ids: BTreeMap<&NodeName, String> =
         nodes.keys().enumerate().map(|(index, name)| (name, format!("s{index}"))).collect();
     let mut out = String::from("flowchart TD\n");
     for (name, id) in &ids {
@@ -122,7 +122,7 @@ pub fn mermaid(nodes: &Nodes) -> String {
 
 /// Dependencies in Graphviz' language: an arrow points from a stack to what it needs.
 pub fn dot(nodes: &Nodes) -> String {
-    let quoted = |name: &StackName| {
+    let quoted = |name: &NodeName| {
         format!("\"{}\"", harmless(name.as_str()).replace('\\', "\\\\").replace('"', "\\\""))
     };
     let mut out = String::from("digraph stacks {\n");

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::json::pretty;
 use super::style::harmless;
 use crate::engine::StatusRow;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -27,7 +27,7 @@ pub(crate) struct OutputsDocument<'o> {
     /// Version of this format.
     version: u32,
     /// Values by stack and output name.
-    stacks: &'o BTreeMap<StackName, BTreeMap<String, String>>,
+    stacks: &'o BTreeMap<NodeName, BTreeMap<String, String>>,
 }
 
 /// Status rows as JSON.
@@ -65,12 +65,12 @@ pub fn status_text(rows: &[StatusRow]) -> String {
 }
 
 /// Outputs as JSON.
-pub fn outputs_json(outputs: &BTreeMap<StackName, BTreeMap<String, String>>) -> String {
+pub fn outputs_json(outputs: &BTreeMap<NodeName, BTreeMap<String, String>>) -> String {
     pretty(&OutputsDocument { version: 1, stacks: outputs })
 }
 
 /// Outputs for people.
-pub fn outputs_text(outputs: &BTreeMap<StackName, BTreeMap<String, String>>) -> String {
+pub fn outputs_text(outputs: &BTreeMap<NodeName, BTreeMap<String, String>>) -> String {
     let mut out = String::new();
     for (stack, values) in outputs {
         let _ = writeln!(out, "{}", harmless(stack.as_str()));
@@ -82,7 +82,7 @@ pub fn outputs_text(outputs: &BTreeMap<StackName, BTreeMap<String, String>>) -> 
 }
 
 /// Outputs as assignments for a POSIX shell: `<STACK>_<OUTPUT>`, upper case, other characters as underscores.
-pub fn outputs_env(outputs: &BTreeMap<StackName, BTreeMap<String, String>>) -> String {
+pub fn outputs_env(outputs: &BTreeMap<NodeName, BTreeMap<String, String>>) -> String {
     let mut out = String::new();
     for (stack, values) in outputs {
         for (name, value) in values {
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn shell_assignments_survive_any_value() {
         let values = BTreeMap::from([("Db.Url".to_owned(), "it's $(rm) `x`\nline".to_owned())]);
-        let outputs = BTreeMap::from([(StackName::from("my-db"), values)]);
+        let outputs = BTreeMap::from([(NodeName::from("my-db"), values)]);
         assert_eq!(outputs_env(&outputs), "MY_DB_DB_URL='it'\\''s $(rm) `x`\nline'\n");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::json::{LossDocument, ValueDocument};
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::lookup::Cause;
 use crate::plan::{Action, Certainty, LossKind, Purpose, Reason, Step, Summary};
 
@@ -231,6 +231,6 @@ fn known_after(after: &BTreeSet<String>) -> String {
 }
 
 /// Names, comma separated.
-pub fn list(names: &BTreeSet<StackName>) -> String {
-    names.iter().map(StackName::as_str).collect::<Vec<_>>().join(", ")
+pub fn list(names: &BTreeSet<NodeName>) -> String {
+    names.iter().map(NodeName::as_str).collect::<Vec<_>>().join(", ")
 }

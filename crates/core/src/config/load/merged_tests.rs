@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 
 fn files(texts: &[(&str, &str)]) -> Vec<Arc<Document>> {
     texts.iter().map(|(name, text)| Document::new(*name, *text)).collect()
@@ -43,11 +43,11 @@ fn what_the_config_says_wins_then_earlier_files() {
     assert!(!findings.has_errors(), "{findings:?}");
     let config = config.unwrap();
     assert_eq!((config.namespace.as_str(), config.service_role.as_deref()), ("own", Some("one")));
-    let stack = &config.stacks[&StackName::from("b")];
+    let stack = &config.stacks[&NodeName::from("b")];
     assert_eq!(json!(stack.tags), json!({"cfngin_namespace": "own", "x": "own", "y": "one", "z": "3"}));
     let hooks: Vec<&str> = config.hooks.pre_deploy.iter().map(|hook| hook.path.as_str()).collect();
     assert_eq!(hooks, ["two.hook", "one.hook", "own.hook"]);
-    let names: Vec<&str> = config.stacks.keys().map(StackName::as_str).collect();
+    let names: Vec<&str> = config.stacks.keys().map(NodeName::as_str).collect();
     assert_eq!(names, ["a", "b"]);
     assert_eq!(config.raw["stacks"]["a"]["variables"], json!({"S": 3}));
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::package_sources::{ArchiveKind, GitReference};
-use crate::ident::StackName;
+use crate::ident::NodeName;
 
 /// Loads a text with the parameters `region` and `size`.
 fn read(text: &str) -> (Option<Config>, Findings) {
@@ -43,11 +43,11 @@ fn a_full_config_is_read() {
     let config = valid(
         "namespace: Ns.X\nbase: &base {Size: ${size}}\nstacks:\n  vpc: {template_path: t.yml, requires: [], variables: {<<: *base, Az: a}}\n  app:\n    template_path: t.yml\n    stack_name: Custom\n    required_by: [vpc]\n    enabled: no\n    timeout: \"10\"\n    tags: {n: 010}\n",
     );
-    let vpc = &config.stacks[&StackName::from("vpc")];
+    let vpc = &config.stacks[&NodeName::from("vpc")];
     assert_eq!(vpc.fqn.as_str(), "ns-x-vpc");
     assert_eq!(vpc.tags["cfngin_namespace"], "Ns.X");
     assert_eq!(vpc.variables.len(), 2);
-    let app = &config.stacks[&StackName::from("app")];
+    let app = &config.stacks[&NodeName::from("app")];
     assert_eq!((app.fqn.as_str(), app.enabled, app.timeout_minutes), ("ns-x-Custom", false, Some(10)));
     assert_eq!(app.tags["n"], "010");
     assert_eq!(config.bucket_name("eu-west-1").unwrap().as_str(), "cfngin-ns-x-eu-west-1");

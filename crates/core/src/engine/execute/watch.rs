@@ -8,7 +8,7 @@ use crate::engine::failure;
 use crate::engine::judge::{Goal, Verdict, judge};
 use crate::engine::look::{Look, Looked};
 use crate::event::{Event, Outcome};
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::provider::{ErrorKind, ProviderError, StackRef, StackState};
 
 /// Longest time in which a status that does not fit the operation is taken for an old answer.
@@ -22,7 +22,7 @@ const NO_ANSWER: Duration = Duration::from_secs(10 * 60);
 impl Run<'_, '_> {
     /// Looks once at every stack that is being watched.
     pub(super) async fn look(&mut self, interrupt: &Interrupt) {
-        let targets: Vec<(StackName, StackRef, Option<String>)> = self
+        let targets: Vec<(NodeName, StackRef, Option<String>)> = self
             .flights
             .iter()
             .filter_map(|(name, flight)| {

@@ -19,7 +19,7 @@ use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
 use crate::files::{FileError, Files};
 use crate::graph::DependencyGraph;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::lookup::VariableValue;
 use crate::plan::{Action, Plan, Purpose};
 use crate::provider::StackStatus;
@@ -190,7 +190,7 @@ pub(crate) fn failed(executed: &Executed) -> Option<ExitCode> {
     }
 }
 
-fn deleted(plan: &Plan) -> BTreeSet<StackName> {
+fn deleted(plan: &Plan) -> BTreeSet<NodeName> {
     let deletes = plan.steps.iter().filter(|step| matches!(step.action, Action::Delete | Action::Recreate));
     deletes.map(|step| step.name.clone()).collect()
 }
@@ -229,7 +229,7 @@ fn refuse_missing(config: &Config, observed: &Observed) -> Result<(), EngineErro
 /// The config that makes the bucket of another: only its stack `cfngin-bucket` with what that needs, or else one that is
 /// made up.
 fn bucket_config(config: &Config, region: &str) -> Config {
-    let name = StackName::from(STACK);
+    let name = NodeName::from(STACK);
     let mut stacks = IndexMap::new();
     if config.stacks.contains_key(STACK) {
         let wanted = with_needs(config, &name);
@@ -252,7 +252,7 @@ fn bucket_config(config: &Config, region: &str) -> Config {
 }
 
 /// A stack and everything it needs, at any distance.
-fn with_needs(config: &Config, name: &StackName) -> BTreeSet<StackName> {
+fn with_needs(config: &Config, name: &NodeName) -> BTreeSet<NodeName> {
     let graph = DependencyGraph::build(&Arc::new(config.clone())).0.unwrap_or_default();
     let mut found = BTreeSet::from([name.clone()]);
     let mut open = VecDeque::from([name.clone()]);
@@ -263,7 +263,7 @@ fn with_needs(config: &Config, name: &StackName) -> BTreeSet<StackName> {
 }
 
 /// The stack that CFNgin makes up where a config has none.
-fn generated(config: &Config, name: StackName, bucket: String) -> StackDefinition {
+fn generated(config: &Config, name: NodeName, bucket: String) -> StackDefinition {
     let span = config.stacks_span;
     let variables = [("AccessControl", "Private"), ("BucketName", &bucket), ("VersioningStatus", "Enabled")];
     let variable = |text: &str| Variable {

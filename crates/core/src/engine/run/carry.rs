@@ -8,7 +8,7 @@ use crate::engine::{Approval, EngineError, EngineProblem};
 use crate::error::Finding;
 use crate::event::Reporter;
 use crate::exit::ExitCode;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::lock::Session;
 use crate::lookup::Cause;
 use crate::plan::saved::SavedProblem;
@@ -164,14 +164,14 @@ impl Run<'_> {
 
     /// The first stack that gets another template than the one that was known before the hooks. A plan does not show
     /// all of the template of a stack that it creates, so its steps do not tell.
-    fn rewritten(&self, before: &Made, (desired, made): (&Desired, &Made)) -> Option<StackName> {
+    fn rewritten(&self, before: &Made, (desired, made): (&Desired, &Made)) -> Option<NodeName> {
         let settings = self.engine.options.settings();
-        let body = |desired: &Desired, made: &Made, name: &StackName| {
+        let body = |desired: &Desired, made: &Made, name: &NodeName| {
             let template = current_template(desired, &made.observed.world, &settings, name);
             template.map(|template| template.body.clone())
         };
         let changes = made.planned.plan.steps.iter().filter(|step| step.action.is_change());
-        let other = |name: &&StackName| {
+        let other = |name: &&NodeName| {
             let known = body(self.desired, before, name);
             known.is_some() && known != body(desired, made, name)
         };

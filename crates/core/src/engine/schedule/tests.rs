@@ -11,7 +11,7 @@ fn step(name: &str, action: Action, needs: &[&str]) -> Step {
         stack_id: None,
         action,
         reasons: vec![Reason::Absent],
-        needs: needs.iter().map(|need| StackName::from(*need)).collect(),
+        needs: needs.iter().map(|need| NodeName::from(*need)).collect(),
         certainty: Certainty::Will,
         adopted: false,
         changes: Changes::default(),
@@ -33,8 +33,8 @@ fn plan(steps: Vec<Step>) -> Plan {
     }
 }
 
-fn names(list: &[StackName]) -> Vec<&str> {
-    list.iter().map(StackName::as_str).collect()
+fn names(list: &[NodeName]) -> Vec<&str> {
+    list.iter().map(NodeName::as_str).collect()
 }
 
 #[test]

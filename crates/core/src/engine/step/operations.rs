@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Operation;
 use crate::engine::execute::Execution;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::plan::{Action, Reason, Step, World, current_template};
 use crate::provider::StackStatus;
 
@@ -66,7 +66,7 @@ pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
 pub(crate) fn afterwards(
     execution: &Execution<'_>,
     world: &World,
-    name: &StackName,
+    name: &NodeName,
     operation: &Operation,
 ) -> Vec<Operation> {
     let (desired, settings) = (execution.desired, execution.engine.options.settings());

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::engine::execute::Execution;
 use crate::engine::sending::{ATTEMPTS, backoff};
 use crate::event::StepFailure;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::template::Template;
 
 /// A template on its way to the bucket.
@@ -21,7 +21,7 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn of(execution: &Execution<'_>, name: &StackName, template: &Template) -> Option<Self> {
+    pub(super) fn of(execution: &Execution<'_>, name: &NodeName, template: &Template) -> Option<Self> {
         let (_, store) = execution.backing.bucket.as_ref()?;
         Some(Self {
             store: Arc::clone(store),

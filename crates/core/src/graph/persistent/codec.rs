@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use super::{GraphError, GraphObject, GraphWarning, PersistentGraph};
 use crate::error::Finding;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 use crate::python;
 
 /// A recorded dependency: the stack, and what it depends on.
-pub type RecordedEdge = (StackName, StackName);
+pub type RecordedEdge = (NodeName, NodeName);
 
 /// A graph as read: repaired, with what was wrong.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl PersistentGraph {
     /// The bytes CFNgin writes (Python's `json.dumps(.., indent=4)`), with keys and lists sorted: four spaces a
     /// level, `[]` and `{}` for what is empty, non-ASCII as `\uXXXX`, no final newline.
     pub fn to_json(&self) -> String {
-        let names = |needs: &BTreeSet<StackName>| needs.iter().map(StackName::as_str).collect::<Value>();
+        let names = |needs: &BTreeSet<NodeName>| needs.iter().map(NodeName::as_str).collect::<Value>();
         let nodes = self.nodes.iter().map(|(name, needs)| (name.as_str().to_owned(), names(needs)));
         python::json(&Value::Object(nodes.collect()), Some(4))
     }
@@ -83,7 +83,7 @@ impl PersistentGraph {
 }
 
 /// Leaves out the edges that make a graph invalid.
-fn repaired(raw: BTreeMap<StackName, BTreeSet<StackName>>) -> ReadGraph {
+fn repaired(raw: BTreeMap<NodeName, BTreeSet<NodeName>>) -> ReadGraph {
     let mut dangling = Vec::new();
     let mut graph = PersistentGraph { nodes: raw };
     let recorded: BTreeSet<_> = graph.nodes.keys().cloned().collect();
@@ -100,11 +100,11 @@ fn repaired(raw: BTreeMap<StackName, BTreeSet<StackName>>) -> ReadGraph {
     ReadGraph { graph, dangling, cyclic }
 }
 
-struct RawGraph(BTreeMap<StackName, BTreeSet<StackName>>);
+struct RawGraph(BTreeMap<NodeName, BTreeSet<NodeName>>);
 
-struct Needs(BTreeSet<StackName>);
+struct Needs(BTreeSet<NodeName>);
 
-struct Name(StackName);
+struct Name(NodeName);
 
 impl<'de> Deserialize<'de> for RawGraph {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -164,7 +164,7 @@ impl<'de> Deserialize<'de> for Name {
                 if text.is_empty() {
                     return Err(E::custom("a stack name is empty"));
                 }
-                Ok(Name(StackName::new(text)))
+                Ok(Name(NodeName::new(text)))
             }
         }
         deserializer.deserialize_str(Text)

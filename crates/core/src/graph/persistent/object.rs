@@ -5,7 +5,7 @@ use runway_store::{BucketName, ObjectKey};
 
 use crate::error::Problem;
 use crate::exit::ExitCode;
-use crate::ident::StackName;
+use crate::ident::NodeName;
 
 /// Key of the graph object: `persistent_graphs/<namespace>/<key>`, with `.json` appended unless it is there. The
 /// namespace is taken as written in the config. (CFNgin `persistent_graph_location`.)
@@ -165,9 +165,9 @@ pub enum GraphWarning {
     )]
     DanglingEdge {
         /// The recorded stack.
-        stack: StackName,
+        stack: NodeName,
         /// What it depends on.
-        needs: StackName,
+        needs: NodeName,
         /// `s3://bucket/key`.
         location: String,
     },
@@ -180,9 +180,9 @@ pub enum GraphWarning {
     )]
     CyclicEdge {
         /// The recorded stack.
-        stack: StackName,
+        stack: NodeName,
         /// What it depends on.
-        needs: StackName,
+        needs: NodeName,
         /// `s3://bucket/key`.
         location: String,
     },

@@ -10,13 +10,13 @@ use crate::exit::ExitCode;
 
 fn graph(nodes: &[(&str, &[&str])]) -> PersistentGraph {
     let node = |(name, needs): &(&str, &[&str])| {
-        (StackName::from(*name), needs.iter().map(|need| StackName::from(*need)).collect())
+        (NodeName::from(*name), needs.iter().map(|need| NodeName::from(*need)).collect())
     };
     PersistentGraph { nodes: nodes.iter().map(node).collect() }
 }
 
-fn names(list: &[&str]) -> BTreeSet<StackName> {
-    list.iter().map(|name| StackName::from(*name)).collect()
+fn names(list: &[&str]) -> BTreeSet<NodeName> {
+    list.iter().map(|name| NodeName::from(*name)).collect()
 }
 
 fn object() -> GraphObject {
@@ -139,10 +139,10 @@ fn helpers_answer_about_the_graph() {
     assert!(graph.reaches(&"app".into(), &"vpc".into()));
     assert!(!graph.reaches(&"vpc".into(), &"app".into()));
     let order = graph.removal_order(&names(&["vpc", "log", "db", "app"]));
-    assert_eq!(order, ["app", "db", "log", "vpc"].map(StackName::from));
+    assert_eq!(order, ["app", "db", "log", "vpc"].map(NodeName::from));
     let mut smaller = graph.clone();
     smaller.remove(&"vpc".into());
-    assert_eq!(smaller.nodes[&StackName::from("app")], names(&["db"]));
+    assert_eq!(smaller.nodes[&NodeName::from("app")], names(&["db"]));
     assert!(!smaller.connect(&"db".into(), &"app".into()), "would close a cycle");
     assert!(!smaller.connect(&"db".into(), &"gone".into()), "not recorded");
     assert!(smaller.connect(&"log".into(), &"db".into()));
@@ -154,7 +154,7 @@ proptest! {
         labels in proptest::collection::btree_set("\\PC{1,6}", 1..8),
         edges in proptest::collection::vec((0_usize..8, 0_usize..8), 0..20),
     ) {
-        let labels: Vec<_> = labels.into_iter().map(StackName::new).collect();
+        let labels: Vec<_> = labels.into_iter().map(NodeName::new).collect();
         let mut graph = PersistentGraph::default();
         for label in &labels {
             graph.nodes.insert(label.clone(), BTreeSet::new());
@@ -172,7 +172,7 @@ proptest! {
 
     #[test]
     fn removal_order_has_dependants_first(edges in proptest::collection::vec((0_u8..6, 0_u8..6), 0..12)) {
-        let name = |number: u8| StackName::new(number.to_string());
+        let name = |number: u8| NodeName::new(number.to_string());
         let mut graph = PersistentGraph { nodes: (0..6).map(|number| (name(number), BTreeSet::new())).collect() };
         for (from, to) in edges {
             graph.connect(&name(from), &name(to));
