@@ -3,6 +3,7 @@
 //! Nothing here touches the environment, the file system, the clock or a network by itself; those arrive as values
 //! or traits ([`files::Files`], [`clock::Clock`], [`provider::Provider`]).
 
+pub mod cache;
 pub mod clock;
 pub mod config;
 #[cfg(feature = "test-support")]
@@ -27,6 +28,7 @@ pub mod resources;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod secrets;
+pub mod task;
 pub mod template;
 pub mod text;
 pub mod yaml;

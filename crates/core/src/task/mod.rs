@@ -1,0 +1,252 @@
+//! Tasks: nodes of the graph beside stacks, for what CloudFormation has no resource for, or what has to happen between
+//! stacks.
+//!
+//! Reading, comparing and changing are three things: [`TaskKind::read`] and [`TaskKind::diff`] make the plan, and only a
+//! deploy or destroy has the [`WriteContext`] that [`TaskKind::apply`] wants.
+
+mod context;
+mod service;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use context::{ReadContext, WriteContext};
+pub use service::{Change, Read, Service, ServiceFailure, TaskServices};
+
+use crate::provider::ErrorKind;
+
+/// Where a task works.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaskPlace {
+    /// Account id; `None` is that of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Region; `None` is that of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Roles to assume one after the other, ARNs; empty: the credentials of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub role_chain: Vec<String>,
+}
+
+/// What a task does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskAction {
+    /// Nothing: it is as specified.
+    None,
+    /// Makes what is not there.
+    Create,
+    /// Changes what is there.
+    Update,
+    /// Removes it.
+    Delete,
+    /// Has an effect and leaves nothing that could be looked at: a build, an invocation, a program.
+    Run,
+}
+
+/// What differs between a specification and what was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskChange {
+    /// What is to be done.
+    pub action: TaskAction,
+    /// What changes, in the order in which it is shown.
+    pub details: Vec<TaskDetail>,
+    /// Outputs as they are now; what is not among them is known after the change.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// One thing that changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskDetail {
+    /// What, for example `tags.team` or `accounts`.
+    pub path: String,
+    /// As it is; `None` if it is not there.
+    pub before: Option<Value>,
+    /// As it is to be; `None` if it goes.
+    pub after: Option<Value>,
+}
+
+/// What a task has done.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskDone {
+    /// Outputs by name, for `${task name.output}`.
+    pub outputs: BTreeMap<String, String>,
+}
+
+/// Why a task could not be read or carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskFailure {
+    /// One sentence; never a secret.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// What kind of call failed, if it was a call to a service.
+    pub kind: Option<ErrorKind>,
+}
+
+impl fmt::Display for TaskFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// A kind of tasks, for example `event_bus`.
+#[async_trait]
+pub trait TaskKind: Send + Sync + 'static {
+    /// `kind` in the config.
+    const KIND: &'static str;
+    /// Raised whenever the code changes its meaning: receipts of earlier revisions do not count.
+    const REVISION: u32;
+    /// Whether what it made stays when it leaves the config, unless `on_remove` says otherwise.
+    const RETAINS: bool;
+    /// Its arguments. Unknown ones are refused (`deny_unknown_fields`).
+    type Spec: DeserializeOwned + Serialize + Clone + Send + Sync;
+    /// What was read.
+    type State: DeserializeOwned + Serialize + Send + Sync;
+
+    /// What is wrong with arguments beyond their types, one sentence each.
+    fn check(spec: &Self::Spec) -> Vec<String> {
+        let _ = spec;
+        Vec::new()
+    }
+
+    /// Whether a receipt of it may be trusted for a while; what only has effects, or what removes something, may not.
+    fn keeps_receipt(spec: &Self::Spec) -> bool {
+        let _ = spec;
+        false
+    }
+
+    /// Reads what is there.
+    async fn read(&self, context: &ReadContext<'_>, spec: &Self::Spec) -> Result<Self::State, TaskFailure>;
+
+    /// Compares what is specified with what was read. Pure: plan and deploy decide by it.
+    fn diff(&self, spec: &Self::Spec, state: &Self::State) -> TaskChange;
+
+    /// The same for a task that goes: what has to be removed.
+    fn diff_removed(&self, spec: &Self::Spec, state: &Self::State) -> TaskChange;
+
+    /// Carries a change out and waits for its end.
+    async fn apply(
+        &self,
+        context: &WriteContext<'_>,
+        spec: &Self::Spec,
+        change: &TaskChange,
+    ) -> Result<TaskDone, TaskFailure>;
+}
+
+/// A kind of tasks with its types erased: arguments and state are JSON.
+#[async_trait]
+pub trait AnyTaskKind: Send + Sync {
+    /// `kind` in the config.
+    fn name(&self) -> &'static str;
+    /// See [`TaskKind::REVISION`].
+    fn revision(&self) -> u32;
+    /// See [`TaskKind::RETAINS`].
+    fn retains(&self) -> bool;
+    /// What is wrong with arguments, one sentence each.
+    fn check(&self, arguments: &Map<String, Value>) -> Vec<String>;
+    /// See [`TaskKind::keeps_receipt`].
+    fn keeps_receipt(&self, arguments: &Map<String, Value>) -> bool;
+    /// See [`TaskKind::read`].
+    async fn read(
+        &self,
+        context: &ReadContext<'_>,
+        arguments: &Map<String, Value>,
+    ) -> Result<Value, TaskFailure>;
+    /// See [`TaskKind::diff`] and [`TaskKind::diff_removed`].
+    fn diff(
+        &self,
+        arguments: &Map<String, Value>,
+        state: &Value,
+        removed: bool,
+    ) -> Result<TaskChange, TaskFailure>;
+    /// See [`TaskKind::apply`].
+    async fn apply(
+        &self,
+        context: &WriteContext<'_>,
+        arguments: &Map<String, Value>,
+        change: &TaskChange,
+    ) -> Result<TaskDone, TaskFailure>;
+}
+
+/// A kind as the registry has it.
+struct Erased<T>(T);
+
+/// Erases the types of a kind.
+pub fn erased<T: TaskKind>(kind: T) -> Arc<dyn AnyTaskKind> {
+    Arc::new(Erased(kind))
+}
+
+fn spec<T: TaskKind>(arguments: &Map<String, Value>) -> Result<T::Spec, TaskFailure> {
+    serde_json::from_value(Value::Object(arguments.clone())).map_err(|error| TaskFailure {
+        message: format!("{error}"),
+        help: None,
+        kind: None,
+    })
+}
+
+#[async_trait]
+impl<T: TaskKind> AnyTaskKind for Erased<T> {
+    fn name(&self) -> &'static str {
+        T::KIND
+    }
+
+    fn revision(&self) -> u32 {
+        T::REVISION
+    }
+
+    fn retains(&self) -> bool {
+        T::RETAINS
+    }
+
+    fn check(&self, arguments: &Map<String, Value>) -> Vec<String> {
+        match spec::<T>(arguments) {
+            Ok(spec) => T::check(&spec),
+            Err(failure) => vec![failure.message],
+        }
+    }
+
+    fn keeps_receipt(&self, arguments: &Map<String, Value>) -> bool {
+        spec::<T>(arguments).is_ok_and(|spec| T::keeps_receipt(&spec))
+    }
+
+    async fn read(
+        &self,
+        context: &ReadContext<'_>,
+        arguments: &Map<String, Value>,
+    ) -> Result<Value, TaskFailure> {
+        let state = self.0.read(context, &spec::<T>(arguments)?).await?;
+        serde_json::to_value(state).map_err(unreadable)
+    }
+
+    fn diff(
+        &self,
+        arguments: &Map<String, Value>,
+        state: &Value,
+        removed: bool,
+    ) -> Result<TaskChange, TaskFailure> {
+        let (spec, state) =
+            (spec::<T>(arguments)?, serde_json::from_value(state.clone()).map_err(unreadable)?);
+        Ok(if removed { self.0.diff_removed(&spec, &state) } else { self.0.diff(&spec, &state) })
+    }
+
+    async fn apply(
+        &self,
+        context: &WriteContext<'_>,
+        arguments: &Map<String, Value>,
+        change: &TaskChange,
+    ) -> Result<TaskDone, TaskFailure> {
+        self.0.apply(context, &spec::<T>(arguments)?, change).await
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> TaskFailure {
+    TaskFailure { message: format!("what was read cannot be understood: {error}"), help: None, kind: None }
+}
