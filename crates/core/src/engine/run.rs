@@ -22,6 +22,7 @@ use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
 use crate::lock::code::LockCode;
 use crate::lock::{LockError, LockEvent, LockOptions, Premises, Session};
+use crate::task::TaskKinds;
 use crate::plan::{self, Desired, Hidden, Note, Purpose, Settings, World};
 
 impl Options {
@@ -34,6 +35,7 @@ impl Options {
             hooks_done: false,
             selection: self.selection.clone(),
             allowed: self.allowed.clone(),
+            kinds: TaskKinds::default(),
             today: None,
         }
     }
@@ -61,7 +63,11 @@ impl Engine {
         config: &Arc<Config>,
         purpose: Purpose,
     ) -> Result<(Desired, Findings), EngineError> {
-        let settings = Settings { hooks_done: self.asked.hooks().is_some(), ..self.options.settings() };
+        let settings = Settings {
+            hooks_done: self.asked.hooks().is_some(),
+            kinds: self.registry.kinds.clone(),
+            ..self.options.settings()
+        };
         match desired(config, self.files.as_ref(), purpose, Some(&settings)) {
             (Some(desired), warnings) => Ok((desired, warnings)),
             (None, findings) => Err(findings.into()),
