@@ -5,6 +5,7 @@
 //! deploy or destroy has the [`WriteContext`] that [`TaskKind::apply`] wants.
 
 mod context;
+mod program;
 mod service;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use context::{ReadContext, WriteContext};
+pub use program::{Ended, Program, Programs};
 pub use service::{Change, Read, Service, ServiceFailure, TaskServices};
 
 use crate::provider::ErrorKind;
