@@ -31,7 +31,7 @@ pub use crate::lookups::lookups;
 pub use crate::object_headers::ObjectHeaders;
 use crate::s3::S3;
 pub use crate::sdk_config::{AssumeRole, ConnectOptions, Keys};
-use crate::service::{Call, Connection, IAM};
+use crate::service::{Call, Connection, IAM, configured_endpoint};
 
 /// AWS in one account and region.
 #[derive(Clone)]
@@ -147,6 +147,13 @@ impl AwsProvider {
 
 #[async_trait]
 impl Provider for AwsProvider {
+    fn identity(&self) -> String {
+        match configured_endpoint(&self.inner.connection.config, "CloudFormation") {
+            None => "aws".to_owned(),
+            Some(endpoint) => format!("aws:{endpoint}"),
+        }
+    }
+
     fn region(&self) -> &str {
         &self.inner.connection.region
     }

@@ -212,6 +212,10 @@ impl std::fmt::Debug for Local {
 
 #[async_trait]
 impl Provider for Local {
+    fn identity(&self) -> String {
+        format!("local:{:?}", self.inner.storage.name())
+    }
+
     fn keeps_conditions(&self) -> bool {
         true
     }

@@ -5,6 +5,7 @@
 //! result depends on ([`Ingredients`]), so that any of them may be deleted at any time.
 
 mod key;
+pub mod kinds;
 mod value;
 
 use std::collections::BTreeMap;
@@ -37,7 +38,12 @@ impl Cache {
     }
 
     /// Keeps a result.
-    pub fn keep<T: CacheOutput + serde::Serialize>(&self, ingredients: &Ingredients, output: &T) {
+    pub fn keep<T: CacheOutput + serde::Serialize>(
+        &self,
+        ingredients: &Ingredients,
+        output: &T,
+        _cost: std::time::Duration,
+    ) {
         if let (false, Ok(value)) = (self.is_off, serde_json::to_value(output)) {
             let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
             records.insert(ingredients.key(), value);

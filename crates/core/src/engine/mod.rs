@@ -4,6 +4,7 @@ mod answers;
 mod backing;
 mod cadence;
 mod check;
+mod deployed;
 pub mod desired;
 mod discretion;
 mod execute;
@@ -40,6 +41,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::discretion::{DiscreetGate, DiscreetReporter};
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Finding;
@@ -71,6 +73,8 @@ pub struct Engine {
     pub registry: Registry,
     /// What they have answered in this run.
     pub asked: Asked,
+    /// What is known from earlier runs.
+    pub cache: Arc<Cache>,
 }
 
 /// Switches of a run.

@@ -103,19 +103,36 @@ impl Engine {
         backing: &Backing,
         known: Option<&World>,
     ) -> Result<Made, EngineError> {
-        let mut observed = self.observe(&desired.config, purpose, backing, known).await?;
-        self.answer_for(desired, purpose, &mut observed.world).await;
+        let mut observed = self.observe(desired, purpose, backing, known).await?;
+        self.answer_for(desired, purpose, &mut observed.world).await?;
         let planned = self.plan_for(desired, purpose, backing, &mut observed).await?;
         Ok(Made { planned, observed })
     }
 
     /// Asks what the plan needs to know beside graph and stacks. A destroy deletes whatever the values are.
-    pub(crate) async fn answer_for(&self, desired: &Desired, purpose: Purpose, world: &mut World) {
+    pub(crate) async fn answer_for(
+        &self,
+        desired: &Desired,
+        purpose: Purpose,
+        world: &mut World,
+    ) -> Result<(), EngineError> {
+        let mut hidden = None;
         if purpose == Purpose::Deploy {
             self.answer_all(desired, world).await;
+            if self.settle_templates(desired, world).await? {
+                // What was rendered without them may hold what they make a secret.
+                let found = Hidden::of(desired, world, &self.options.settings());
+                if found.has_any_outputs() {
+                    self.asked.forget_renderings();
+                    self.answer_all(desired, world).await;
+                } else {
+                    hidden = Some(found);
+                }
+            }
         }
-        let hidden = Hidden::of(desired, world, &self.options.settings());
+        let hidden = hidden.unwrap_or_else(|| Hidden::of(desired, world, &self.options.settings()));
         self.asked.learn(hidden);
+        Ok(())
     }
 
     /// What plans read of the options, with the date that acknowledgements are compared with.
@@ -139,6 +156,9 @@ impl Engine {
             Purpose::Destroy => plan::destroy(desired, world, &settings),
         };
         let (mut plan, mut findings) = from(&observed.world)?;
+        while self.read_assumed(&plan, &mut observed.world).await? {
+            (plan, findings) = from(&observed.world)?;
+        }
         let exports = match purpose {
             Purpose::Deploy => plan.exports_at_risk(&observed.world),
             // Whoever deletes everything cannot do it in two steps.

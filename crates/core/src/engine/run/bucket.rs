@@ -134,6 +134,7 @@ impl Engine {
             options,
             registry: self.registry.clone(),
             asked: Asked::default().keeping_secrets_in(Arc::clone(self.asked.vault())),
+            cache: Arc::clone(&self.cache),
         }
     }
 
