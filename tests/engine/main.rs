@@ -7,5 +7,6 @@ mod converge;
 mod crash;
 mod fakes;
 mod flows;
+mod outcomes;
 mod soundness;
 mod support;
