@@ -27,7 +27,7 @@ pub struct Registry {
     pub blueprints: Option<Arc<dyn BlueprintRenderer>>,
     /// Kinds of tasks.
     pub kinds: TaskKinds,
-    /// What tasks work with; `None` where no cloud but stacks can be reached.
+    /// What tasks call.
     pub services: Option<Arc<dyn TaskServices>>,
 }
 
