@@ -64,6 +64,7 @@ pub(crate) fn forgotten(input: ToForget) -> Written {
             gone: &names(input.gone).collect(),
             facts: &names(input.existing & input.graph).map(|name| (name, NodeFacts::default())).collect(),
             decided: &names(3).collect(),
+            tasks: &BTreeMap::new(),
         };
         let settled = |other: &str, _: &SessionIntents| {
             (0..IDS).any(|id| input.settled[id] && code(id as u8).as_str() == other)

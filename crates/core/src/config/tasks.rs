@@ -10,6 +10,8 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "schema")]
+pub(super) use self::places::ACCOUNT_FIELDS;
 use self::places::Places;
 pub(crate) use self::problem::TaskProblem;
 use super::error::ConfigProblem;
@@ -229,7 +231,7 @@ impl Reader<'_> {
         let (name, span) = match key {
             Some(key) => (key.as_text().unwrap_or_default().to_owned(), key.span),
             None => {
-                let name = self.needed(&fields, "name", node)?;
+                let name = self.demanded(&fields, "name", node)?;
                 (self.literal("name", name)?, name.span)
             }
         };
@@ -238,7 +240,7 @@ impl Reader<'_> {
         if !valid {
             self.report_task(TaskProblem::Name { name: name.clone(), span: span.into() });
         }
-        let kind_node = self.needed(&fields, "kind", node)?;
+        let kind_node = self.demanded(&fields, "kind", node)?;
         let kind = self.literal("kind", kind_node)?;
         let places = self.places(&fields)?;
         let flag = |reader: &mut Self, field: &str| match fields.get(field) {
@@ -277,7 +279,12 @@ impl Reader<'_> {
     }
 
     /// A field that must be there.
-    fn needed<'n>(&mut self, fields: &Fields<'n>, field: &'static str, node: &Node) -> Option<&'n Node> {
+    pub(super) fn demanded<'n>(
+        &mut self,
+        fields: &Fields<'n>,
+        field: &'static str,
+        node: &Node,
+    ) -> Option<&'n Node> {
         let found = fields.get(field);
         // Null is reported already.
         if found.is_none() && fields.raw(field).is_none() {
@@ -319,7 +326,7 @@ impl Reader<'_> {
         self.refuse_nulls(&fields, &NEED_FIELDS, &[]);
         let words = [Affinity::Account, Affinity::Region, Affinity::AccountAndRegion];
         let affinity = self.word(&fields, "affinity", &words.map(|word| (word.as_str(), word)));
-        let name = self.needed(&fields, "name", node)?;
+        let name = self.demanded(&fields, "name", node)?;
         Some(Need { name: self.literal("name", name)?, affinity, span: name.span })
     }
 

@@ -99,7 +99,7 @@ fn read(
 ) -> (Option<Desired>, Findings) {
     let (graph, mut findings) = DependencyGraph::build(config);
     let kinds = settings.map(|settings| settings.kinds.clone()).unwrap_or_default();
-    findings.extend(check::tasks(config, &kinds));
+    findings.extend(check::tasks(config, &kinds, settings));
     let mut read = Templates::default();
     let mut policies = BTreeMap::new();
     if purpose == Purpose::Deploy {

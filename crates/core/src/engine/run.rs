@@ -135,6 +135,8 @@ impl Engine {
                     hidden = Some(found);
                 }
             }
+        } else {
+            self.answer_removals(desired, world).await;
         }
         let hidden = hidden.unwrap_or_else(|| Hidden::of(desired, world, &self.options.settings()));
         self.asked.learn(hidden);
@@ -353,6 +355,10 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
     if observed.premises.is_none() {
         let text = "no persistent graph is configured: stacks that leave the config are not deleted, and nothing keeps two runs apart";
         notes.push(Note { warning: false, code: "graph::not_configured", text: text.to_owned() });
+    }
+    if observed.premises.is_none() && !config.tasks.is_empty() {
+        let text = "nor are tasks recorded without one: those that leave the config are not known any more, and what runs only when something changes runs in every deploy";
+        notes.push(Note { warning: false, code: "graph::tasks_not_recorded", text: text.to_owned() });
     }
     if observed.bucket_missing
         && let Some(bucket) = config.bucket_name(&observed.world.place.region)

@@ -8,8 +8,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use self::build::{Builder, From, Way};
 pub use self::build::read_by;
+use self::build::{Builder, From, Way};
 pub use self::problem::GraphProblem;
 use crate::config::Config;
 use crate::error::Findings;

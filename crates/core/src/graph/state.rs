@@ -39,7 +39,7 @@ pub struct GraphState {
     pub intents: BTreeMap<String, SessionIntents>,
     /// Members that this version does not know, at their places in the document; kept on rewriting.
     #[serde(skip)]
-    pub unknown: serde_json::Map<String, serde_json::Value>,
+    pub unknown: serde_json::Map<String, Value>,
 }
 
 /// What is known of one recorded stack.

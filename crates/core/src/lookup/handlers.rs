@@ -99,7 +99,7 @@ fn answer(name: &str, query: &str, place: usize, scope: &dyn Scope) -> Result<Re
     match name {
         "output" => output(query, scope),
         "task" => task(query, scope),
-        "place" => place(query, scope),
+        "place" => place_of(query, scope),
         "rxref" => {
             let (stack, output, arguments) = stack_and_output(query, &["region"])?;
             existing(&scope.fqn(stack), output, arguments, scope)
@@ -237,7 +237,7 @@ fn task(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
 }
 
 /// The account or the region of what the value is for.
-fn place(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
+fn place_of(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
     let place = scope.place();
     let value = match query.trim() {
         "account" => place.account,

@@ -50,8 +50,8 @@ pub use losses::{Allowed, Loss, LossKind};
 pub use problem::PlanProblem;
 pub use scope::hook_scope;
 pub use select::{Selection, selected};
-pub(crate) use world::meaning;
 pub use tasks::{StepTask, TaskKey};
+pub(crate) use world::meaning;
 pub use world::{
     Answers, Desired, HookResults, RenderKey, Rendered, Settings, TemplateFact, Templates, World,
     fqn_of_recorded,

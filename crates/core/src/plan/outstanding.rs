@@ -40,6 +40,18 @@ pub struct Unrendered {
 }
 
 impl Outstanding {
+    /// Takes further questions in.
+    pub fn extend(&mut self, other: Self) {
+        self.lookups.extend(other.lookups);
+        self.renders.extend(other.renders);
+        self.tasks.extend(other.tasks);
+    }
+
+    /// Takes in what has to be read of tasks, unless it has been.
+    pub(crate) fn extend_tasks(&mut self, questions: BTreeSet<TaskKey>, world: &World) {
+        self.tasks.extend(questions.into_iter().filter(|key| !world.answers.tasks.contains_key(key)));
+    }
+
     /// Whether everything is answered.
     pub fn is_empty(&self) -> bool {
         self.lookups.is_empty() && self.renders.is_empty() && self.tasks.is_empty()

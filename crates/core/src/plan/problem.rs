@@ -100,7 +100,10 @@ pub enum PlanProblem {
     },
 
     #[error("task `{task}`: {what}")]
-    #[diagnostic(code(tasks::arguments), help("this shows only now that the values of its lookups are known"))]
+    #[diagnostic(
+        code(tasks::arguments),
+        help("this shows only now that the values of its lookups are known")
+    )]
     TaskArguments {
         task: String,
         what: String,
@@ -261,8 +264,13 @@ impl Problem for PlanProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Lookup { kind, .. } => kind.map_or(ExitCode::Lookup, ErrorKind::exit_code_of_lookup),
+            Self::TaskNotRead { kind, .. } | Self::RemovedTaskNotRead { kind, .. } => {
+                kind.map_or(ExitCode::Config, ErrorKind::exit_code)
+            }
             Self::NotRendered { kind, .. } => kind.map_or(ExitCode::Config, ErrorKind::exit_code),
-            Self::MissingParameters { .. }
+            Self::TaskArguments { .. }
+            | Self::SameSubject { .. }
+            | Self::MissingParameters { .. }
             | Self::ParameterShape { .. }
             | Self::ParameterNotAllowed { .. }
             | Self::OpenParameters { .. }

@@ -152,6 +152,7 @@ impl Scope for PlanScope<'_> {
 
     fn may_hide(&self, after: &BTreeSet<Cause>) -> bool {
         after.iter().any(|cause| match cause {
+            Cause::Output(task, _) if self.desired.graph.is_task(task) => self.hidden.has_outputs(task),
             Cause::Output(stack, output) => self.hidden.has_output(stack, output),
             Cause::Stack(stack) => self.hidden.has_outputs(stack),
             Cause::Hook(key) => self.hidden.has_hook(key.as_ref()),

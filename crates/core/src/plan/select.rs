@@ -18,7 +18,7 @@ pub struct Selection {
     pub with_dependents: bool,
 }
 
-/// Names of the config's stacks that are worked on.
+/// Names of the config's stacks and tasks that are worked on.
 ///
 /// # Errors
 /// [`Findings`] with every name of the selection that nothing is called.
@@ -28,7 +28,7 @@ pub fn selected(
     world: &World,
 ) -> Result<BTreeSet<NodeName>, Findings> {
     let selected = Selected::find(selection, desired, world)?;
-    Ok(desired.config.stacks.keys().filter(|name| selected.has(name)).cloned().collect())
+    Ok(desired.graph.needs().keys().filter(|name| selected.has(name)).cloned().collect())
 }
 
 /// What a run works on.
@@ -172,7 +172,8 @@ impl Selected {
         let dependants = reversed(&all_edges(desired, world));
         let is_left = |name: &&NodeName| {
             steps.get(*name).is_some_and(|step| {
-                let exists = world.stacks.contains_key(&step.fqn) || world.state.tasks.contains_key(&step.name);
+                let exists =
+                    world.stacks.contains_key(&step.fqn) || world.state.tasks.contains_key(&step.name);
                 step.reasons.contains(&Reason::NotSelected) && exists
             })
         };

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use self::decide::{differs, effects_run};
+pub(crate) use self::decide::effects_run;
+pub(crate) use self::removal::questions;
 pub(crate) use self::removal::{Subjects, Unsure};
 pub(super) use self::removal::{destroyed, removed};
-pub use self::removal::questions;
 use super::change::PropertyChange;
 use super::scope::PlanScope;
 use super::{Desired, Hidden, PlanProblem, Settings, ShownValue, World};
@@ -124,7 +124,7 @@ impl Arguments {
 ///
 /// # Errors
 /// [`Findings`] with every lookup that has no value.
-pub(crate) fn arguments(scope: &PlanScope<'_>, definition: &TaskDefinition) -> Result<Arguments, Findings> {
+pub(super) fn arguments(scope: &PlanScope<'_>, definition: &TaskDefinition) -> Result<Arguments, Findings> {
     let (mut found, mut findings) = (Arguments::default(), Findings::default());
     for (name, variable) in &definition.args {
         match resolve(&variable.value, scope) {

@@ -35,9 +35,9 @@ impl Reader<'_> {
             self.only_one_of(fields, one, many);
         }
         let before = self.findings.iter().count();
-        let region = fields.get("region").and_then(|node| self.region("region", node));
+        let region = fields.get("region").and_then(|node| self.task_region("region", node));
         let account = fields.get("account").and_then(|node| self.account_id("account", node));
-        let regions = fields.get("regions").map(|node| self.regions(node));
+        let regions = fields.get("regions").map(|node| self.task_regions(node));
         let accounts = fields.get("accounts").map(|node| self.accounts(node));
         let roles = self.roles(fields).unwrap_or_default();
         if accounts.is_none() && regions.is_none() {
@@ -106,14 +106,14 @@ impl Reader<'_> {
         self.refuse_nulls(&fields, &ACCOUNT_FIELDS, &[]);
         self.only_one_of(&fields, "region", "regions");
         self.only_one_of(&fields, "role", "role_chain");
-        let account = self.needed(&fields, "account", node)?;
+        let account = self.demanded(&fields, "account", node)?;
         let id = self.account_id("account", account)?;
         let one = |reader: &mut Self| {
             let node = fields.get("region")?;
-            Some(vec![(reader.region("region", node)?, node.span)])
+            Some(vec![(reader.task_region("region", node)?, node.span)])
         };
         let regions = match fields.get("regions") {
-            Some(node) => Some(self.regions(node)),
+            Some(node) => Some(self.task_regions(node)),
             None => one(self),
         };
         Some(Account { id, regions, roles: self.roles(&fields), span: account.span })
@@ -128,7 +128,7 @@ impl Reader<'_> {
         valid.then_some(account)
     }
 
-    fn regions(&mut self, node: &Node) -> Vec<(String, Span)> {
+    fn task_regions(&mut self, node: &Node) -> Vec<(String, Span)> {
         let Some(items) = node.as_sequence() else {
             self.wrong_type("regions", "a list", node, "write `[eu-west-1]`");
             return Vec::new();
@@ -136,10 +136,10 @@ impl Reader<'_> {
         if items.is_empty() {
             self.report_task(TaskProblem::NoPlaces { field: "regions", span: node.span.into() });
         }
-        items.iter().filter_map(|item| Some((self.region("regions", item)?, item.span))).collect()
+        items.iter().filter_map(|item| Some((self.task_region("regions", item)?, item.span))).collect()
     }
 
-    fn region(&mut self, field: &str, node: &Node) -> Option<String> {
+    fn task_region(&mut self, field: &str, node: &Node) -> Option<String> {
         let region = self.literal(field, node)?;
         let valid = region.contains('-')
             && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
@@ -159,7 +159,12 @@ impl Reader<'_> {
     }
 
     /// Roles with account and region put in.
-    fn filled(&mut self, roles: &[(String, Span)], account: Option<&str>, region: Option<&str>) -> Vec<String> {
+    fn filled(
+        &mut self,
+        roles: &[(String, Span)],
+        account: Option<&str>,
+        region: Option<&str>,
+    ) -> Vec<String> {
         let fill = |text: &str| {
             let text = text.replace("${place account}", account.unwrap_or("${place account}"));
             text.replace("${place region}", region.unwrap_or("${place region}"))

@@ -236,7 +236,10 @@ impl<'c> Builder<'c> {
 }
 
 /// The node of a task whose output something reads: the only one, or the one in the reader's own place.
-pub fn read_by<'c>(nodes: &[&'c TaskDefinition], reader: Option<&TaskDefinition>) -> Option<&'c TaskDefinition> {
+pub fn read_by<'c>(
+    nodes: &[&'c TaskDefinition],
+    reader: Option<&TaskDefinition>,
+) -> Option<&'c TaskDefinition> {
     if let [only] = nodes {
         return Some(only);
     }

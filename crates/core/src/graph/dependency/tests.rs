@@ -30,9 +30,8 @@ fn edges_come_from_everything_that_names_a_stack() {
     ]
     .concat();
     let graph = build(&text).0.unwrap();
-    let needs = |name: &str| {
-        graph.needs_of(&name.into()).iter().map(|n| n.as_str().to_owned()).collect::<Vec<_>>()
-    };
+    let needs =
+        |name: &str| graph.needs_of(&name.into()).iter().map(|n| n.as_str().to_owned()).collect::<Vec<_>>();
     assert_eq!(needs("app"), ["db", "vpc"]);
     assert_eq!(needs("vpc"), ["log"]);
     let order: Vec<String> = graph.order().iter().map(|name| name.as_str().to_owned()).collect();
@@ -42,9 +41,7 @@ fn edges_come_from_everything_that_names_a_stack() {
 #[test]
 fn long_cycles_are_shortened() {
     let text: String = (0..100)
-        .map(|index| {
-            stack(&format!("s{index:02}"), &format!("    requires: [s{:02}]\n", (index + 1) % 100))
-        })
+        .map(|index| stack(&format!("s{index:02}"), &format!("    requires: [s{:02}]\n", (index + 1) % 100)))
         .collect();
     let (_, findings) = build(&text);
     let finding = findings.iter().next().unwrap();

@@ -71,9 +71,9 @@ enum Shape {
 
 const PLAIN: Shape = Shape::Record(&[]);
 // What is in arguments and outputs is not ours to bring back.
-const TASK: Shape = Shape::Record(&[("arguments", Shape::Entries(&PLAIN)), ("outputs", Shape::Entries(&PLAIN))]);
-const SESSION: Shape =
-    Shape::Record(&[("steps", Shape::Entries(&PLAIN)), ("tasks", Shape::Entries(&PLAIN))]);
+const TASK: Shape =
+    Shape::Record(&[("arguments", Shape::Entries(&PLAIN)), ("outputs", Shape::Entries(&PLAIN))]);
+const SESSION: Shape = Shape::Record(&[("steps", Shape::Entries(&PLAIN)), ("tasks", Shape::Entries(&PLAIN))]);
 const STATE: Shape = Shape::Record(&[
     ("nodes", Shape::Entries(&PLAIN)),
     ("tasks", Shape::Entries(&TASK)),

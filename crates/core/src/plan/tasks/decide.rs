@@ -45,7 +45,7 @@ fn by_change(change: &TaskChange) -> (Action, Reason) {
 }
 
 /// What differs, by the names of what it is in.
-pub(crate) fn differs(change: &TaskChange) -> Reason {
+fn differs(change: &TaskChange) -> Reason {
     Reason::Differs(change.details.iter().map(|detail| detail.path.clone()).collect())
 }
 
@@ -67,8 +67,10 @@ impl Planner<'_> {
             leaves: false,
         };
         let mut planned = if !definition.enabled {
+            self.left_alone(definition, kind.as_ref(), &task);
             step(&definition.node, &fqn, Action::Skip, Reason::Disabled)
         } else if !self.selected.has(&definition.node) {
+            self.left_alone(definition, kind.as_ref(), &task);
             step(&definition.node, &fqn, Action::Skip, Reason::NotSelected)
         } else {
             self.decide_task(definition, kind.as_ref(), &mut task)?
@@ -76,6 +78,21 @@ impl Planner<'_> {
         planned.needs = self.desired.graph.needs_of(&definition.node);
         planned.task = Some(task);
         Some(planned)
+    }
+
+    /// A task that is left alone still keeps what it keeps: nobody else may delete it.
+    fn left_alone(&mut self, definition: &TaskDefinition, kind: &dyn AnyTaskKind, task: &StepTask) {
+        let scope = PlanScope::now(self.desired, self.world, self.settings).of_task(definition);
+        let found = arguments(&scope, definition).ok();
+        let subject = found.as_ref().and_then(Arguments::known).and_then(|values| kind.subject(values));
+        let place = (definition.kind.clone(), task.account.clone(), task.region.clone());
+        match subject {
+            Some(subject) => {
+                let key = (place.0, place.1, place.2, subject);
+                self.subjects.entry(key).or_insert_with(|| definition.node.clone());
+            }
+            None => drop(self.unsure.insert(place)),
+        }
     }
 
     fn decide_task(
@@ -155,7 +172,9 @@ impl Planner<'_> {
         task.subject = kind.subject(values);
         let Some(subject) = task.subject.clone().filter(|_| !kind.effects()) else { return true };
         let key = (definition.kind.clone(), task.account.clone(), task.region.clone(), subject.clone());
-        if let Some(first) = self.subjects.get(&key).and_then(|node| self.desired.config.tasks.get(node)) {
+        let works = |first: &&TaskDefinition| first.enabled && self.selected.has(&first.node);
+        let known = self.subjects.get(&key).and_then(|node| self.desired.config.tasks.get(node));
+        if let Some(first) = known.filter(works) {
             let problem = PlanProblem::SameSubject {
                 subject,
                 one: first.node.as_str().to_owned(),
@@ -180,8 +199,7 @@ impl Planner<'_> {
         task: &mut StepTask,
     ) -> Step {
         let (action, reason) = by_change(change);
-        let mut planned =
-            step(&definition.node, &StackFqn::new(definition.node.as_str()), action, reason);
+        let mut planned = step(&definition.node, &StackFqn::new(definition.node.as_str()), action, reason);
         planned.changes.details = shown(&change.details, &found.secrets);
         task.record = Some(record(self.desired, self.world, definition, kind, found, &change.outputs));
         let open = action.is_change() && action != Action::Delete;
@@ -221,7 +239,12 @@ impl Planner<'_> {
     }
 
     /// A task whose arguments are not all known.
-    fn unknown_arguments(&mut self, definition: &TaskDefinition, kind: &dyn AnyTaskKind, found: &Arguments) -> Step {
+    fn unknown_arguments(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        found: &Arguments,
+    ) -> Step {
         let reason = Reason::ArgumentsUnknown {
             arguments: found.unknown.keys().cloned().collect(),
             after: found.unknown.values().flatten().cloned().collect(),
@@ -255,4 +278,3 @@ impl Planner<'_> {
         None
     }
 }
-

@@ -21,7 +21,12 @@ pub(crate) type Subjects = BTreeMap<(String, String, String, String), NodeName>;
 pub(crate) type Unsure = BTreeSet<(String, String, String)>;
 
 /// What has to be read of recorded tasks before a plan knows whether there is anything to delete.
-pub fn questions(desired: &Desired, world: &World, settings: &Settings, purpose: Purpose) -> BTreeSet<TaskKey> {
+pub(crate) fn questions(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    purpose: Purpose,
+) -> BTreeSet<TaskKey> {
     let ask = |facts: &TaskFacts| {
         let readable = desired.kinds.get(&facts.kind).is_some_and(|kind| !kind.effects());
         (readable && is_findable(desired, facts)).then(|| key(facts))
@@ -34,7 +39,8 @@ pub fn questions(desired: &Desired, world: &World, settings: &Settings, purpose:
                 .collect()
         }
         Purpose::Destroy => {
-            let all = nodes(desired, world).into_iter().filter_map(|node| facts(desired, world, settings, node));
+            let all =
+                nodes(desired, world).into_iter().filter_map(|node| facts(desired, world, settings, node));
             all.filter(|facts| facts.on_remove == OnRemove::Delete).filter_map(|facts| ask(&facts)).collect()
         }
     }
@@ -139,7 +145,8 @@ fn going(
     if facts.on_remove == OnRemove::Retain {
         let mut planned = skip(Reason::Retained);
         let what = subject(desired, facts).unwrap_or_else(|| node.as_str().to_owned());
-        let text = format!("`{what}` stays, as `on_remove: retain` says, and is not known to the graph any more");
+        let text =
+            format!("`{what}` stays, as `on_remove: retain` says, and is not known to the graph any more");
         planned.notes.push(Note { warning: false, code: "plan::retained", text });
         return Some(planned);
     }
@@ -169,9 +176,10 @@ fn going(
         Err(failure) => {
             let task = node.as_str().to_owned();
             let (message, kind) = (failure.message, failure.kind);
-            let help = failure.help.into_iter().chain([format!(
-                "or `runway-rs graph forget {node}`, which leaves what it keeps as it is"
-            )]);
+            let help = failure
+                .help
+                .into_iter()
+                .chain([format!("or `runway-rs graph forget {node}`, which leaves what it keeps as it is")]);
             let help = help.collect::<Vec<_>>().join("; ");
             let problem = PlanProblem::RemovedTaskNotRead { task, message, help, kind };
             findings.push(Finding::general(problem));
