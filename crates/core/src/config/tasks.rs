@@ -10,7 +10,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "schema")]
+#[cfg(all(test, feature = "schema"))]
 pub(super) use self::places::ACCOUNT_FIELDS;
 use self::places::Places;
 pub(crate) use self::problem::TaskProblem;
