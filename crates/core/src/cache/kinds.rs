@@ -11,3 +11,6 @@ pub const BLUEPRINT: Kind = Kind { name: "blueprint", revision: 1, class: Class:
 pub const BLUEPRINT_TRACE: Kind = Kind { name: "blueprint-trace", revision: 1, class: Class::Receipt };
 /// A piece of what a Python process read: by its digest.
 pub const PYTHON_TRACE: Kind = Kind { name: "python-trace", revision: 1, class: Class::Pure };
+
+/// That a template is in the bucket under a key that names its content.
+pub const TEMPLATE_OBJECT: Kind = Kind { name: "template-object", revision: 1, class: Class::Fact };

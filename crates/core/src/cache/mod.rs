@@ -49,4 +49,9 @@ impl Cache {
             records.insert(ingredients.key(), value);
         }
     }
+
+    /// Forgets a record: the world is not as it says.
+    pub fn forget(&self, ingredients: &Ingredients) {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner).remove(&ingredients.key());
+    }
 }

@@ -14,8 +14,10 @@ mod importers;
 mod inquiry;
 mod inspect;
 mod judge;
+mod limits;
 mod look;
 mod observe;
+mod outcomes;
 mod outputs;
 mod problem;
 mod records;
@@ -25,6 +27,7 @@ mod sending;
 mod step;
 
 pub use answers::Asked;
+pub use limits::{CLOUDFORMATION, LimitKey, Limits};
 pub use problem::EngineProblem;
 pub use schedule::{Blocked, Schedule};
 
@@ -47,6 +50,7 @@ use crate::exit::ExitCode;
 use crate::files::Files;
 use crate::graph::{GraphState, PersistentGraph};
 use crate::ident::{NodeName, StackFqn};
+use crate::outcome::NodeOutcome;
 use crate::plan::saved::{SavedPlan, SavedTarget};
 use crate::plan::{Allowed, Plan, Purpose, Selection, Summary};
 use crate::provider::Provider;
@@ -190,6 +194,8 @@ pub struct RunOutcome {
     pub planned: Planned,
     /// Steps done, by what was really done.
     pub done: Summary,
+    /// How every step of the plan ended, in the order of the plan.
+    pub nodes: Vec<NodeOutcome>,
     /// The exit code.
     pub exit: ExitCode,
     /// Errors besides failed steps (a graph write that failed, a lock that was lost).

@@ -6,6 +6,7 @@
 //! ones have left in its memory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,7 +27,6 @@ const READ_BY_PYTHON: [&str; 4] = ["LANG", "LANGUAGE", "TZ", "__PYVENV_LAUNCHER_
 const READ_BY_PYTHON_TOO: [&str; 4] = ["PYTHON", "LC_", "LD_", "DYLD_"];
 
 /// What the cache has of the blueprints of one config.
-#[derive(Debug)]
 pub(super) struct Memory {
     cache: Arc<Cache>,
     progress: Mutex<Progress>,
@@ -142,6 +142,12 @@ fn is_of_python(value: &Value) -> bool {
             entries.iter().any(|(name, value)| (name == PYTHON_VALUE && value.is_string()) || is_of_python(value))
         }
         _ => false,
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory").field("progress", &self.progress).finish_non_exhaustive()
     }
 }
 
