@@ -36,6 +36,7 @@ CHANGING = {
     },  # fmt: skip
     "pwd": {"getpwall", "getpwnam", "getpwuid"},
     "grp": {"getgrall", "getgrgid", "getgrnam"},
+    "_thread": {"start_new_thread", "start_new", "start_joinable_thread"},
     "_uuid": {"generate_time_safe", "UuidCreate"},
 }
 CHANGING_NAMES = frozenset(
