@@ -174,6 +174,10 @@ impl Here {
 
 #[async_trait]
 impl Provider for Here {
+    fn identity(&self) -> String {
+        "nowhere".to_owned()
+    }
+
     fn region(&self) -> &str {
         "eu-west-1"
     }

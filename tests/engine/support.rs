@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
+use runway_core::cache::Cache;
 use runway_core::clock::{Clock, TokioClock};
 use runway_core::config::Config;
 use runway_core::config::load::load;
@@ -39,6 +40,8 @@ pub(crate) struct World {
     pub(crate) fakes: Arc<Fakes>,
     registry: Registry,
     sessions: Arc<Mutex<u32>>,
+    /// Kept between runs, as the cache directory is.
+    pub(crate) cache: Arc<Cache>,
 }
 
 /// What one run left to look at.
@@ -97,7 +100,8 @@ impl World {
         let provider = Arc::clone(&local) as Arc<dyn Provider>;
         let fakes = Arc::new(Fakes::default());
         let registry = fakes.registry();
-        Self { clock, local, provider, fakes, registry, sessions: Arc::default() }
+        let cache = Arc::default();
+        Self { clock, local, provider, fakes, registry, sessions: Arc::default(), cache }
     }
 
     /// The same cloud behind another provider, for example one that injects faults.
@@ -148,6 +152,7 @@ impl World {
             options,
             registry: self.registry.clone(),
             asked: Asked::default(),
+            cache: Arc::clone(&self.cache),
         }
     }
 

@@ -92,7 +92,7 @@ impl Labelled {
             recorded: Some(Default::default()),
             state: Default::default(),
             stacks: [(state.fqn.clone(), state)].into(),
-            templates: [("ns-it".into(), self.template(&self.before))].into(),
+            templates: [("ns-it".into(), self.template(&self.before))].into_iter().collect(),
             policies: Default::default(),
             answers: Default::default(),
         };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ident::{NodeName, StackFqn};
+use crate::outcome::NodeOutcome;
 use crate::plan::{Action, Summary};
 use crate::secrets::Secrets;
 
@@ -141,6 +142,11 @@ pub enum Event {
         /// One sentence.
         text: String,
     },
+    /// How every node of the plan ended, whether anything was done or not.
+    Outcomes {
+        /// One for each step of the plan, in its order.
+        nodes: Vec<NodeOutcome>,
+    },
     /// The run ended.
     RunFinished {
         /// Steps of the plan by action.
@@ -211,6 +217,7 @@ impl Event {
             | Self::Resource { reason: Some(text), .. }
             | Self::Warning { text, .. } => *text = secrets.hide(text),
             Self::StepFinished { outcome: Outcome::Failed(failure), .. } => failure.hide(secrets),
+            Self::Outcomes { nodes } => nodes.iter_mut().for_each(|node| node.hide(secrets)),
             _ => {}
         }
         self

@@ -17,6 +17,7 @@ pub mod graph;
 pub mod ident;
 pub mod lock;
 pub mod lookup;
+pub mod outcome;
 pub mod pattern;
 pub mod plan;
 pub mod project;

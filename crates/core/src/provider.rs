@@ -399,6 +399,9 @@ pub struct Place {
 /// A cloud (or a simulated one), connected to one account and region.
 #[async_trait]
 pub trait Provider: Send + Sync {
+    /// Which cloud this is: what is learned of one is never used for another. `aws`, with the endpoint if that is not AWS's
+    /// own, or `local:` and where it is kept.
+    fn identity(&self) -> String;
     /// The region, without a request.
     fn region(&self) -> &str;
     /// Account and region of the caller (AWS: sts GetCallerIdentity). Asked at most once per provider.

@@ -186,6 +186,10 @@ const SCRIPTED: &str = "scripted failure";
 
 #[async_trait]
 impl Provider for Faulty {
+    fn identity(&self) -> String {
+        self.inner.identity()
+    }
+
     fn keeps_conditions(&self) -> bool {
         self.inner.keeps_conditions()
     }

@@ -24,6 +24,7 @@ pub mod script;
 mod ssm;
 mod state;
 mod storage;
+mod tasks;
 mod template;
 mod timeline;
 mod verbs;
@@ -212,6 +213,10 @@ impl std::fmt::Debug for Local {
 
 #[async_trait]
 impl Provider for Local {
+    fn identity(&self) -> String {
+        format!("local:{:?}", self.inner.storage.name())
+    }
+
     fn keeps_conditions(&self) -> bool {
         true
     }

@@ -234,6 +234,10 @@ struct Careless(Arc<dyn Provider>);
 
 #[async_trait]
 impl Provider for Careless {
+    fn identity(&self) -> String {
+        self.0.identity()
+    }
+
     fn region(&self) -> &str {
         self.0.region()
     }

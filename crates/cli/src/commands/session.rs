@@ -112,6 +112,7 @@ impl<'s> Session<'s> {
             options,
             registry,
             asked: Asked::default().keeping_secrets_in(Arc::clone(&self.output.vault)),
+            cache: Arc::default(),
         }
     }
 

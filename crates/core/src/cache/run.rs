@@ -283,9 +283,9 @@ impl Cache {
         }
     }
 
-    /// Keeps a result, which took `cost` milliseconds. Only of successes: what failed, is incomplete or was refused is
+    /// Keeps a result, and what making it took. Only of successes: what failed, is incomplete or was refused is
     /// no result.
-    pub fn keep<T: CacheOutput>(&self, ingredients: &Ingredients, output: &T, cost: u64) {
+    pub fn keep<T: CacheOutput>(&self, ingredients: &Ingredients, output: &T, cost: Duration) {
         let (kind, name) = (ingredients.kind(), ingredients.kind_name());
         let of_kind = self.settings.of_kind(&kind, &name);
         if self.is_off() || of_kind.is_disabled {
@@ -297,7 +297,7 @@ impl Cache {
             now,
             by: self.setup.as_ref().map(|setup| setup.command.clone()).unwrap_or_default(),
             epoch: self.state().shared.index.epoch,
-            cost,
+            cost: u64::try_from(cost.as_millis()).unwrap_or(u64::MAX),
             expires: of_kind.ttl.filter(|_| kind.class == Class::Observed).map(|ttl| now + seconds(ttl)),
         };
         let Some((mut record, text)) = Record::of(ingredients, value.clone(), making) else { return };

@@ -156,7 +156,8 @@ pub trait CacheValue {
 /// A result that may be kept. Nothing that can hold a secret implements it.
 ///
 /// ```
-/// use runway_core::cache::{Cache, CacheOutput, Ingredients, PlainJson, Scope, kinds};
+/// use std::time::Duration;
+/// use runway_core::cache::{Cache, CacheOutput, Ingredients, Scope, kinds};
 ///
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Size(u64);
@@ -164,23 +165,25 @@ pub trait CacheValue {
 ///
 /// let cache = Cache::default();
 /// let ingredients = Ingredients::new(kinds::ALL[0], &Scope::default(), "example");
-/// cache.keep(&ingredients, &Size(1), 0);
+/// cache.keep(&ingredients, &Size(1), Duration::ZERO);
 /// ```
 ///
 /// ```compile_fail,E0277
-/// use runway_core::cache::{Cache, CacheOutput, Ingredients, PlainJson, Scope, kinds};
+/// use std::time::Duration;
+/// use runway_core::cache::{Cache, CacheOutput, Ingredients, Scope, kinds};
 ///
 /// let cache = Cache::default();
 /// let ingredients = Ingredients::new(kinds::ALL[0], &Scope::default(), "example");
-/// cache.keep(&ingredients, &serde_json::json!({"password": "secret"}), 0);
+/// cache.keep(&ingredients, &serde_json::json!({"password": "secret"}), Duration::ZERO);
 /// ```
 ///
 /// ```compile_fail,E0277
-/// use runway_core::cache::{Cache, CacheOutput, Ingredients, PlainJson, Scope, kinds};
+/// use std::time::Duration;
+/// use runway_core::cache::{Cache, CacheOutput, Ingredients, Scope, kinds};
 ///
 /// let cache = Cache::default();
 /// let ingredients = Ingredients::new(kinds::ALL[0], &Scope::default(), "example");
-/// cache.keep(&ingredients, &String::from("secret"), 0);
+/// cache.keep(&ingredients, &String::from("secret"), Duration::ZERO);
 /// ```
 pub trait CacheOutput: Serialize + DeserializeOwned {}
 

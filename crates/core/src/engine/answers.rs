@@ -97,6 +97,11 @@ impl Asked {
         lookups.retain(|request, _| request.place.is_some());
     }
 
+    /// Forgets what was rendered, so that it is rendered again.
+    pub(crate) fn forget_renderings(&self) {
+        self.renders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Forgets what a service said, so that it is asked again.
     pub(crate) fn forget(&self, requests: &BTreeSet<LookupRequest>) {
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);

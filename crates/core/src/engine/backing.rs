@@ -40,6 +40,11 @@ impl Backing {
         Self { bucket: bucket.map(|(name, store)| (name, read_only(store))), objects, shares_stacks }
     }
 
+    /// Reads what the cache has in the bucket.
+    pub(crate) async fn load_cache(&self, engine: &Engine) {
+        let _ = engine;
+    }
+
     /// The store and the keys of the persistent graph.
     pub(crate) fn graph(&self) -> Option<(&Arc<dyn ObjectStore>, &Objects)> {
         Some((&self.bucket.as_ref()?.1, self.objects.as_ref()?))

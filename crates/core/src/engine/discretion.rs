@@ -36,7 +36,8 @@ impl Discreet for Planned {
 }
 
 impl Discreet for RunOutcome {
-    fn without(self, secrets: &Arc<Secrets>) -> Self {
+    fn without(mut self, secrets: &Arc<Secrets>) -> Self {
+        self.nodes.iter_mut().for_each(|node| node.hide(secrets));
         Self { planned: self.planned.without(secrets), errors: self.errors.without(secrets), ..self }
     }
 }

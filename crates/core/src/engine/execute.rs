@@ -13,6 +13,7 @@ use crate::config::StackDefinition;
 use crate::engine::backing::Backing;
 use crate::engine::cadence::Cadence;
 use crate::engine::judge::Goal;
+use crate::engine::limits::Limits;
 use crate::engine::schedule::Schedule;
 use crate::engine::step::{self, Operation, Submission, SubmitError};
 use crate::engine::{Engine, Interrupt};
@@ -28,6 +29,10 @@ use crate::registry::LookupRequest;
 pub(crate) struct Executed {
     /// Stacks as last seen, the ones that were not touched included.
     pub(crate) stacks: BTreeMap<StackFqn, StackState>,
+    /// How steps that began ended, and after how long.
+    pub(crate) ends: BTreeMap<NodeName, (Outcome, Duration)>,
+    /// Steps that cannot run, with the failed or blocked ones that they need.
+    pub(crate) blocked: BTreeMap<NodeName, BTreeSet<NodeName>>,
     /// Steps that succeeded, unchanged ones included.
     pub(crate) succeeded: BTreeSet<NodeName>,
     /// What was really done, by action.
@@ -110,7 +115,7 @@ impl<'a> Execution<'a> {
     /// Runs to the end: until every step ended or is known not to run, or the user gave up waiting.
     pub(crate) async fn run(self, world: World, reporter: &mut dyn Reporter) -> Executed {
         let cadence = Cadence::new(self.engine.options.poll_limit);
-        let schedule = Schedule::new(self.plan);
+        let schedule = Schedule::new(self.plan, Limits::of_run(self.engine.options.concurrency));
         let seen_at = self.engine.clock.monotonic();
         let mut run = Run {
             execution: self,
@@ -358,6 +363,7 @@ impl Run<'_, '_> {
         let Some(step) = self.execution.plan.step(name) else { return };
         let elapsed = self.execution.engine.clock.monotonic().saturating_sub(flight.started);
         let succeeded = matches!(outcome, Outcome::Done | Outcome::Unchanged);
+        self.executed.ends.insert(name.clone(), (outcome.clone(), elapsed));
         match &outcome {
             Outcome::Done => {
                 let now = self.changed_at.len() + 1;
@@ -385,6 +391,7 @@ impl Run<'_, '_> {
         });
         for blocked in self.schedule.finish(name, succeeded) {
             self.executed.not_run.insert(blocked.name.clone());
+            self.executed.blocked.insert(blocked.name.clone(), blocked.by.clone());
             if let Some(step) = self.execution.plan.step(&blocked.name) {
                 self.reporter.event(&Event::StepBlocked {
                     name: blocked.name,

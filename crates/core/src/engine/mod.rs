@@ -4,6 +4,7 @@ mod answers;
 mod backing;
 mod cadence;
 mod check;
+mod deployed;
 pub mod desired;
 mod discretion;
 mod execute;
@@ -13,8 +14,10 @@ mod importers;
 mod inquiry;
 mod inspect;
 mod judge;
+mod limits;
 mod look;
 mod observe;
+mod outcomes;
 mod outputs;
 mod problem;
 mod records;
@@ -24,6 +27,7 @@ mod sending;
 mod step;
 
 pub use answers::Asked;
+pub use limits::{CLOUDFORMATION, LimitKey, Limits};
 pub use problem::EngineProblem;
 pub use schedule::{Blocked, Schedule};
 
@@ -37,6 +41,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::discretion::{DiscreetGate, DiscreetReporter};
+use crate::cache::Cache;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::Finding;
@@ -45,6 +50,7 @@ use crate::exit::ExitCode;
 use crate::files::Files;
 use crate::graph::{GraphState, PersistentGraph};
 use crate::ident::{NodeName, StackFqn};
+use crate::outcome::NodeOutcome;
 use crate::plan::saved::{SavedPlan, SavedTarget};
 use crate::plan::{Allowed, Plan, Purpose, Selection, Summary};
 use crate::provider::Provider;
@@ -67,6 +73,8 @@ pub struct Engine {
     pub registry: Registry,
     /// What they have answered in this run.
     pub asked: Asked,
+    /// What is known from earlier runs.
+    pub cache: Arc<Cache>,
 }
 
 /// Switches of a run.
@@ -186,6 +194,8 @@ pub struct RunOutcome {
     pub planned: Planned,
     /// Steps done, by what was really done.
     pub done: Summary,
+    /// How every step of the plan ended, in the order of the plan.
+    pub nodes: Vec<NodeOutcome>,
     /// The exit code.
     pub exit: ExitCode,
     /// Errors besides failed steps (a graph write that failed, a lock that was lost).

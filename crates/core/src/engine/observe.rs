@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::{try_join, try_join4};
+use futures_util::future::{join, try_join4};
 use futures_util::stream::{StreamExt, TryStreamExt, iter};
 
 use crate::config::{Config, StackDefinition};
@@ -10,7 +10,7 @@ use crate::engine::backing::Backing;
 use crate::engine::{Engine, EngineError, look};
 use crate::ident::StackFqn;
 use crate::lock::Premises;
-use crate::plan::{Answers, Purpose, World, fqn_of_recorded};
+use crate::plan::{Answers, Desired, Purpose, Templates, World, fqn_of_recorded};
 use crate::provider::{Place, ProviderError, StackRef, StackState, StackStatus};
 
 /// What was seen.
@@ -31,20 +31,21 @@ impl Engine {
     /// with the stacks as they were then: an untouched stack is not asked again.
     pub(crate) async fn observe(
         &self,
-        config: &Config,
+        desired: &Desired,
         purpose: Purpose,
         backing: &Backing,
         known: Option<&World>,
     ) -> Result<Observed, EngineError> {
         let cloudformation = self.provider.cloudformation();
-        let (place, (stacks, pages), premises, no_bucket) = try_join4(
+        let looking = try_join4(
             async { self.provider.place().await.map_err(EngineError::from) },
             async { look::list(cloudformation.as_ref()).await.map_err(EngineError::from) },
             backing.premises(self),
             backing.bucket_missing(),
-        )
-        .await?;
-        let world = self.complete(config, purpose, place, stacks, premises.as_ref(), known).await?;
+        );
+        let (looked, ()) = join(looking, backing.load_cache(self)).await;
+        let (place, (stacks, pages), premises, no_bucket) = looked?;
+        let world = self.complete(desired, purpose, place, stacks, premises.as_ref(), known).await?;
         let bucket_missing = no_bucket || premises.as_ref().is_some_and(|premises| premises.bucket_missing);
         Ok(Observed { world, premises, pages, bucket_missing })
     }
@@ -52,26 +53,27 @@ impl Engine {
     /// Looks at the stacks once more, for a session that has recorded its intents.
     pub(crate) async fn observe_again(
         &self,
-        config: &Config,
+        desired: &Desired,
         purpose: Purpose,
         premises: Option<&Premises>,
         known: &World,
     ) -> Result<(World, usize), EngineError> {
         let (stacks, pages) = look::list(self.provider.cloudformation().as_ref()).await?;
         let world =
-            self.complete(config, purpose, known.place.clone(), stacks, premises, Some(known)).await?;
+            self.complete(desired, purpose, known.place.clone(), stacks, premises, Some(known)).await?;
         Ok((world, pages))
     }
 
     async fn complete(
         &self,
-        config: &Config,
+        desired: &Desired,
         purpose: Purpose,
         place: Place,
         stacks: Vec<StackState>,
         premises: Option<&Premises>,
         known: Option<&World>,
     ) -> Result<World, EngineError> {
+        let config = &desired.config;
         let mut stacks: BTreeMap<StackFqn, StackState> =
             stacks.into_iter().map(|stack| (stack.fqn.clone(), stack)).collect();
         self.ask_for_protection(config, purpose, premises, &mut stacks).await?;
@@ -89,14 +91,13 @@ impl Engine {
                 .collect(),
             Purpose::Destroy => Vec::new(),
         };
-        let mut templates = BTreeMap::new();
+        let mut templates = Templates::default();
         let mut policies = BTreeMap::new();
-        let (mut template_reads, mut policy_reads) = (Vec::new(), Vec::new());
+        let (mut unknown, mut policy_reads) = (Vec::new(), Vec::new());
         for definition in wanted {
             let fqn = &definition.fqn;
-            match unchanged(fqn).and_then(|known| known.templates.get(fqn)) {
-                Some(text) => drop(templates.insert(fqn.clone(), text.clone())),
-                None => template_reads.push(fqn.clone()),
+            if !unchanged(fqn).is_some_and(|known| templates.take_over(fqn, &known.templates)) {
+                unknown.push((fqn.clone(), Some(&definition.name)));
             }
             if definition.stack_policy_path.is_some() {
                 match unchanged(fqn).and_then(|known| known.policies.get(fqn)) {
@@ -107,33 +108,24 @@ impl Engine {
         }
         // What a stack that goes holds has to be in the plan.
         for fqn in removed(config, purpose, premises, &stacks) {
-            match unchanged(&fqn).and_then(|known| known.templates.get(&fqn)) {
-                Some(text) => drop(templates.insert(fqn, text.clone())),
-                None => template_reads.push(fqn),
+            if !unchanged(&fqn).is_some_and(|known| templates.take_over(&fqn, &known.templates)) {
+                unknown.push((fqn, None));
             }
         }
         let cloudformation = self.provider.cloudformation();
         let cloudformation = cloudformation.as_ref();
-        let width = self.options.requests_at_once();
-        let (read_templates, read_policies) = try_join(
-            iter(template_reads)
-                .map(|fqn| async move {
-                    let text = cloudformation.get_template(&StackRef::Name(fqn.clone())).await?;
-                    Ok::<_, ProviderError>((fqn, text))
-                })
-                .buffer_unordered(width)
-                .try_collect::<Vec<_>>(),
-            iter(policy_reads)
-                .map(|fqn| async move {
-                    let policy = cloudformation.get_stack_policy(&StackRef::Name(fqn.clone())).await?;
-                    Ok::<_, ProviderError>((fqn, policy))
-                })
-                .buffer_unordered(width)
-                .try_collect::<Vec<_>>(),
-        )
-        .await?;
-        templates.extend(read_templates.into_iter().filter_map(|(fqn, text)| Some((fqn, text?))));
-        policies.extend(read_policies);
+        let unread = self.remember_templates(desired, &place, &stacks, unknown, &mut templates);
+        let read_policies = iter(policy_reads)
+            .map(|fqn| async move {
+                let policy = cloudformation.get_stack_policy(&StackRef::Name(fqn.clone())).await?;
+                Ok::<_, ProviderError>((fqn, policy))
+            })
+            .buffer_unordered(self.options.requests_at_once())
+            .try_collect::<Vec<_>>();
+        let (read, read_policies) =
+            join(self.read_templates(&place, &stacks, unread, &mut templates), read_policies).await;
+        read?;
+        policies.extend(read_policies?);
         Ok(World {
             place,
             recorded: premises.map(Premises::recorded),

@@ -37,7 +37,7 @@ impl Engine {
             recorded: None,
             state: Default::default(),
             stacks,
-            templates: BTreeMap::new(),
+            templates: Default::default(),
             policies: BTreeMap::new(),
             answers: Answers::default(),
         };

@@ -12,6 +12,7 @@ use crate::engine::backing::Backing;
 use crate::engine::desired::desired;
 use crate::engine::execute::Executed;
 use crate::engine::observe::Observed;
+use crate::engine::outcomes::outcomes;
 use crate::engine::problem::EngineProblem;
 use crate::engine::records;
 use crate::engine::run::carry::{Carried, Stopped};
@@ -22,7 +23,8 @@ use crate::event::{Event, Reporter};
 use crate::exit::ExitCode;
 use crate::lock::code::LockCode;
 use crate::lock::{LockError, LockEvent, LockOptions, Premises, Session};
-use crate::plan::{self, Desired, Hidden, Note, Purpose, Settings, World};
+use crate::outcome::{NodeOutcome, Stop};
+use crate::plan::{self, Desired, Hidden, Note, Plan, Purpose, Settings, World};
 
 impl Options {
     /// What plans and lookups read of these options.
@@ -101,19 +103,36 @@ impl Engine {
         backing: &Backing,
         known: Option<&World>,
     ) -> Result<Made, EngineError> {
-        let mut observed = self.observe(&desired.config, purpose, backing, known).await?;
-        self.answer_for(desired, purpose, &mut observed.world).await;
+        let mut observed = self.observe(desired, purpose, backing, known).await?;
+        self.answer_for(desired, purpose, &mut observed.world).await?;
         let planned = self.plan_for(desired, purpose, backing, &mut observed).await?;
         Ok(Made { planned, observed })
     }
 
     /// Asks what the plan needs to know beside graph and stacks. A destroy deletes whatever the values are.
-    pub(crate) async fn answer_for(&self, desired: &Desired, purpose: Purpose, world: &mut World) {
+    pub(crate) async fn answer_for(
+        &self,
+        desired: &Desired,
+        purpose: Purpose,
+        world: &mut World,
+    ) -> Result<(), EngineError> {
+        let mut hidden = None;
         if purpose == Purpose::Deploy {
             self.answer_all(desired, world).await;
+            if self.settle_templates(desired, world).await? {
+                // What was rendered without them may hold what they make a secret.
+                let found = Hidden::of(desired, world, &self.options.settings());
+                if found.has_any_outputs() {
+                    self.asked.forget_renderings();
+                    self.answer_all(desired, world).await;
+                } else {
+                    hidden = Some(found);
+                }
+            }
         }
-        let hidden = Hidden::of(desired, world, &self.options.settings());
+        let hidden = hidden.unwrap_or_else(|| Hidden::of(desired, world, &self.options.settings()));
         self.asked.learn(hidden);
+        Ok(())
     }
 
     /// What plans read of the options, with the date that acknowledgements are compared with.
@@ -137,6 +156,9 @@ impl Engine {
             Purpose::Destroy => plan::destroy(desired, world, &settings),
         };
         let (mut plan, mut findings) = from(&observed.world)?;
+        while self.read_assumed(&plan, &mut observed.world).await? {
+            (plan, findings) = from(&observed.world)?;
+        }
         let exports = match purpose {
             Purpose::Deploy => plan.exports_at_risk(&observed.world),
             // Whoever deletes everything cannot do it in two steps.
@@ -178,7 +200,7 @@ impl Engine {
         if made.planned.plan.has_changes() {
             approval = ask(gate, &made.planned, 0, interrupt).await?;
             if let Approval::Refused(exit) = approval {
-                return Ok(ended(made.planned, Executed::default(), exit));
+                return Ok(not_begun(made.planned, exit, reporter));
             }
         }
         if bound.is_some() {
@@ -190,7 +212,7 @@ impl Engine {
         let records_differ = records::differ(&desired, &made.planned.plan, &made.observed);
         let plan = &made.planned.plan;
         if !plan.has_changes() && plan.hooks.is_empty() && !dead_lock && !records_differ {
-            return Ok(ended(made.planned, Executed::default(), ExitCode::Ok));
+            return Ok(not_begun(made.planned, ExitCode::Ok, reporter));
         }
 
         if made.observed.bucket_missing && purpose == Purpose::Deploy && backing.bucket.is_some() {
@@ -218,7 +240,7 @@ impl Engine {
         };
         let (mut session, made) = match run.lock(store, objects, made, approval, reporter).await? {
             Locking::Held(held) => *held,
-            Locking::Refused(planned, exit) => return Ok(ended(planned, Executed::default(), exit)),
+            Locking::Refused(planned, exit) => return Ok(not_begun(planned, exit, reporter)),
         };
         reporter.event(&Event::Locked { graph: backing.location(), code: session.code().to_string() });
         let mut carried = run.carry_out(made, approval, Some(&mut session), reporter).await;
@@ -276,6 +298,11 @@ impl Engine {
         };
         let mut not_run = executed.not_run.clone();
         not_run.extend(executed.abandoned.iter().cloned());
+        let otherwise = match &stopped_with {
+            Some(_) if stopped_by.is_empty() => Stop::Refused,
+            _ => Stop::NotPrepared,
+        };
+        let nodes = tell(&planned.plan, &executed, otherwise, reporter);
         reporter.event(&Event::RunFinished {
             planned: planned.plan.summary(),
             done: executed.done,
@@ -283,7 +310,7 @@ impl Engine {
             not_run,
             elapsed: self.clock.monotonic().saturating_sub(started),
         });
-        let mut outcome = ended(planned, executed, exit);
+        let mut outcome = ended(planned, nodes, executed, exit);
         outcome.errors.extend(stopped_by);
         if let Some(error) = unlocking.first().filter(|_| outcome.exit == ExitCode::Ok) {
             outcome.exit = error.exit_code();
@@ -293,11 +320,25 @@ impl Engine {
     }
 }
 
-fn ended(planned: Planned, executed: Executed, exit: ExitCode) -> RunOutcome {
+/// Reports how every step of the plan ended.
+fn tell(plan: &Plan, executed: &Executed, otherwise: Stop, reporter: &mut dyn Reporter) -> Vec<NodeOutcome> {
+    let nodes = outcomes(plan, executed, otherwise);
+    reporter.event(&Event::Outcomes { nodes: nodes.clone() });
+    nodes
+}
+
+/// The end of a run that has nothing to do, or may not do it.
+fn not_begun(planned: Planned, exit: ExitCode, reporter: &mut dyn Reporter) -> RunOutcome {
+    let executed = Executed::default();
+    let nodes = tell(&planned.plan, &executed, Stop::Refused, reporter);
+    ended(planned, nodes, executed, exit)
+}
+
+fn ended(planned: Planned, nodes: Vec<NodeOutcome>, executed: Executed, exit: ExitCode) -> RunOutcome {
     let lost = executed.lost.into_iter().map(Finding::general);
     let blind = executed.blind.into_iter().map(|error| Finding::general(EngineProblem::LeftRunning(error)));
     let errors = lost.chain(blind).collect();
-    RunOutcome { planned, done: executed.done, exit, errors }
+    RunOutcome { planned, done: executed.done, nodes, exit, errors }
 }
 
 /// What a reader of the plan should know about graph, lock and bucket.

@@ -1,17 +1,22 @@
-//! Which steps may run now: a pure frontier over the plan, without barriers between levels.
+//! Which steps may run now: a pure frontier over the plan, without barriers between levels. Of steps that share a quota
+//! only so many run at once, and one that has to wait for its quota keeps no other from starting.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::limits::{self, LimitKey, Limits};
 use crate::ident::NodeName;
-use crate::plan::Plan;
+use crate::plan::{Plan, Step};
 
 /// The frontier of a plan. Steps that change nothing count as done from the start.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     waiting: BTreeMap<NodeName, Waiting>,
     dependants: BTreeMap<NodeName, BTreeSet<NodeName>>,
-    running: BTreeSet<NodeName>,
+    running: BTreeMap<NodeName, BTreeSet<LimitKey>>,
     failed: BTreeSet<NodeName>,
+    limits: Limits,
+    /// Running steps by the keys they have.
+    taken: BTreeMap<LimitKey, usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -19,6 +24,8 @@ struct Waiting {
     needs: BTreeSet<NodeName>,
     /// Length of the longest chain of steps behind this one: long chains start first.
     priority: usize,
+    /// What it must have before it starts, all or nothing.
+    keys: BTreeSet<LimitKey>,
 }
 
 /// A step that will not run, and the failed or blocked steps it needs.
@@ -32,7 +39,12 @@ pub struct Blocked {
 
 impl Schedule {
     /// The frontier at the start of a run.
-    pub fn new(plan: &Plan) -> Self {
+    pub fn new(plan: &Plan, limits: Limits) -> Self {
+        Self::with_keys(plan, limits, |step| limits::keys(plan, step))
+    }
+
+    /// The frontier where each step needs these keys.
+    fn with_keys(plan: &Plan, limits: Limits, keys: impl Fn(&Step) -> BTreeSet<LimitKey>) -> Self {
         let changes: BTreeSet<&NodeName> =
             plan.steps.iter().filter(|step| step.action.is_change()).map(|step| &step.name).collect();
         let needs_through = needs_through_unchanged(plan, &changes);
@@ -58,18 +70,32 @@ impl Schedule {
             .into_iter()
             .map(|(name, needs)| {
                 let priority = priorities.get(&name).copied().unwrap_or(0);
-                (name, Waiting { needs, priority })
+                let keys = plan.step(&name).map(&keys).unwrap_or_default();
+                (name, Waiting { needs, priority, keys })
             })
             .collect();
-        Self { waiting, dependants, running: BTreeSet::new(), failed: BTreeSet::new() }
+        Self {
+            waiting,
+            dependants,
+            running: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            limits,
+            taken: BTreeMap::new(),
+        }
     }
 
     /// Whether any step could start now.
     pub fn has_ready(&self) -> bool {
-        self.waiting.values().any(|waiting| waiting.needs.is_empty())
+        self.waiting.values().any(|waiting| waiting.needs.is_empty() && self.has_room(&waiting.keys))
     }
 
-    /// Takes up to `limit` steps that may start now, those with the longest chain behind them first.
+    /// Whether a step with these keys would exceed no limit.
+    fn has_room(&self, keys: &BTreeSet<LimitKey>) -> bool {
+        keys.iter().all(|key| self.taken.get(key).copied().unwrap_or(0) < self.limits.at_most(key))
+    }
+
+    /// Takes up to `limit` steps that may start now, those with the longest chain behind them first. A step gets all of
+    /// its keys or none, so that no two wait for each other; one whose key is full is passed over.
     pub fn take_ready(&mut self, limit: usize) -> Vec<NodeName> {
         let mut ready: Vec<(usize, NodeName)> = self
             .waiting
@@ -78,18 +104,31 @@ impl Schedule {
             .map(|(name, waiting)| (waiting.priority, name.clone()))
             .collect();
         ready.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        ready.truncate(limit);
-        let names: Vec<NodeName> = ready.into_iter().map(|(_, name)| name).collect();
-        for name in &names {
-            self.waiting.remove(name);
-            self.running.insert(name.clone());
+        let mut names = Vec::new();
+        for (_, name) in ready {
+            if names.len() == limit {
+                break;
+            }
+            if self.waiting.get(&name).is_some_and(|waiting| !self.has_room(&waiting.keys)) {
+                continue;
+            }
+            let Some(waiting) = self.waiting.remove(&name) else { continue };
+            for key in &waiting.keys {
+                *self.taken.entry(key.clone()).or_default() += 1;
+            }
+            self.running.insert(name.clone(), waiting.keys);
+            names.push(name);
         }
         names
     }
 
     /// Records the end of a running step. After a failure, returns every step that can now never run.
     pub fn finish(&mut self, name: &NodeName, succeeded: bool) -> Vec<Blocked> {
-        self.running.remove(name);
+        for key in self.running.remove(name).unwrap_or_default() {
+            if let Some(taken) = self.taken.get_mut(&key) {
+                *taken = taken.saturating_sub(1);
+            }
+        }
         if succeeded {
             for dependant in self.dependants.get(name).into_iter().flatten() {
                 if let Some(waiting) = self.waiting.get_mut(dependant) {
@@ -127,8 +166,8 @@ impl Schedule {
     }
 
     /// Steps under way.
-    pub fn running(&self) -> &BTreeSet<NodeName> {
-        &self.running
+    pub fn running(&self) -> impl Iterator<Item = &NodeName> {
+        self.running.keys()
     }
 
     /// Steps that have not started.

@@ -1,5 +1,6 @@
 //! A stack as it is beside the stack as it should be.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -51,8 +52,11 @@ pub(super) fn compare(
     let mut comparison = Comparison::default();
     let deployed = existing.and_then(|stack| {
         let text = scope.world.templates.get(&stack.fqn)?;
+        if *text == template.body {
+            return Some(Cow::Borrowed(template));
+        }
         match Template::parse("deployed template", text) {
-            Ok(template) => Some(template),
+            Ok(template) => Some(Cow::Owned(template)),
             Err(found) => {
                 let reason = found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
                 let stack = definition.name.as_str().to_owned();
@@ -61,11 +65,12 @@ pub(super) fn compare(
             }
         }
     });
+    let deployed = deployed.as_deref();
     if existing.is_some() {
-        comparison.template(deployed.as_ref(), template);
+        comparison.template(deployed, template);
     }
     let secrets = scope.hidden.secrets();
-    comparison.parameters(secrets, (template, deployed.as_ref()), existing, given.clone());
+    comparison.parameters(secrets, (template, deployed), existing, given.clone());
     if let Some(stack) = existing {
         comparison.settings(scope, stack, definition);
     } else if template.has_macros() && definition.timeout_minutes.is_some() {
@@ -73,7 +78,7 @@ pub(super) fn compare(
         comparison.notes.push(note("plan::timeout_not_applied", text));
     }
     if existing.is_none() || comparison.touches_resources() {
-        let (fqn, deployed, given) = (&definition.fqn, deployed.as_ref(), given.as_slice());
+        let (fqn, given) = (&definition.fqn, given.as_slice());
         let sides = Sides { fqn, live: existing, deployed, wanted: template, given };
         effects(scope, &sides, secrets, &mut comparison.changes);
     }
@@ -139,6 +144,9 @@ impl Comparison {
     }
 
     fn template(&mut self, deployed: Option<&Template>, wanted: &Template) {
+        if deployed.is_some_and(|deployed| deployed.body == wanted.body) {
+            return;
+        }
         let before = deployed.map(Template::normalized).unwrap_or(Value::Null);
         let after = wanted.normalized();
         if before == after {

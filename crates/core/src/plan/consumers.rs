@@ -162,7 +162,7 @@ fn importers(
     let named = |fqn: &StackFqn| {
         names.get(fqn).map_or(fqn.as_str(), |definition| definition.name.as_str()).to_owned()
     };
-    for (fqn, text) in world.templates.iter().filter(|(_, text)| text.contains("ImportValue")) {
+    for (fqn, text) in world.templates.texts.iter().filter(|(_, text)| text.contains("ImportValue")) {
         let Some(live) = world.stacks.get(fqn) else { continue };
         let Ok(template) = Template::parse("deployed template", text) else { continue };
         let arguments = deployed_arguments(&template, live, |_, _| false);

@@ -69,6 +69,11 @@ impl Hidden {
         self.outputs.get(stack).is_some_and(|outputs| outputs.contains(output))
     }
 
+    /// Whether there are outputs that must not be shown.
+    pub(crate) fn has_any_outputs(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// Whether any output of a stack must not be shown.
     pub(super) fn has_outputs(&self, stack: &NodeName) -> bool {
         self.outputs.contains_key(stack)

@@ -49,7 +49,11 @@ pub use losses::{Allowed, Loss, LossKind};
 pub use problem::PlanProblem;
 pub use scope::hook_scope;
 pub use select::{Selection, selected};
-pub use world::{Answers, Desired, HookResults, RenderKey, Rendered, Settings, World, fqn_of_recorded};
+pub(crate) use world::meaning;
+pub use world::{
+    Answers, Desired, HookResults, RenderKey, Rendered, Settings, TemplateFact, Templates, World,
+    fqn_of_recorded,
+};
 
 /// What a run is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use camino::Utf8PathBuf;
 use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Allowed;
 use super::select::Selection;
+use crate::cache::{CacheOutput, Digest};
 use crate::config::{Config, StackDefinition};
 use crate::error::Findings;
 use crate::graph::{DependencyGraph, GraphState, PersistentGraph};
@@ -54,12 +56,93 @@ pub struct World {
     pub state: GraphState,
     /// Every live stack of the account and region.
     pub stacks: BTreeMap<StackFqn, StackState>,
-    /// Deployed templates of the config's existing stacks, as submitted.
-    pub templates: BTreeMap<StackFqn, String>,
+    /// Deployed templates of the config's existing stacks and of those that go.
+    pub templates: Templates,
     /// Stack policies of existing stacks whose config names one; `None` where the stack has none.
     pub policies: BTreeMap<StackFqn, Option<String>>,
     /// What was asked outside graph and stacks.
     pub answers: Answers,
+}
+
+/// Deployed templates by stack.
+#[derive(Debug, Clone, Default)]
+pub struct Templates {
+    /// Their texts as submitted; those of [`Self::assumed`] mean the same.
+    pub texts: BTreeMap<StackFqn, String>,
+    /// Stacks of which the text is the one that is wanted: what is deployed is known to mean the same, and is not known to
+    /// be written in the same way.
+    pub assumed: BTreeSet<StackFqn>,
+    /// What is known of deployed templates whose text is not here: it may be the one that has yet to be rendered.
+    pub open: BTreeMap<StackFqn, TemplateFact>,
+}
+
+/// What is known of the template of a stack that nobody has touched since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateFact {
+    /// Digest of the text as submitted.
+    pub text: Digest,
+    /// Digest of what is compared of it; `None` if it is no template that can be read.
+    pub meaning: Option<Digest>,
+}
+
+impl CacheOutput for TemplateFact {}
+
+impl TemplateFact {
+    /// What is known of a text.
+    pub fn of(text: &str) -> Self {
+        let meaning = Template::parse("deployed template", text).ok().map(|template| meaning(&template));
+        Self { text: Digest::of(text.as_bytes()), meaning }
+    }
+}
+
+/// The digest of what is compared of a template.
+pub(crate) fn meaning(template: &Template) -> Digest {
+    Digest::of(template.normalized().to_string().as_bytes())
+}
+
+impl Templates {
+    /// The text of a stack's template.
+    pub fn get(&self, fqn: &StackFqn) -> Option<&String> {
+        self.texts.get(fqn)
+    }
+
+    /// Takes a text that was read.
+    pub fn insert(&mut self, fqn: StackFqn, text: String) {
+        self.assumed.remove(&fqn);
+        self.open.remove(&fqn);
+        self.texts.insert(fqn, text);
+    }
+
+    /// Takes the wanted text for a stack whose template means the same.
+    pub fn assume(&mut self, fqn: StackFqn, text: String) {
+        self.insert(fqn.clone(), text);
+        self.assumed.insert(fqn);
+    }
+
+    /// Forgets what is known of a stack's template.
+    pub fn remove(&mut self, fqn: &StackFqn) {
+        self.texts.remove(fqn);
+        self.assumed.remove(fqn);
+        self.open.remove(fqn);
+    }
+
+    /// Takes over what is known of a stack that was not touched; returns whether that is anything.
+    pub(crate) fn take_over(&mut self, fqn: &StackFqn, known: &Self) -> bool {
+        let Some(text) = known.get(fqn) else { return false };
+        if known.assumed.contains(fqn) {
+            self.assume(fqn.clone(), text.clone());
+        } else {
+            self.insert(fqn.clone(), text.clone());
+        }
+        true
+    }
+}
+
+/// Texts that were read.
+impl FromIterator<(StackFqn, String)> for Templates {
+    fn from_iter<T: IntoIterator<Item = (StackFqn, String)>>(texts: T) -> Self {
+        Self { texts: texts.into_iter().collect(), ..Self::default() }
+    }
 }
 
 /// What handlers outside core answered. Every question is asked once a run.

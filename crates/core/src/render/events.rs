@@ -43,7 +43,7 @@ pub fn lines(event: &Event) -> Vec<String> {
             format!("{stage} hook {path}: FAILED after {:.1} s", elapsed.as_secs_f64())
         }
         Event::StepStarted { name, fqn, action } => format!("{name} ({fqn}): {}", doing(*action)),
-        Event::Resource { .. } | Event::StackStatus { .. } => return Vec::new(),
+        Event::Resource { .. } | Event::StackStatus { .. } | Event::Outcomes { .. } => return Vec::new(),
         Event::StepFinished { name, action, outcome, elapsed, .. } => {
             let seconds = format!("{:.1} s", elapsed.as_secs_f64());
             match outcome {

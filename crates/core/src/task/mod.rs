@@ -5,6 +5,9 @@
 //! deploy or destroy has the [`WriteContext`] that [`TaskKind::apply`] wants.
 
 mod context;
+mod fields;
+pub mod kinds;
+mod program;
 mod service;
 
 use std::collections::BTreeMap;
@@ -17,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use context::{ReadContext, WriteContext};
+pub use kinds::TaskKinds;
+pub use program::{Ended, Program, Programs};
 pub use service::{Change, Read, Service, ServiceFailure, TaskServices};
 
 use crate::provider::ErrorKind;
@@ -106,10 +111,21 @@ pub trait TaskKind: Send + Sync + 'static {
     const REVISION: u32;
     /// Whether what it made stays when it leaves the config, unless `on_remove` says otherwise.
     const RETAINS: bool;
+    /// Whether it only has effects and leaves nothing that could be looked at: then [`TaskKind::diff`] always says
+    /// [`TaskAction::Run`], and the engine decides by the config's `when` whether it runs.
+    const EFFECTS: bool = false;
+    /// The service it mainly works with, by which limits are told apart, for example `events`.
+    const SERVICE: &'static str = Self::KIND;
     /// Its arguments. Unknown ones are refused (`deny_unknown_fields`).
     type Spec: DeserializeOwned + Serialize + Clone + Send + Sync;
     /// What was read.
     type State: DeserializeOwned + Serialize + Send + Sync;
+
+    /// What it keeps, in words that tell it apart from everything else of this kind in one account and region and stay
+    /// the same whatever else changes: for example `/app/db/endpoint` of a parameter. It may be shown and is recorded,
+    /// so it must be made of arguments that are names. Two tasks of the same subject would undo each other's work, and
+    /// a task that got another name is found again by it.
+    fn subject(spec: &Self::Spec) -> String;
 
     /// What is wrong with arguments beyond their types, one sentence each.
     fn check(spec: &Self::Spec) -> Vec<String> {
@@ -150,6 +166,14 @@ pub trait AnyTaskKind: Send + Sync {
     fn revision(&self) -> u32;
     /// See [`TaskKind::RETAINS`].
     fn retains(&self) -> bool;
+    /// See [`TaskKind::EFFECTS`].
+    fn effects(&self) -> bool;
+    /// See [`TaskKind::SERVICE`].
+    fn service(&self) -> &'static str;
+    /// Names of its arguments, as the config spells them.
+    fn arguments(&self) -> &'static [&'static str];
+    /// See [`TaskKind::subject`]; `None` if the arguments are not of its types.
+    fn subject(&self, arguments: &Map<String, Value>) -> Option<String>;
     /// What is wrong with arguments, one sentence each.
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String>;
     /// See [`TaskKind::keeps_receipt`].
@@ -204,6 +228,22 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
 
     fn retains(&self) -> bool {
         T::RETAINS
+    }
+
+    fn effects(&self) -> bool {
+        T::EFFECTS
+    }
+
+    fn service(&self) -> &'static str {
+        T::SERVICE
+    }
+
+    fn arguments(&self) -> &'static [&'static str] {
+        fields::of::<T::Spec>()
+    }
+
+    fn subject(&self, arguments: &Map<String, Value>) -> Option<String> {
+        spec::<T>(arguments).ok().map(|spec| T::subject(&spec))
     }
 
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String> {

@@ -93,7 +93,7 @@ pub(super) fn work(cache: &Cache, kind: Kind, name: &str) -> bool {
             true
         }
         None => {
-            cache.keep(&ingredients, &output, 100);
+            cache.keep(&ingredients, &output, Duration::from_millis(100));
             false
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 
-use super::{Made, ended};
+use super::{Made, ended, tell};
 use crate::config::{BucketSetting, Config, StackDefinition, TemplateSource, Variable};
 use crate::engine::backing::Backing;
 use crate::engine::execute::{Executed, Execution};
@@ -21,6 +21,7 @@ use crate::files::{FileError, Files};
 use crate::graph::DependencyGraph;
 use crate::ident::NodeName;
 use crate::lookup::VariableValue;
+use crate::outcome::Stop;
 use crate::plan::{Action, Plan, Purpose};
 use crate::provider::StackStatus;
 
@@ -133,6 +134,7 @@ impl Engine {
             options,
             registry: self.registry.clone(),
             asked: Asked::default().keeping_secrets_in(Arc::clone(self.asked.vault())),
+            cache: Arc::clone(&self.cache),
         }
     }
 
@@ -170,6 +172,7 @@ impl Engine {
         started: Duration,
         reporter: &mut dyn Reporter,
     ) -> RunOutcome {
+        let nodes = tell(&planned.plan, &executed, Stop::NotPrepared, reporter);
         reporter.event(&Event::RunFinished {
             planned: planned.plan.summary(),
             done: executed.done,
@@ -177,7 +180,7 @@ impl Engine {
             not_run: executed.not_run.union(&executed.abandoned).cloned().collect(),
             elapsed: self.clock.monotonic().saturating_sub(started),
         });
-        ended(planned, executed, exit)
+        ended(planned, nodes, executed, exit)
     }
 }
 

@@ -167,9 +167,9 @@ impl Run<'_> {
             let what = match session.record(&premises, &record).await {
                 Ok(()) => {
                     let (world, pages) =
-                        engine.observe_again(&desired.config, purpose, Some(&premises), world).await?;
+                        engine.observe_again(desired, purpose, Some(&premises), world).await?;
                     made.observed = Observed { world, pages, ..made.observed };
-                    engine.answer_for(desired, purpose, &mut made.observed.world).await;
+                    engine.answer_for(desired, purpose, &mut made.observed.world).await?;
                     let plan = engine.plan_for(desired, purpose, backing, &mut made.observed).await?.plan;
                     let stands = plan == made.planned.plan;
                     let what = difference(&made.planned.plan, &plan);

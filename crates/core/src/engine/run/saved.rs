@@ -50,8 +50,8 @@ impl Engine {
         bound: Bound<'_>,
     ) -> Result<Made, EngineError> {
         let Bound { saved, hidden } = bound;
-        let mut observed = self.observe(&desired.config, purpose, backing, None).await?;
-        self.answer_for(desired, purpose, &mut observed.world).await;
+        let mut observed = self.observe(desired, purpose, backing, None).await?;
+        self.answer_for(desired, purpose, &mut observed.world).await?;
         let planned = self.plan_for(desired, purpose, backing, &mut observed).await;
         let (document, extent) = match &planned {
             Ok(planned) => (PlanDocument::of(&planned.plan), Extent::Plan),
