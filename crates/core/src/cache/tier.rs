@@ -318,7 +318,7 @@ fn prefix(namespace: &str) -> String {
         // Not `.` alone or twice: some tools take it for a way up.
         let plain = byte.is_ascii_alphanumeric()
             || matches!(byte, b'-' | b'_')
-            || (byte == b'.' && namespace.trim_matches('.') != "");
+            || (byte == b'.' && !namespace.trim_matches('.').is_empty());
         if plain {
             name.push(char::from(byte));
         } else {
