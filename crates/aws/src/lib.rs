@@ -9,9 +9,11 @@ mod error;
 mod hooks;
 mod lookups;
 mod object_headers;
+mod roles;
 mod s3;
 mod sdk_config;
 mod service;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -32,6 +34,7 @@ pub use crate::object_headers::ObjectHeaders;
 use crate::s3::S3;
 pub use crate::sdk_config::{AssumeRole, ConnectOptions, Keys};
 use crate::service::{Call, Connection, IAM, configured_endpoint};
+pub use crate::tasks::task_services;
 
 /// AWS in one account and region.
 #[derive(Clone)]
@@ -58,14 +61,19 @@ pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderErr
         let message = "no region is configured";
         return Err(ProviderError::new(ErrorKind::NoRegion, "connection", "AWS", message));
     };
-    Ok(AwsProvider::of(config, region, Counter::default(), options.object_headers))
+    Ok(AwsProvider::of(config, region, Counter::default(), options.object_headers, OnceCell::new()))
 }
 
 impl AwsProvider {
-    fn of(config: SdkConfig, region: String, counter: Counter, headers: ObjectHeaders) -> Self {
+    fn of(
+        config: SdkConfig,
+        region: String,
+        counter: Counter,
+        headers: ObjectHeaders,
+        place: OnceCell<Place>,
+    ) -> Self {
         let connection = Connection { config, region, counter };
         let cloudformation = Arc::new(AwsCloudFormation::connect(&connection, &connection.region));
-        let place = OnceCell::new();
         let inner = Inner { connection, cloudformation, place, s3: Mutex::default(), headers };
         Self { inner: Arc::new(inner) }
     }
@@ -123,6 +131,19 @@ impl AwsProvider {
         let client = self.inner.connection.client(&IAM, None);
         let answer: Answer = client.query(call, "the account", &[]).await?;
         Ok(answer.list_account_aliases_result.account_aliases.member)
+    }
+
+    /// The same account in a region.
+    fn within(&self, region: &str) -> Self {
+        if region == self.inner.connection.region {
+            return self.clone();
+        }
+        let known = self.inner.place.get().map(|place| Place { region: region.to_owned(), ..place.clone() });
+        let place = OnceCell::new_with(known);
+        let region = aws_config::Region::new(region.to_owned());
+        let config = self.inner.connection.config.to_builder().region(region.clone()).build();
+        let (counter, headers) = (self.inner.connection.counter.clone(), self.inner.headers.clone());
+        Self::of(config, region.as_ref().to_owned(), counter, headers, place)
     }
 
     /// The S3 client of a region; path style wherever the endpoint is not AWS's own, because other servers have no names
@@ -193,12 +214,6 @@ impl Provider for AwsProvider {
     }
 
     fn in_region(&self, region: &str) -> Arc<dyn Provider> {
-        if region == self.inner.connection.region {
-            return Arc::new(self.clone());
-        }
-        let region = aws_config::Region::new(region.to_owned());
-        let config = self.inner.connection.config.to_builder().region(region.clone()).build();
-        let (counter, headers) = (self.inner.connection.counter.clone(), self.inner.headers.clone());
-        Arc::new(Self::of(config, region.as_ref().to_owned(), counter, headers))
+        Arc::new(self.within(region))
     }
 }

@@ -8,6 +8,7 @@ use runway_core::clock::Clock;
 use runway_core::engine::EngineError;
 use runway_core::provider::Provider;
 use runway_core::registry::LookupHandler;
+use runway_core::task::{Programs, TaskServices};
 use runway_host::random::RandomString;
 use runway_local::Local;
 use tokio::sync::Mutex;
@@ -24,6 +25,8 @@ pub(crate) struct Connected {
     chosen: Option<Chosen>,
     #[cfg(feature = "aws")]
     pub(crate) aws: Option<runway_aws::AwsProvider>,
+    /// The embedded provider, if it is that one.
+    local: Option<Local>,
 }
 
 /// Where credentials come from that were chosen for this connection.
@@ -77,6 +80,18 @@ impl Connected {
         }
         lookups.insert("random.string".to_owned(), Arc::new(RandomString));
         lookups
+    }
+
+    /// What tasks call, and what runs their programs.
+    pub(crate) fn task_services(&self, programs: Arc<dyn Programs>) -> Option<Arc<dyn TaskServices>> {
+        if let Some(local) = &self.local {
+            return Some(local.task_services(programs));
+        }
+        #[cfg(feature = "aws")]
+        if let Some(aws) = &self.aws {
+            return Some(runway_aws::task_services(aws, programs));
+        }
+        None
     }
 
     /// Its credentials as the variables that other programs read.
@@ -182,10 +197,11 @@ impl Connector {
                 let local = Local::directory(directory.as_std_path(), Arc::clone(&self.clock), options)
                     .map_err(|error| EngineError::from(runway_core::provider::ProviderError::from(error)))?;
                 Ok(Connected {
-                    provider: Arc::new(local),
+                    provider: Arc::new(local.clone()),
                     chosen: Chosen::of(settings),
                     #[cfg(feature = "aws")]
                     aws: None,
+                    local: Some(local),
                 })
             }
             ProviderChoice::Aws => aws(settings, &self.environment, keys).await,
@@ -225,7 +241,8 @@ async fn aws(
         ..runway_aws::ConnectOptions::default()
     };
     let provider = runway_aws::connect(options).await?;
-    Ok(Connected { provider: Arc::new(provider.clone()), chosen: Chosen::of(settings), aws: Some(provider) })
+    let (chosen, aws) = (Chosen::of(settings), Some(provider.clone()));
+    Ok(Connected { provider: Arc::new(provider), chosen, aws, local: None })
 }
 
 #[cfg(not(feature = "aws"))]

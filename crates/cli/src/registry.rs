@@ -12,6 +12,7 @@ use runway_core::lookup::handlers::AWSLAMBDA;
 use runway_core::registry::{HandlerFailure, HookCall, HookHandler, HookOutput, LookupHandler, Registry};
 use runway_host::python::{INTERPRETER_VARIABLE, PythonBridge, PythonSettings};
 use runway_host::random::RandomString;
+use runway_host::tasks::TaskPrograms;
 use serde_json::Value;
 
 use crate::load::Loaded;
@@ -64,6 +65,8 @@ pub(crate) fn registry(
         registry.hooks.insert(format!("runway.cfngin.hooks.{name}"), Arc::new(NeedsAws));
     }
     cloud(&mut registry, work, clock);
+    let programs = TaskPrograms { directory: loaded.directory.clone(), environment: environment.clone() };
+    registry.services = work.connected.task_services(Arc::new(programs));
 
     let python = Arc::new(PythonBridge::new(python(work, loaded, environment, root)));
     registry.blueprints = Some(Arc::clone(&python) as _);

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::ident::NodeName;
 use crate::provider::{ErrorKind, ProviderError};
 use crate::secrets::Secrets;
+use crate::task::TaskServices;
 
 /// The handlers of one config in one account and region.
 #[derive(Clone, Default)]
@@ -24,6 +25,8 @@ pub struct Registry {
     pub python_hooks: Option<Arc<dyn HookHandler>>,
     /// Python blueprints.
     pub blueprints: Option<Arc<dyn BlueprintRenderer>>,
+    /// What tasks call.
+    pub services: Option<Arc<dyn TaskServices>>,
 }
 
 /// Asks for the value of a lookup. Every request is made once a run, whoever needs it.

@@ -9,3 +9,4 @@ mod program;
 pub mod python;
 pub mod random;
 pub mod sources;
+pub mod tasks;

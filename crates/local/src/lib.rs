@@ -24,6 +24,7 @@ pub mod script;
 mod ssm;
 mod state;
 mod storage;
+mod tasks;
 mod template;
 mod timeline;
 mod verbs;

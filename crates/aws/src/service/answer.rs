@@ -14,8 +14,22 @@ use crate::error;
 /// Key of the request id in what a service said.
 const REQUEST_ID: &str = "aws_request_id";
 
-/// The body of an answer. Never shown: it may hold a secret.
-pub(super) struct Answer(pub(super) String);
+/// What an answer says. Never shown: it may hold a secret.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+    /// What Lambda says beside the body of a function.
+    pub(super) function: Function,
+}
+
+/// What Lambda says of a run in the headers of its answer.
+#[derive(Default)]
+pub(super) struct Function {
+    /// `X-Amz-Function-Error`: how the function failed.
+    pub(super) error: Option<String>,
+    /// `X-Amz-Executed-Version`.
+    pub(super) version: Option<String>,
+}
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,13 +79,23 @@ pub(super) fn take(
     let body = response.body().bytes().unwrap_or_default();
     if response.status().is_success() {
         return match std::str::from_utf8(body) {
-            Ok(text) => Ok(Answer(text.to_owned())),
+            Ok(text) => {
+                let header = |name: &str| response.headers().get(name).map(str::to_owned);
+                let function = match protocol {
+                    Protocol::RestJson => Function {
+                        error: header("x-amz-function-error"),
+                        version: header("x-amz-executed-version"),
+                    },
+                    _ => Function::default(),
+                };
+                Ok(Answer { status: response.status().as_u16(), body: text.to_owned(), function })
+            }
             Err(_) => Err(OrchestratorError::response("an answer that is not text".into())),
         };
     }
     let text = String::from_utf8_lossy(body);
     let said = match protocol {
-        Protocol::Json { .. } => {
+        Protocol::Json { .. } | Protocol::RestJson => {
             said_in_json(&text, response.headers().get("x-amzn-errortype").unwrap_or_default())
         }
         Protocol::Query | Protocol::RestXml => said_in_xml(&text),
@@ -160,7 +184,7 @@ pub(super) fn xml<T: DeserializeOwned>(
     operation: &'static str,
     target: &str,
 ) -> Result<T, ServiceError> {
-    quick_xml::de::from_str(&answer.0).map_err(|_| unreadable(operation, target))
+    quick_xml::de::from_str(&answer.body).map_err(|_| unreadable(operation, target))
 }
 
 /// Reads the body of an answer in JSON.
@@ -170,7 +194,7 @@ pub(super) fn json<T: DeserializeOwned>(
     target: &str,
 ) -> Result<T, ServiceError> {
     // Operations without a result answer with nothing.
-    let text = if answer.0.is_empty() { "{}" } else { &answer.0 };
+    let text = if answer.body.is_empty() { "{}" } else { &answer.body };
     serde_json::from_str(text).map_err(|_| unreadable(operation, target))
 }
 

@@ -1,6 +1,9 @@
 //! One call to a service: made, signed, sent, repeated where that is safe, counted.
 
+use std::time::Duration;
+
 use aws_config::SdkConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_runtime::auth::SigV4OperationSigningConfig;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
@@ -25,12 +28,15 @@ use aws_types::SigningName;
 use aws_types::region::SigningRegion;
 use runway_core::provider::{ErrorKind, ProviderError};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::{self, Answer, ServiceError};
 use super::endpoint::{Protocol, Service, endpoint, is_region};
 use crate::cloudformation::percent_encoded;
 use crate::count::Counter;
+
+/// How long a function may run, and a little more.
+const FUNCTION: Duration = Duration::from_secs(15 * 60 + 20);
 
 /// What every client needs.
 #[derive(Debug, Clone)]
@@ -52,17 +58,24 @@ pub(crate) struct Client<'a> {
 pub(crate) struct Call {
     operation: &'static str,
     changes: bool,
+    /// How long an answer may take, if it may take longer than others.
+    patience: Option<Duration>,
 }
 
 impl Call {
     /// An operation that changes nothing: repeated when no answer comes, too.
     pub(crate) const fn read(operation: &'static str) -> Self {
-        Self { operation, changes: false }
+        Self { operation, changes: false, patience: None }
     }
 
     /// An operation that changes something: repeated only when the service said that it did nothing yet.
     pub(crate) const fn change(operation: &'static str) -> Self {
-        Self { operation, changes: true }
+        Self { operation, changes: true, patience: None }
+    }
+
+    /// The same call, whose answer may take this long.
+    const fn taking(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
     }
 }
 
@@ -176,6 +189,39 @@ impl Client<'_> {
         answer::xml(&self.send(call, target, request).await?, call.operation, target)
     }
 
+    /// Lambda's Invoke, its input and output as its model has them, but for `Payload`, which is JSON instead of bytes.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub(crate) async fn invoke(&self, operation: &'static str, input: &Value) -> Result<Value, ServiceError> {
+        let text = |name: &str| input.get(name).and_then(Value::as_str);
+        let function = text("FunctionName").unwrap_or_default();
+        let qualifier = text("Qualifier").map(|name| format!("?Qualifier={}", encoded(name)));
+        let uri = format!(
+            "/{}/functions/{}/invocations{}",
+            self.service.version,
+            encoded(function),
+            qualifier.unwrap_or_default()
+        );
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        if let Some(kind) = text("InvocationType") {
+            headers.push(("x-amz-invocation-type", kind.to_owned()));
+        }
+        let body = input.get("Payload").map(Value::to_string).unwrap_or_default();
+        let request = Unsigned { method: "POST", uri, headers, body };
+        let call = Call::change(operation).taking(FUNCTION);
+        let answer = self.send(call, function, request).await?;
+        // A function answers with any text; nearly always it is JSON.
+        let payload: Option<Value> = (!answer.body.is_empty())
+            .then(|| serde_json::from_str(&answer.body).unwrap_or(Value::String(answer.body)));
+        Ok(json!({
+            "StatusCode": answer.status,
+            "FunctionError": answer.function.error,
+            "ExecutedVersion": answer.function.version,
+            "Payload": payload,
+        }))
+    }
+
     async fn send(&self, call: Call, target: &str, request: Unsigned) -> Result<Answer, ServiceError> {
         let config = &self.connection.config;
         let refuse = |kind, message: String| ServiceError {
@@ -192,13 +238,17 @@ impl Client<'_> {
         let endpoint = endpoint(config, self.service, self.region);
         let protocol = &self.service.protocol;
         let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+        let mut timeouts = config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled);
+        if let Some(patience) = call.patience {
+            timeouts = timeouts.to_builder().operation_attempt_timeout(patience).build();
+        }
         let mut operation = Operation::builder()
             .service_name(self.service.id)
             .operation_name(call.operation)
             .http_client(http_client)
             .endpoint_url(&endpoint.url)
             .standard_retry(&retries)
-            .timeout_config(config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled))
+            .timeout_config(timeouts)
             .interceptor(self.connection.counter.clone())
             .interceptor(UserAgentInterceptor::new())
             .interceptor(ServiceClockSkewInterceptor::new())
@@ -212,7 +262,9 @@ impl Client<'_> {
         if let Some(time) = config.time_source() {
             operation = operation.time_source(time);
         }
-        if let Some(protection) = config.stalled_stream_protection() {
+        if call.patience.is_some() {
+            operation = operation.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        } else if let Some(protection) = config.stalled_stream_protection() {
             operation = operation.stalled_stream_protection(protection);
         }
         operation = if call.changes {

@@ -36,6 +36,8 @@ pub(crate) enum Protocol {
     Query,
     /// REST-XML.
     RestXml,
+    /// REST-JSON: what is asked for is in the path.
+    RestJson,
 }
 
 /// A service of AWS JSON.
@@ -64,6 +66,26 @@ pub(crate) const DYNAMODB: Service = Service {
 pub(crate) const ECS: Service = json("ECS", "ecs", "2014-11-13", "1.1", "AmazonEC2ContainerServiceV20141113");
 pub(crate) const ACM: Service =
     Service { govcloud_is_fips: true, ..json("ACM", "acm", "2015-12-08", "1.1", "CertificateManager") };
+pub(crate) const EVENTS: Service =
+    Service { govcloud_is_fips: true, ..json("EventBridge", "events", "2015-10-07", "1.1", "AWSEvents") };
+pub(crate) const SERVICE_CATALOG: Service =
+    json("Service Catalog", "servicecatalog", "2015-12-10", "1.1", "AWS242ServiceCatalogService");
+pub(crate) const CODEBUILD: Service =
+    json("CodeBuild", "codebuild", "2016-10-06", "1.1", "CodeBuild_20161006");
+pub(crate) const ORGANIZATIONS: Service = Service {
+    global: true,
+    govcloud_is_fips: true,
+    ..json("Organizations", "organizations", "2016-11-28", "1.1", "AWSOrganizationsV20161128")
+};
+pub(crate) const LAMBDA: Service = Service {
+    id: "Lambda",
+    signing_name: "lambda",
+    host: "lambda",
+    version: "2015-03-31",
+    protocol: Protocol::RestJson,
+    global: false,
+    govcloud_is_fips: false,
+};
 pub(crate) const EC2: Service = Service {
     id: "EC2",
     signing_name: "ec2",
@@ -169,10 +191,12 @@ fn standard(service: &Service, region: &str, fips: bool) -> Endpoint {
             signing_region: region.to_owned(),
         };
     }
+    // That of Organizations is Route 53's.
     let [iam, route53] = partition.global;
     let signing_region = if *service == IAM { iam } else { route53 };
     // The oldest two partitions have no region in these names; IAM has one in all others, Route 53 in GovCloud's way.
     let url = match partition.prefix {
+        _ if *service == ORGANIZATIONS => format!("https://{host}.{route53}.{domain}"),
         "" => format!("https://{host}.{domain}"),
         "us-gov-" => format!("https://{host}.us-gov.{domain}"),
         _ if *service == IAM => format!("https://{host}.{iam}.{domain}"),
@@ -206,6 +230,19 @@ mod tests {
         assert_eq!(of(&IAM, "us-gov-east-1", false), "https://iam.us-gov.amazonaws.com us-gov-west-1");
         assert_eq!(of(&ROUTE53, "eu-west-1", false), "https://route53.amazonaws.com us-east-1");
         assert_eq!(of(&ROUTE53, "cn-north-1", false), "https://route53.amazonaws.com.cn cn-northwest-1");
+        assert_eq!(of(&LAMBDA, "eu-west-1", false), "https://lambda.eu-west-1.amazonaws.com eu-west-1");
+        assert_eq!(
+            of(&ORGANIZATIONS, "eu-west-1", false),
+            "https://organizations.us-east-1.amazonaws.com us-east-1"
+        );
+        assert_eq!(
+            of(&ORGANIZATIONS, "us-gov-east-1", true),
+            "https://organizations.us-gov-west-1.amazonaws.com us-gov-west-1"
+        );
+        assert_eq!(
+            of(&ORGANIZATIONS, "cn-north-1", false),
+            "https://organizations.cn-northwest-1.amazonaws.com.cn cn-northwest-1"
+        );
         assert_eq!(
             of(&ROUTE53, "us-gov-east-1", false),
             "https://route53.us-gov.amazonaws.com us-gov-west-1"

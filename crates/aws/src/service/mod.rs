@@ -9,5 +9,6 @@ mod endpoint;
 pub(crate) use answer::ServiceError;
 pub(crate) use client::{Call, Client, Connection, encoded};
 pub(crate) use endpoint::{
-    ACM, DYNAMODB, EC2, ECR, ECS, IAM, KMS, ROUTE53, SSM, configured as configured_endpoint, is_region,
+    ACM, CODEBUILD, DYNAMODB, EC2, ECR, ECS, EVENTS, IAM, KMS, LAMBDA, ORGANIZATIONS, ROUTE53,
+    SERVICE_CATALOG, SSM, Service, configured as configured_endpoint, is_region,
 };

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::service::{Change, Read, ServiceFailure, TaskServices};
-use super::{TaskFailure, TaskPlace};
+use super::{Ended, Program, TaskFailure, TaskPlace};
 use crate::clock::Clock;
-use crate::provider::{CloudFormation, ProviderError, StackRef, StackState};
+use crate::provider::{CloudFormation, ErrorKind, ProviderError, StackRef, StackState};
+use crate::registry::HookOutput;
 
 /// Reads, and nothing else.
 #[derive(Clone, Copy)]
@@ -22,6 +23,14 @@ impl<'a> ReadContext<'a> {
     /// What tasks of a place may read.
     pub fn new(place: &'a TaskPlace, services: &'a dyn TaskServices) -> Self {
         Self { place, services }
+    }
+
+    /// The same in another place.
+    pub fn at<'b>(&self, place: &'b TaskPlace) -> ReadContext<'b>
+    where
+        'a: 'b,
+    {
+        ReadContext { place, services: self.services }
     }
 
     /// Calls an operation that changes nothing.
@@ -58,6 +67,7 @@ pub struct WriteContext<'a> {
     pub token: &'a str,
     clock: &'a Arc<dyn Clock>,
     may_write: &'a (dyn Fn() -> bool + Send + Sync),
+    output: Option<&'a dyn HookOutput>,
 }
 
 impl<'a> WriteContext<'a> {
@@ -69,7 +79,54 @@ impl<'a> WriteContext<'a> {
         clock: &'a Arc<dyn Clock>,
         may_write: &'a (dyn Fn() -> bool + Send + Sync),
     ) -> Self {
-        Self { read, token, clock, may_write }
+        Self { read, token, clock, may_write, output: None }
+    }
+
+    /// The same, with what programs print shown.
+    #[must_use]
+    pub fn with_output(self, output: &'a dyn HookOutput) -> Self {
+        Self { output: Some(output), ..self }
+    }
+
+    /// What a test may do that stands in for such a run.
+    #[cfg(any(test, feature = "test-support"))]
+    pub fn of_test(
+        read: ReadContext<'a>,
+        token: &'a str,
+        clock: &'a Arc<dyn Clock>,
+        may_write: &'a (dyn Fn() -> bool + Send + Sync),
+    ) -> Self {
+        Self::new(read, token, clock, may_write)
+    }
+
+    /// The same in another place.
+    pub fn at<'b>(&self, place: &'b TaskPlace) -> WriteContext<'b>
+    where
+        'a: 'b,
+    {
+        WriteContext { read: self.read.at(place), ..*self }
+    }
+
+    /// Runs a program of the user's machine to its end, with the credentials of this place. Refused once the lock is
+    /// lost.
+    ///
+    /// # Errors
+    /// [`TaskFailure`] if it cannot be started. A status is no failure here.
+    pub async fn run(&self, program: &Program) -> Result<Ended, TaskFailure> {
+        self.still("the program").map_err(TaskFailure::from)?;
+        let Some(programs) = self.read.services.programs() else {
+            return Err(TaskFailure {
+                message: "programs cannot be run here".to_owned(),
+                help: None,
+                kind: Some(ErrorKind::Unsupported),
+            });
+        };
+        let mut program = program.clone();
+        // In its own place a run has handed out its credentials already.
+        if *self.read.place != TaskPlace::default() {
+            program.credentials.extend(self.read.services.environment(self.read.place).await?);
+        }
+        programs.run(&program, self.output.unwrap_or(&Silence)).await
     }
 
     /// Calls an operation that changes something; refused once the lock is lost.
@@ -100,9 +157,16 @@ impl<'a> WriteContext<'a> {
             return Ok(());
         }
         let message = "the lock is lost, so nothing is changed any more";
-        let error = ProviderError::new(crate::provider::ErrorKind::Unavailable, operation, "a task", message);
+        let error = ProviderError::new(ErrorKind::Unavailable, operation, "a task", message);
         Err(ServiceFailure { code: String::new(), error })
     }
+}
+
+/// Nobody listens.
+struct Silence;
+
+impl HookOutput for Silence {
+    fn line(&self, _: &str) {}
 }
 
 impl From<ProviderError> for TaskFailure {

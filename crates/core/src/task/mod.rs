@@ -7,6 +7,7 @@
 mod context;
 mod fields;
 pub mod kinds;
+mod program;
 mod service;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value};
 
 pub use context::{ReadContext, WriteContext};
 pub use kinds::TaskKinds;
+pub use program::{Ended, Program, Programs};
 pub use service::{Change, Read, Service, ServiceFailure, TaskServices};
 
 use crate::provider::ErrorKind;

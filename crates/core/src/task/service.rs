@@ -1,11 +1,12 @@
 //! Calls to services on behalf of tasks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::TaskPlace;
+use super::{Programs, TaskPlace};
 use crate::provider::{Provider, ProviderError};
 
 /// Services that tasks speak to.
@@ -115,4 +116,19 @@ pub trait TaskServices: Send + Sync {
     /// # Errors
     /// [`ProviderError`] if a role cannot be assumed, or leads to another account than the place says.
     async fn provider(&self, place: &TaskPlace) -> Result<Arc<dyn Provider>, ProviderError>;
+
+    /// Credentials and region of a place as the variables that every program reads; none if programs find them by
+    /// themselves.
+    ///
+    /// # Errors
+    /// [`ProviderError`] as [`Self::provider`].
+    async fn environment(&self, place: &TaskPlace) -> Result<BTreeMap<String, String>, ProviderError> {
+        let _ = place;
+        Ok(BTreeMap::new())
+    }
+
+    /// What runs programs of the user's machine, if anything may.
+    fn programs(&self) -> Option<&dyn Programs> {
+        None
+    }
 }
