@@ -122,7 +122,10 @@ fn read(text: &str) -> Vec<(String, BTreeMap<String, String>)> {
                 let attributes = element.attributes().map(|attribute| {
                     let attribute = attribute.unwrap();
                     let key = attribute.key.as_ref().to_owned();
-                    (key, attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).unwrap().into_owned())
+                    (
+                        key,
+                        attribute.normalized_value(quick_xml::XmlVersion::Implicit1_0).unwrap().into_owned(),
+                    )
                 });
                 elements.push((name, attributes.collect()));
             }
