@@ -75,8 +75,11 @@ const SHOWN: &[Edit] = &[
     ("the blueprint", |project, _| {
         let place = project.path().join("blueprints/reading.py");
         let text = fs_err::read_to_string(&place).unwrap();
-        fs_err::write(&place, text.replace(r#"self.add_output(name, value)"#, r#"self.add_output("X" + name, value)"#))
-            .unwrap();
+        fs_err::write(
+            &place,
+            text.replace(r#"self.add_output(name, value)"#, r#"self.add_output("X" + name, value)"#),
+        )
+        .unwrap();
     }),
     ("a module it imports", |project, _| write(project, "blueprints/sizes.py", "LARGE = 'm7g.2xlarge'\n")),
     ("a module becomes a package", |project, _| {
@@ -210,10 +213,32 @@ async fn what_one_blueprint_read_may_be_used_by_the_next() {
 #[tokio::test]
 async fn what_cannot_be_found_again_is_rendered_every_time() {
     let classes = [
-        "Connects", "Resolves", "Starts", "RunsShell", "Forks", "ReadsClock", "ReadsDate", "ReadsDay",
-        "FormatsDay", "Rolls", "RollsItsOwn", "MakesId", "ReadsRandom", "ReadsDevice", "ReadsProcess",
-        "AsksForProcess", "Writes", "MakesDirectory", "StartsThread", "ReadsAllVariables",
-        "ReadsAllOfContext", "ReadsSecret", "SetsVariable", "ChangesDirectory", "LeavesHookData", "Watches",
+        "Connects",
+        "Resolves",
+        "Starts",
+        "RunsShell",
+        "Forks",
+        "ReadsClock",
+        "ReadsDate",
+        "ReadsDay",
+        "FormatsDay",
+        "Rolls",
+        "RollsItsOwn",
+        "MakesId",
+        "ReadsRandom",
+        "ReadsDevice",
+        "ReadsProcess",
+        "AsksForProcess",
+        "Writes",
+        "MakesDirectory",
+        "StartsThread",
+        "ReadsAllVariables",
+        "ReadsAllOfContext",
+        "ReadsSecret",
+        "SetsVariable",
+        "ChangesDirectory",
+        "LeavesHookData",
+        "Watches",
     ];
     let mut project = Project::new();
     let starts = project.count_in_python();

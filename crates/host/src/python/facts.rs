@@ -149,7 +149,8 @@ impl World {
         };
         std::thread::scope(|scope| {
             let others: Vec<_> = (1..readers).map(|_| scope.spawn(take)).collect();
-            let results = std::iter::once(take()).chain(others.into_iter().filter_map(|other| other.join().ok()));
+            let results =
+                std::iter::once(take()).chain(others.into_iter().filter_map(|other| other.join().ok()));
             for (index, value) in results.flatten() {
                 found[index] = value;
             }
@@ -164,7 +165,8 @@ impl World {
             FactKind::Exact => {
                 let data = std::fs::metadata(name).ok();
                 data.map(|data| {
-                    let nanoseconds = i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec());
+                    let nanoseconds =
+                        i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec());
                     format!("{} {nanoseconds}", data.size())
                 })
             }

@@ -138,9 +138,9 @@ fn piece(digest: &Digest) -> Ingredients {
 fn is_of_python(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(is_of_python),
-        Value::Object(entries) => {
-            entries.iter().any(|(name, value)| (name == PYTHON_VALUE && value.is_string()) || is_of_python(value))
-        }
+        Value::Object(entries) => entries
+            .iter()
+            .any(|(name, value)| (name == PYTHON_VALUE && value.is_string()) || is_of_python(value)),
         _ => false,
     }
 }
@@ -297,11 +297,8 @@ impl Memory {
         if parameters.iter().any(|(_, value)| is_of_python(value)) {
             return;
         }
-        let kept = Kept {
-            digest: Digest::of(body.as_bytes()),
-            body: body.clone(),
-            parameters: parameters.clone(),
-        };
+        let kept =
+            Kept { digest: Digest::of(body.as_bytes()), body: body.clone(), parameters: parameters.clone() };
         let cost = began.elapsed();
         // What was read is as it was: then the result has to be, too, and the cache can tell whether it is.
         if let Some(read) = found.read.filter(|read| Some(*read) != progress.head) {
