@@ -16,6 +16,7 @@ use runway_core::plan::Purpose;
 use runway_core::plan::saved::{SavedPlan, SavedTarget};
 use runway_core::render;
 use runway_core::render::json::PlanDocument;
+use runway_core::render::report::ConfigDocument;
 
 use super::pages::Pages;
 use super::saved::target;
@@ -103,8 +104,16 @@ impl<'s> Session<'s> {
             Arc::new(Beside { directory: loaded.directory.clone(), current: self.context.current.clone() });
         let root = self.work.root.as_deref().unwrap_or(&loaded.directory);
         let clock = Arc::clone(&self.clock);
-        let registry =
-            registry(self.work, loaded, &options.environment, root, Arc::clone(&files), Arc::clone(&clock));
+        let cache = Arc::default();
+        let registry = registry(
+            self.work,
+            loaded,
+            &options.environment,
+            root,
+            Arc::clone(&files),
+            Arc::clone(&clock),
+            &cache,
+        );
         Engine {
             provider: Arc::clone(&self.work.connected.provider),
             files,
@@ -112,7 +121,7 @@ impl<'s> Session<'s> {
             options,
             registry,
             asked: Asked::default().keeping_secrets_in(Arc::clone(&self.output.vault)),
-            cache: Arc::default(),
+            cache,
         }
     }
 
@@ -211,6 +220,7 @@ impl<'s> Session<'s> {
                 }
             }
             let saved = self.context.saved_plan(&target(self.work, loaded))?;
+            let began = self.context.reports.began();
             let mut engine = self.engine(loaded, |options| {
                 options.selection = selection;
                 options.lock_ttl = arguments.lock_ttl;
@@ -230,7 +240,9 @@ impl<'s> Session<'s> {
                 let bound = Bound { saved, hidden: &hidden };
                 engine.run_saved(config, purpose, bound, &gate, reporter, interrupt).await
             };
-            let outcome = self.patiently(running, || !gate.shown.load(Ordering::Relaxed)).await?;
+            let ended = self.patiently(running, || !gate.shown.load(Ordering::Relaxed)).await;
+            self.context.reports.ended(self.described(loaded), &began, &ended);
+            let outcome = ended?;
             if !outcome.planned.plan.has_changes() {
                 gate.show(&outcome.planned);
             }
@@ -240,6 +252,25 @@ impl<'s> Session<'s> {
             }
         }
         Ok(ExitCode::Ok)
+    }
+
+    /// How reports call a config.
+    fn described(&self, loaded: &Loaded) -> ConfigDocument {
+        let target = target(self.work, loaded);
+        ConfigDocument {
+            target: target.module,
+            config: target.config,
+            namespace: loaded.config.namespace.clone(),
+            region: target.region,
+            environment: target.environment,
+        }
+    }
+
+    /// The configs that the command works on, as reports call them.
+    pub(super) fn described_all(&self) -> Vec<ConfigDocument> {
+        let common = planning(&self.context.arguments.command);
+        let selected = common.map(|common| selected(self.work, self.strays, common)).unwrap_or_default();
+        selected.into_iter().map(|(loaded, _)| self.described(loaded)).collect()
     }
 
     /// The configs that the command works on, as files with plans call them.
