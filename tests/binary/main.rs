@@ -11,6 +11,7 @@ mod inputs;
 mod processes;
 mod projects;
 mod python;
+mod reports;
 mod saved;
 mod secrets;
 mod sources;

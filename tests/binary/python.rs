@@ -144,7 +144,7 @@ fn root() -> PathBuf {
 }
 
 /// Interpreter of an environment that the tests install.
-fn python(environment: &str) -> PathBuf {
+pub(crate) fn python(environment: &str) -> PathBuf {
     let place = root().join(format!("target/python/{environment}/bin/python"));
     assert!(place.exists(), "{} is missing: `cargo xtask test` installs it", place.display());
     place

@@ -18,8 +18,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use runway_core::provider::ErrorKind;
 use runway_store::{
-    BucketName, Condition, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, StoreError,
-    StoreErrorKind, Tags,
+    BucketName, Condition, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, Reread,
+    StoreError, StoreErrorKind, Tags,
 };
 
 use crate::error::{Failure, failure};
@@ -77,6 +77,10 @@ fn once() -> Builder {
 fn timestamp(time: Option<&aws_smithy_types::DateTime>) -> Option<Timestamp> {
     let time = time?;
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|answer| answer.status().as_u16())
 }
 
 fn etag(text: Option<&str>) -> ETag {
@@ -200,6 +204,18 @@ impl S3 {
     }
 
     async fn read(&self, key: &ObjectKey, version: Option<&str>) -> Result<Option<Object>, StoreError> {
+        match self.send_read(key, version, None).await? {
+            Reread::Changed(object) => Ok(Some(object)),
+            Reread::Absent | Reread::Unchanged => Ok(None),
+        }
+    }
+
+    async fn send_read(
+        &self,
+        key: &ObjectKey,
+        version: Option<&str>,
+        known: Option<&ETag>,
+    ) -> Result<Reread, StoreError> {
         let date = DateOfAnswer::default();
         let request = self
             .client
@@ -207,10 +223,17 @@ impl S3 {
             .bucket(self.bucket.as_str())
             .key(key.as_str())
             .set_request_payer(self.payer.clone())
+            .set_if_none_match(known.map(|tag| format!("\"{tag}\"")))
             .set_version_id(version.map(str::to_owned));
         let answer = match request.customize().interceptor(date.clone()).send().await {
             Ok(answer) => answer,
-            Err(error) => return self.read_failed(&error, "read", key.as_str()),
+            // S3's model has no name for this answer.
+            Err(error) if known.is_some() && status(&error) == Some(304) => return Ok(Reread::Unchanged),
+            Err(error) => {
+                return self
+                    .read_failed(&error, "read", key.as_str())
+                    .map(|absent| absent.unwrap_or(Reread::Absent));
+            }
         };
         let (tag, version_id) = (etag(answer.e_tag()), answer.version_id().map(str::to_owned));
         let (last_modified, content_type) =
@@ -222,7 +245,7 @@ impl S3 {
         let length = body.len() as u64;
         let metadata =
             Metadata { etag: tag, version_id, last_modified, date: date.get(), content_type, length };
-        Ok(Some(Object { body, metadata }))
+        Ok(Reread::Changed(Object { body, metadata }))
     }
 }
 
@@ -234,6 +257,10 @@ impl ObjectStore for S3 {
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
         self.read(key, None).await
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        self.send_read(key, None, Some(known)).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {

@@ -146,6 +146,8 @@ pub enum SchemaDocument {
     Graph,
     /// `deploy --format json`, one object a line
     Events,
+    /// The file of `deploy --report` and `destroy --report`
+    Report,
     /// What any command prints with `--format json` if it fails
     Error,
 }
@@ -224,6 +226,12 @@ pub struct RunArguments {
     /// Carry out exactly the plan that `plan --out FILE` has kept, without asking, or nothing if something moved since
     #[arg(long, value_name = "FILE", conflicts_with_all = ["stacks", "with_dependencies", "with_dependents"])]
     pub plan: Option<Utf8PathBuf>,
+    /// Write what became of every stack and task to this file, as JSON; also if the run fails
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<Utf8PathBuf>,
+    /// Write the same as JUnit XML, which CI systems show; also if the run fails
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<Utf8PathBuf>,
     /// Update this protected stack without asking
     #[arg(long, value_name = "STACK")]
     pub approve_protected: Vec<String>,

@@ -1,7 +1,9 @@
 //! From a command line to a command: settings, configs, a provider, and then [`session`] does the work.
 
+mod documents;
 mod pages;
 mod project;
+mod reports;
 mod saved;
 mod session;
 mod together;
@@ -17,18 +19,20 @@ use runway_core::engine::{EngineError, Interrupt};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
-use runway_core::plan::saved::{SavedPlans, SavedTarget};
+use runway_core::plan::saved::SavedPlans;
 use runway_core::provider::Provider;
 use runway_core::render;
 use runway_host::sources::{Access, Known};
 
 use crate::Arguments;
 use crate::args::{
-    Command, FormatArguments, GraphCommand, GraphFormat, OutputsArguments, OutputsFormat, PlanArguments,
-    PlanFormat, PlanningArguments, SchemaDocument, TextOrJson, ValidateArguments,
+    Command, FormatArguments, GraphCommand, OutputsArguments, PlanArguments, PlanningArguments, TextOrJson,
+    ValidateArguments,
 };
 use crate::clock::SystemClock;
+use crate::commands::documents::{schema, wants_json};
 use crate::commands::pages::Pages;
+use crate::commands::reports::Reports;
 use crate::commands::session::Session;
 use crate::commands::together::Together;
 use crate::connect::Connector;
@@ -98,10 +102,27 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
         Err(error) => return failed(&output, error),
     };
     let known_sources = Known::default();
-    let context = Context { arguments, environment, output, current, known_sources, saved };
-    match context.start() {
-        Ok(exit) => exit,
-        Err(error) => failed(&context.output, error),
+    let reports = match Reports::begin(&arguments.command, &current) {
+        Ok(reports) => reports,
+        Err(error) => return failed(&output, EngineError::of(error)),
+    };
+    let context = Context { arguments, environment, output, current, known_sources, saved, reports };
+    let ended = context.start();
+    let (exit, findings) = match ended {
+        Ok(exit) => (exit, Vec::new()),
+        Err(error) => {
+            context.output.findings(&error.findings, error.exit);
+            (error.exit, error.findings)
+        }
+    };
+    match context.reports.write(exit, &findings, &context.output) {
+        Ok(()) => exit,
+        // What the run ended with says more.
+        Err(error) if exit == ExitCode::Ok => failed(&context.output, EngineError::of(error)),
+        Err(error) => {
+            failed(&context.output, EngineError::of(error));
+            exit
+        }
     }
 }
 
@@ -109,33 +130,6 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
 pub(crate) fn keys(environment: &Environment) -> Vec<String> {
     let names = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
     names.iter().filter_map(|name| environment.get(*name).cloned()).collect()
-}
-
-fn wants_json(command: &Command) -> bool {
-    match command {
-        Command::Plan(arguments) => arguments.format == PlanFormat::Json,
-        Command::Deploy(arguments) | Command::Destroy(arguments) => arguments.format == TextOrJson::Json,
-        Command::Status(arguments) => arguments.format == TextOrJson::Json,
-        Command::Validate(arguments) => arguments.form.format == TextOrJson::Json,
-        Command::Outputs(arguments) => arguments.format == OutputsFormat::Json,
-        Command::Graph(GraphCommand::Show { format }) => *format == GraphFormat::Json,
-        _ => false,
-    }
-}
-
-/// The generated schemas, as they are checked in.
-fn schema(document: SchemaDocument) -> &'static str {
-    match document {
-        SchemaDocument::Cfngin => include_str!("../../../config-schema/cfngin.schema.json"),
-        SchemaDocument::Runway => include_str!("../../../config-schema/runway.schema.json"),
-        SchemaDocument::Plan => include_str!("../../../config-schema/plan.schema.json"),
-        SchemaDocument::SavedPlan => include_str!("../../../config-schema/saved-plan.schema.json"),
-        SchemaDocument::Status => include_str!("../../../config-schema/status.schema.json"),
-        SchemaDocument::Outputs => include_str!("../../../config-schema/outputs.schema.json"),
-        SchemaDocument::Graph => include_str!("../../../config-schema/graph.schema.json"),
-        SchemaDocument::Error => include_str!("../../../config-schema/error.schema.json"),
-        SchemaDocument::Events => include_str!("../../../config-schema/events.schema.json"),
-    }
 }
 
 /// Everything a command starts from.
@@ -148,6 +142,8 @@ struct Context {
     known_sources: Known,
     /// The plans that are to be carried out, if the command names a file with some.
     saved: Option<SavedPlans>,
+    /// What is to be written about the run.
+    reports: Reports,
 }
 
 impl Context {
@@ -299,7 +295,11 @@ impl Context {
         if let Some(saved) = &self.saved {
             let sessions: Vec<Session<'_>> =
                 works.iter().map(|work| together.session(self, work, strays, false)).collect();
-            still_stand(saved, &sessions, purpose).await?;
+            saved::still_stand(saved, &sessions, purpose).await?;
+        }
+        if runs {
+            let sessions = works.iter().map(|work| together.session(self, work, strays, false));
+            self.reports.expected(sessions.flat_map(|session| session.described_all()).collect());
         }
         // Pending changes are no reason to stop.
         let pending = AtomicBool::new(false);
@@ -408,46 +408,17 @@ impl Context {
 
     /// What was asked of the cloud, with `--stats`.
     async fn stats(&self, connector: &Connector) {
+        let requests = connector.requests().await;
+        self.reports.requests(&requests);
         if !self.arguments.global.stats {
             return;
         }
-        let requests = connector.requests().await;
         let total: u64 = requests.values().sum();
         for (operation, count) in &requests {
             self.output.essential(&format!("{count:>6} {operation}"));
         }
         self.output.essential(&format!("{total:>6} requests"));
     }
-}
-
-/// Compares every plan that is to be carried out with the world, before the first of them is.
-async fn still_stand(
-    saved: &SavedPlans,
-    sessions: &[Session<'_>],
-    purpose: Purpose,
-) -> Result<(), EngineError> {
-    let targets: Vec<SavedTarget> = sessions.iter().flat_map(Session::targets).collect();
-    if let Some(error) = saved::strangers(saved, &targets) {
-        return Err(error);
-    }
-    if targets.len() < 2 {
-        // The run itself does it.
-        return Ok(());
-    }
-    let mut all: Option<EngineError> = None;
-    for session in sessions {
-        for error in session.compare(purpose).await {
-            match &mut all {
-                None => all = Some(error),
-                Some(all) => {
-                    all.findings.extend(error.findings);
-                    // What moved says more than what could not be found out.
-                    all.exit = if error.exit == ExitCode::Stale { error.exit } else { all.exit };
-                }
-            }
-        }
-    }
-    all.map_or(Ok(()), Err)
 }
 
 fn unexpected(error: &std::io::Error) -> EngineError {

@@ -95,6 +95,10 @@ pub(crate) enum SettingsProblem {
     )]
     Exists { path: Utf8PathBuf },
 
+    #[error("{path} cannot be both reports")]
+    #[diagnostic(code(settings::same_file), help("give --report and --junit a file each"))]
+    SameFile { path: Utf8PathBuf },
+
     #[error("cannot write {path}: {message}")]
     #[diagnostic(code(settings::unwritable), help("it must be a place where you may write"))]
     Unwritable { path: Utf8PathBuf, message: String },
@@ -124,9 +128,11 @@ impl Problem for SettingsProblem {
         match self {
             // Runway's exit code, for scripts.
             Self::NoEnvironmentVariables { .. } => ExitCode::Unexpected,
-            Self::Provider { .. } | Self::Variable { .. } | Self::Seconds { .. } | Self::NoModules { .. } => {
-                ExitCode::Usage
-            }
+            Self::Provider { .. }
+            | Self::Variable { .. }
+            | Self::Seconds { .. }
+            | Self::SameFile { .. }
+            | Self::NoModules { .. } => ExitCode::Usage,
             _ => ExitCode::Config,
         }
     }

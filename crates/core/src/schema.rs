@@ -7,6 +7,7 @@ use crate::render::events::EventLine;
 use crate::render::graph::GraphDocument;
 use crate::render::json::{PlanDocument, pretty};
 use crate::render::problems::ErrorDocument;
+use crate::render::report::ReportDocument;
 use crate::render::tables::{OutputsDocument, StatusDocument};
 
 /// Every schema: the name of its document, and the schema as indented JSON.
@@ -18,6 +19,7 @@ pub fn documents() -> Vec<(&'static str, String)> {
         ("graph", pretty(&schema_for!(GraphDocument<'_>))),
         ("outputs", pretty(&schema_for!(OutputsDocument<'_>))),
         ("plan", pretty(&schema_for!(PlanDocument))),
+        ("report", pretty(&schema_for!(ReportDocument))),
         ("runway", pretty(&crate::project::schema::schema())),
         ("saved-plan", pretty(&schema_for!(SavedPlans))),
         ("status", pretty(&schema_for!(StatusDocument<'_>))),

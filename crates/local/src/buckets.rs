@@ -10,8 +10,8 @@ use bytes::Bytes;
 use runway_core::clock::Clock;
 use runway_core::provider::{ErrorKind, ProviderError};
 use runway_store::{
-    BucketName, Condition, Directory, Memory, Metadata, Object, ObjectKey, ObjectStore, Page, Put,
-    PutOutcome, StoreClock, StoreError, Tags,
+    BucketName, Condition, Directory, ETag, Memory, Metadata, Object, ObjectKey, ObjectStore, Page, Put,
+    PutOutcome, Reread, StoreClock, StoreError, Tags,
 };
 
 type Open = Arc<dyn ObjectStore>;
@@ -189,6 +189,10 @@ impl ObjectStore for Handle {
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
         self.open().get(key).await
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        self.open().get_changed(key, known).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {

@@ -16,8 +16,8 @@ use runway_core::provider::{
     StackState, UpdateOutcome,
 };
 use runway_store::{
-    BucketName, Condition, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, StoreError,
-    StoreErrorKind, Tags,
+    BucketName, Condition, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, Reread,
+    StoreError, StoreErrorKind, Tags,
 };
 
 /// One request as it is about to be sent.
@@ -364,6 +364,10 @@ impl ObjectStore for FaultyStore {
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
         self.run("GetObject", key.as_str(), self.inner.get(key)).await
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        self.run("GetObject", key.as_str(), self.inner.get_changed(key, known)).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::ObjectStore;
 use crate::error::StoreError;
 use crate::key::{BucketName, ObjectKey};
-use crate::object::{Condition, Metadata, Object, Page, Put, PutOutcome, Tags};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 use crate::operation::{Operation, Verb};
 
 /// A store that records every request on its way to another store: for request budgets and statistics.
@@ -70,6 +70,11 @@ impl ObjectStore for Counting {
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
         self.record(Operation::new(Verb::Get, key));
         self.inner.get(key).await
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        self.record(Operation::new(Verb::Get, key));
+        self.inner.get_changed(key, known).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {

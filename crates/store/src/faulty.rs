@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::ObjectStore;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
-use crate::object::{Condition, Metadata, Object, Page, Put, PutOutcome, Tags};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 use crate::operation::{Operation, Verb};
 
 #[cfg(test)]
@@ -201,6 +201,10 @@ impl ObjectStore for Faulty {
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
         self.run(Operation::new(Verb::Get, key), self.inner.get(key)).await
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        self.run(Operation::new(Verb::Get, key), self.inner.get_changed(key, known)).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {

@@ -54,7 +54,7 @@ pub use error::{StoreError, StoreErrorKind};
 pub use faulty::{Fault, Faulty, When};
 pub use key::{BucketName, ObjectKey};
 pub use memory::Memory;
-pub use object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Tags};
+pub use object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 pub use operation::{Operation, Verb};
 pub use read_only::ReadOnly;
 
@@ -78,6 +78,8 @@ pub trait ObjectStore: Send + Sync {
     fn bucket(&self) -> &BucketName;
     /// Reads an object: body and metadata, or `None` if the key is absent.
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError>;
+    /// Reads an object unless it still has the entity tag `known` (`If-None-Match`): what is known is not sent again.
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError>;
     /// Reads the metadata of an object, or `None` if the key is absent.
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError>;
     /// Writes an object; the tags in `how` replace all tags of the object (S3 does the same). More than ten tags

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
-use crate::object::{Condition, Metadata, Object, Page, Put, PutOutcome, Tags};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 use crate::operation::{Operation, Verb};
 use crate::record::{self, Record, Refusal};
 use crate::{ObjectStore, StoreClock};
@@ -118,6 +118,12 @@ impl ObjectStore for Memory {
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
         self.run(&Operation::new(Verb::Get, key), |objects| {
             Ok(current(objects, key).map(|version| self.object(version)))
+        })
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        self.run(&Operation::new(Verb::Get, key), |objects| {
+            Ok(Reread::of(current(objects, key).map(|version| self.object(version)), known))
         })
     }
 

@@ -81,6 +81,28 @@ pub struct Object {
     pub metadata: Metadata,
 }
 
+/// Answer to a read of an object of which one state is known already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reread {
+    /// The key is absent.
+    Absent,
+    /// The object still has the known entity tag; its body was not sent.
+    Unchanged,
+    /// The object is another one.
+    Changed(Object),
+}
+
+impl Reread {
+    /// The answer of a store that has just read the whole object.
+    pub fn of(object: Option<Object>, known: &ETag) -> Self {
+        match object {
+            None => Self::Absent,
+            Some(object) if object.metadata.etag == *known => Self::Unchanged,
+            Some(object) => Self::Changed(object),
+        }
+    }
+}
+
 /// Answer to a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutOutcome {

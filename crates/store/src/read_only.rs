@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::ObjectStore;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
-use crate::object::{Condition, Metadata, Object, Page, Put, PutOutcome, Tags};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 use crate::operation::{Operation, Verb};
 
 /// A store that can be read but refuses every write with [`StoreErrorKind::Denied`].
@@ -37,6 +37,10 @@ impl ObjectStore for ReadOnly {
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
         self.inner.get(key).await
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        self.inner.get_changed(key, known).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {

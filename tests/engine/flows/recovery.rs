@@ -14,7 +14,8 @@ use runway_core::provider::{
 };
 use runway_local::faulty::{Faulty, Verdict};
 use runway_store::{
-    BucketName, Condition, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, StoreError, Tags,
+    BucketName, Condition, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, Reread,
+    StoreError, Tags,
 };
 
 use crate::support::{Project, Run, World, graph_key, template};
@@ -272,6 +273,10 @@ impl ObjectStore for CarelessStore {
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
         self.0.get(key).await
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        self.0.get_changed(key, known).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {

@@ -1,7 +1,7 @@
 //! A plan beside what the deploy really did, over random graphs, templates and edits: what was planned as unchanged did
 //! not change, and no resource was replaced or deleted that the plan did not announce.
 
-mod world;
+pub(crate) mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,17 +8,17 @@ use proptest::prelude::*;
 use crate::support::Project;
 
 /// Stacks of one version, in an order in which each may only look at those before it.
-pub(super) type Stacks = BTreeMap<usize, Stack>;
+pub(crate) type Stacks = BTreeMap<usize, Stack>;
 
 /// Most stacks, resources of a stack, and outputs of a stack.
-pub(super) const STACKS: usize = 5;
+pub(crate) const STACKS: usize = 5;
 const RESOURCES: usize = 5;
 const OUTPUTS: usize = 4;
 const PARAMETERS: usize = 3;
 
 /// One stack.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stack {
+pub(crate) struct Stack {
     parameters: [Source; PARAMETERS],
     resources: BTreeMap<usize, Resource>,
     outputs: BTreeMap<usize, Value>,
@@ -27,7 +27,7 @@ pub(super) struct Stack {
 
 /// Where a parameter comes from.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     Literal(u8),
     /// An output of an earlier stack, if there is one.
     Output(usize, usize),
@@ -35,7 +35,7 @@ pub(super) enum Source {
 
 /// A resource: its type, three values for its properties, and attributes.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Resource {
+pub(crate) struct Resource {
     kind: usize,
     values: [Value; 3],
     condition: Option<u8>,
@@ -44,7 +44,7 @@ pub(super) struct Resource {
 
 /// A value in a template.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Literal(u8),
     Parameter(u8),
     Sub(u8, u8),
@@ -120,7 +120,7 @@ fn stack() -> impl Strategy<Value = Stack> {
 
 /// One edit of a config or template.
 #[derive(Debug, Clone)]
-pub(super) enum Edit {
+pub(crate) enum Edit {
     Parameter(usize, usize, Source),
     Property(usize, usize, usize, Value),
     Output(usize, usize, Option<Value>),
@@ -131,7 +131,8 @@ pub(super) enum Edit {
     Stack(usize, Option<Stack>),
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+/// A random edit.
+pub(crate) fn edits() -> impl Strategy<Value = Edit> {
     // What comes first has most to tell to others.
     let stacks = prop_oneof![2 => 0..2_usize, 1 => 0..STACKS];
     prop_oneof![
@@ -150,14 +151,18 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
+/// A first version.
+pub(crate) fn stacks() -> impl Strategy<Value = Stacks> {
+    proptest::collection::btree_map(0..STACKS, stack(), 2..=STACKS)
+}
+
 /// A first version, and the edits that lead to the second.
-pub(super) fn histories() -> impl Strategy<Value = (Stacks, Vec<Edit>)> {
-    let stacks = proptest::collection::btree_map(0..STACKS, stack(), 2..=STACKS);
-    (stacks, proptest::collection::vec(edit(), 1..8))
+pub(crate) fn histories() -> impl Strategy<Value = (Stacks, Vec<Edit>)> {
+    (stacks(), proptest::collection::vec(edits(), 1..8))
 }
 
 /// The version after some edits; those of what does not exist do nothing.
-pub(super) fn edited(mut stacks: Stacks, edits: &[Edit]) -> Stacks {
+pub(crate) fn edited(mut stacks: Stacks, edits: &[Edit]) -> Stacks {
     for edit in edits {
         match edit.clone() {
             Edit::Stack(at, Some(stack)) => drop(stacks.insert(at, stack)),
@@ -196,7 +201,7 @@ fn of(stacks: &mut Stacks, stack: usize, at: usize, change: impl FnOnce(&mut Res
 }
 
 /// The project of a version.
-pub(super) fn project(stacks: &Stacks) -> Project {
+pub(crate) fn project(stacks: &Stacks) -> Project {
     let mut project = Project::default();
     for (index, stack) in stacks {
         let text = &mut project.stacks;

@@ -11,6 +11,7 @@ use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
 use runway_core::plan::saved::{SavedOptions, SavedPlan, SavedPlans, SavedProblem, SavedTarget, open, seal};
 
+use super::session::Session;
 use super::{Context, planning};
 use crate::Arguments;
 use crate::args::{Command, PlanningArguments};
@@ -130,7 +131,7 @@ impl Context {
             options: options.unwrap_or_default(),
             plans,
         });
-        replace(&self.current.join(path), &text).map_err(|error| {
+        replace(&self.current.join(path), &text, 0o600).map_err(|error| {
             let (path, message) = (path.to_owned(), error.to_string());
             EngineError::of(SettingsProblem::Unwritable { path, message })
         })?;
@@ -143,14 +144,15 @@ impl Context {
     }
 }
 
-/// Writes a file that only its owner reads. Whoever looks sees the old one or the new one, and never a part.
-fn replace(path: &Utf8Path, text: &str) -> std::io::Result<()> {
+/// Writes a file with these permissions, less what the user's mask takes. Whoever looks sees the old one or the new one, and
+/// never a part.
+pub(super) fn replace(path: &Utf8Path, text: &str, mode: u32) -> std::io::Result<()> {
     if fs_err::metadata(path).is_ok_and(|about| !about.is_file()) {
         return Err(std::io::Error::other("it exists and is no regular file"));
     }
     let name = path.file_name().ok_or_else(|| std::io::Error::other("it names no file"))?;
     let beside = path.with_file_name(format!(".{name}.{}.tmp", uuid::Uuid::new_v4()));
-    let written = fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside);
+    let written = fs_err::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside);
     let written = written.and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()
@@ -163,8 +165,38 @@ fn replace(path: &Utf8Path, text: &str) -> std::io::Result<()> {
     placed
 }
 
+/// Compares every plan that is to be carried out with the world, before the first of them is.
+pub(super) async fn still_stand(
+    saved: &SavedPlans,
+    sessions: &[Session<'_>],
+    purpose: Purpose,
+) -> Result<(), EngineError> {
+    let targets: Vec<SavedTarget> = sessions.iter().flat_map(Session::targets).collect();
+    if let Some(error) = strangers(saved, &targets) {
+        return Err(error);
+    }
+    if targets.len() < 2 {
+        // The run itself does it.
+        return Ok(());
+    }
+    let mut all: Option<EngineError> = None;
+    for session in sessions {
+        for error in session.compare(purpose).await {
+            match &mut all {
+                None => all = Some(error),
+                Some(all) => {
+                    all.findings.extend(error.findings);
+                    // What moved says more than what could not be found out.
+                    all.exit = if error.exit == ExitCode::Stale { error.exit } else { all.exit };
+                }
+            }
+        }
+    }
+    all.map_or(Ok(()), Err)
+}
+
 /// How the configs of a run and the plans of a file do not go together; nothing if each has its counterpart.
-pub(super) fn strangers(saved: &SavedPlans, targets: &[SavedTarget]) -> Option<EngineError> {
+fn strangers(saved: &SavedPlans, targets: &[SavedTarget]) -> Option<EngineError> {
     let mut left: Vec<&SavedTarget> =
         saved.plans.iter().map(|plan| &plan.target).filter(|target| !targets.contains(target)).collect();
     let planned = |target: &&SavedTarget| !saved.plans.iter().any(|plan| plan.target == **target);
@@ -227,13 +259,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = camino::Utf8PathBuf::from_path_buf(directory.path().join("x.plan")).unwrap();
         for text in ["a long text", "short"] {
-            replace(&path, text).unwrap();
+            replace(&path, text, 0o600).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
-        assert!(replace(Utf8Path::new("/dev/null"), "x").is_err());
-        assert!(replace(&path.join("nowhere/x"), "x").is_err());
+        assert!(replace(Utf8Path::new("/dev/null"), "x", 0o600).is_err());
+        assert!(replace(&path.join("nowhere/x"), "x", 0o600).is_err());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use runway_core::plan::Purpose;
 use runway_core::plan::saved::{SavedPlan, SavedTarget};
 use runway_core::render;
 use runway_core::render::json::PlanDocument;
+use runway_core::render::report::ConfigDocument;
 
 use super::pages::Pages;
 use super::saved::target;
@@ -211,6 +212,7 @@ impl<'s> Session<'s> {
                 }
             }
             let saved = self.context.saved_plan(&target(self.work, loaded))?;
+            let began = self.context.reports.began();
             let mut engine = self.engine(loaded, |options| {
                 options.selection = selection;
                 options.lock_ttl = arguments.lock_ttl;
@@ -230,7 +232,9 @@ impl<'s> Session<'s> {
                 let bound = Bound { saved, hidden: &hidden };
                 engine.run_saved(config, purpose, bound, &gate, reporter, interrupt).await
             };
-            let outcome = self.patiently(running, || !gate.shown.load(Ordering::Relaxed)).await?;
+            let ended = self.patiently(running, || !gate.shown.load(Ordering::Relaxed)).await;
+            self.context.reports.ended(self.described(loaded), &began, &ended);
+            let outcome = ended?;
             if !outcome.planned.plan.has_changes() {
                 gate.show(&outcome.planned);
             }
@@ -240,6 +244,25 @@ impl<'s> Session<'s> {
             }
         }
         Ok(ExitCode::Ok)
+    }
+
+    /// How reports call a config.
+    fn described(&self, loaded: &Loaded) -> ConfigDocument {
+        let target = target(self.work, loaded);
+        ConfigDocument {
+            target: target.module,
+            config: target.config,
+            namespace: loaded.config.namespace.clone(),
+            region: target.region,
+            environment: target.environment,
+        }
+    }
+
+    /// The configs that the command works on, as reports call them.
+    pub(super) fn described_all(&self) -> Vec<ConfigDocument> {
+        let common = planning(&self.context.arguments.command);
+        let selected = common.map(|common| selected(self.work, self.strays, common)).unwrap_or_default();
+        selected.into_iter().map(|(loaded, _)| self.described(loaded)).collect()
     }
 
     /// The configs that the command works on, as files with plans call them.

@@ -1,6 +1,62 @@
-//! Every kind of records.
+//! Every kind of records: what it holds, how far it may be trusted, and by which ingredients it is found.
+//!
+//! A kind is added here and to [`ALL`]. Its ingredients are listed in the snapshot beside this file: a change of them
+//! without a new revision shows there.
 
-use super::{Class, Kind};
+use super::key::{Class, Kind};
 
-/// Digests of the template of an existing stack, by what CloudFormation says of its last update.
+/// The digest of the template of a live stack: by stack id, creation time, time of the last update and status.
 pub const STACK_TEMPLATE: Kind = Kind { name: "stack-template", revision: 1, class: Class::Fact };
+/// A template or an archive lies in the bucket: by bucket, key and digest.
+pub const TEMPLATE_OBJECT: Kind = Kind { name: "template-object", revision: 1, class: Class::Fact };
+/// A Python blueprint rendered: by everything it read.
+pub const BLUEPRINT: Kind = Kind { name: "blueprint", revision: 1, class: Class::Pure };
+/// What a lookup found, where the config gives it a time to live. Each lookup is a variant: `lookup.ami`.
+pub const LOOKUP: Kind = Kind { name: "lookup", revision: 1, class: Class::Observed };
+/// A task left something as specified: by kind, arguments, account and region.
+pub const TASK_RECEIPT: Kind = Kind { name: "task-receipt", revision: 1, class: Class::Receipt };
+
+/// All kinds.
+pub const ALL: &[Kind] = &[STACK_TEMPLATE, TEMPLATE_OBJECT, BLUEPRINT, LOOKUP, TASK_RECEIPT];
+
+/// What is never cached, and why: the words of the config's diagnostics and of the documentation.
+pub const NEVER: &[(&str, &str)] = &[
+    ("caller-identity", "who the caller is decides where everything else holds"),
+    ("change-set", "a change set exists once"),
+    ("codebuild-run", "a build is an effect, not a result"),
+    ("delete", "a deletion must look at what there is"),
+    ("destroy", "a deletion must look at what there is"),
+    ("hook", "a hook is run for its effects"),
+    ("lambda-invoke", "an invocation is an effect, not a result"),
+    ("lock", "the lock is what all runs agree on"),
+    ("persistent-graph", "the persistent graph is the truth, not a copy of it"),
+    ("stack-policy", "a new policy does not show in the time of a stack's last update"),
+    ("stack-status", "what a stack is now decides what is done"),
+    ("task", "a task must look at what there is"),
+];
+
+/// Lookups whose values are never kept, and why.
+pub const NEVER_LOOKUPS: &[(&str, &str)] = &[
+    ("awslambda", "hooks are run for their effects"),
+    ("cfn", "what stacks have is read in every run"),
+    ("default", "it reads nothing that could be cached"),
+    ("ecr", "it gives a password"),
+    ("env", "it reads nothing that could be cached"),
+    ("envvar", "it reads nothing that could be cached"),
+    ("file", "files are read in every run"),
+    ("hook_data", "hooks are run for their effects"),
+    ("kms", "it gives a secret"),
+    ("output", "what stacks have is read in every run"),
+    ("random.string", "it gives a password"),
+    ("rxref", "what stacks have is read in every run"),
+    ("split", "it reads nothing that could be cached"),
+    ("task", "what tasks have is read in every run"),
+    ("xref", "what stacks have is read in every run"),
+];
+
+/// The kind of this name.
+pub fn named(name: &str) -> Option<Kind> {
+    let first = name.split_once('.').map_or(name, |(first, _)| first);
+    let wanted = if first == LOOKUP.name && first != name { first } else { name };
+    ALL.iter().copied().find(|kind| kind.name == wanted)
+}

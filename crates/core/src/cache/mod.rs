@@ -3,50 +3,47 @@
 //! A hit may skip a read or a computation, never the decision whether something has to be changed: with an empty, a
 //! stale or a damaged cache a run costs more and does the same. Every record is found by a digest of everything its
 //! result depends on ([`Ingredients`]), so that any of them may be deleted at any time.
+//!
+//! | part | what it does |
+//! |---|---|
+//! | [`Ingredients`], [`CacheValue`], [`CacheOutput`] | keys over typed values; what may hold a secret has no encoding |
+//! | [`kinds`] | every kind of records |
+//! | [`Index`], [`Delta`] | records, and how those of several runs become one |
+//! | [`LocalTier`], [`Remote`] | files of this machine, one object of the bucket |
+//! | [`Cache`] | all of it for one run: [`Cache::load`], [`Cache::find`], [`Cache::keep`], [`Cache::publish`] |
 
+pub mod codec;
+mod explain;
+mod index;
 mod key;
 pub mod kinds;
+mod maintain;
+mod publish;
+mod record;
+mod run;
+mod settings;
+mod state;
+mod tier;
+mod trust;
 mod value;
+mod warning;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+#[cfg(any(test, feature = "test-support"))]
+mod memory;
+#[cfg(test)]
+mod tests;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-
+pub use explain::{Difference, Explanation, Nearest};
+pub use index::{Delta, Filter, Index, Limits};
 pub use key::{Class, Ingredients, Key, Kind, Scope};
-pub use value::{CacheOutput, CacheValue, Digest};
-
-/// The records of one run.
-#[derive(Debug, Default)]
-pub struct Cache {
-    records: Mutex<BTreeMap<Key, Value>>,
-    is_off: bool,
-}
-
-impl Cache {
-    /// A cache that has nothing and keeps nothing.
-    pub fn off() -> Self {
-        Self { is_off: true, ..Self::default() }
-    }
-
-    /// What was kept under exactly these ingredients. A record that cannot be read is none.
-    pub fn find<T: CacheOutput + DeserializeOwned>(&self, ingredients: &Ingredients) -> Option<T> {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let value = records.get(&ingredients.key()).filter(|_| !self.is_off)?;
-        serde_json::from_value(value.clone()).ok()
-    }
-
-    /// Keeps a result.
-    pub fn keep<T: CacheOutput + serde::Serialize>(
-        &self,
-        ingredients: &Ingredients,
-        output: &T,
-        _cost: std::time::Duration,
-    ) {
-        if let (false, Ok(value)) = (self.is_off, serde_json::to_value(output)) {
-            let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-            records.insert(ingredients.key(), value);
-        }
-    }
-}
+pub use maintain::{CacheError, Removed, TierStatus, Tiers};
+#[cfg(any(test, feature = "test-support"))]
+pub use memory::MemoryTier;
+pub use record::{LONGEST_INLINE, Record};
+pub use run::{Cache, Found, Setup};
+pub use settings::{CacheConfig, Check, KindSettings, Mode, RemoteMode, Settings};
+pub use state::{Counters, Mismatch};
+pub use tier::{LocalBlob, LocalFile, LocalTier, Pace, Random, Remote, Seen, Trouble};
+pub use trust::TrustKey;
+pub use value::{CacheOutput, CacheValue, Digest, Encoder, PlainJson, Raw};
+pub use warning::CacheWarning;

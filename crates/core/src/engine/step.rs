@@ -271,7 +271,7 @@ fn content(
     let (template, parameters) = crate::plan::request_content(desired, world, &settings, name)?;
     // CloudFormation works such a template out before it is carried out: macros may do anything to it.
     let by_change_set = template.has_macros();
-    let upload = Upload::of(execution, name, &template);
+    let upload = Upload::of(execution, &world.place, name, &template);
     let template = match (&execution.backing.bucket, &upload) {
         (Some((bucket, _)), Some(upload)) => TemplateLocation::Object {
             bucket: bucket.clone(),
@@ -309,12 +309,9 @@ impl Call {
         upload: Option<Upload>,
         request: StackRequest,
     ) -> Result<Submission, SubmitError> {
-        if let Some(upload) = upload {
-            upload.send(self.clock.as_ref()).await.map_err(SubmitError::Failed)?;
-        }
         let mut answer_lost = false;
-        let result =
-            self.attempt(session, &mut answer_lost, || self.cloudformation.create_stack(&request)).await?;
+        let create = || self.cloudformation.create_stack(&request);
+        let result = self.attempt_with(upload.as_ref(), session, &mut answer_lost, create).await?;
         let stack = match result {
             Ok(id) => StackRef::Id(id),
             // An earlier attempt took effect and its answer was lost.
@@ -332,12 +329,9 @@ impl Call {
         upload: Option<Upload>,
         request: StackRequest,
     ) -> Result<Submission, SubmitError> {
-        if let Some(upload) = upload {
-            upload.send(self.clock.as_ref()).await.map_err(SubmitError::Failed)?;
-        }
         let mut answer_lost = false;
-        let result =
-            self.attempt(session, &mut answer_lost, || self.cloudformation.update_stack(&request)).await?;
+        let update = || self.cloudformation.update_stack(&request);
+        let result = self.attempt_with(upload.as_ref(), session, &mut answer_lost, update).await?;
         let refused = match result {
             Ok(UpdateOutcome::NothingToUpdate) if !answer_lost => return Ok(Submission::Unchanged),
             Ok(_) => None,
@@ -385,6 +379,38 @@ impl Call {
             .await?
             .map_err(|error| SubmitError::Failed(refused(&error)))?;
         Ok(Submission::Done)
+    }
+
+    /// Sends a request that names a template in the bucket, which is uploaded first unless it was before. If it was, and
+    /// the request is refused because it is there no more, it is uploaded and the request is sent once more.
+    async fn attempt_with<T, F>(
+        &self,
+        upload: Option<&Upload>,
+        session: Option<&lock::Session>,
+        answer_lost: &mut bool,
+        mut send: impl FnMut() -> F,
+    ) -> Result<Result<T, ProviderError>, SubmitError>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
+        let clock = self.clock.as_ref();
+        let known = upload.filter(|upload| upload.is_known());
+        if let (Some(upload), None) = (upload, known) {
+            upload.send(clock).await.map_err(SubmitError::Failed)?;
+        }
+        let result = self.attempt(session, answer_lost, &mut send).await?;
+        let about_template = |error: &ProviderError| {
+            matches!(error.kind, ErrorKind::Validation | ErrorKind::NotFound | ErrorKind::Denied)
+        };
+        match (&result, known) {
+            (Err(error), Some(upload)) if about_template(error) => {
+                if upload.send(clock).await.map_err(SubmitError::Failed)? {
+                    return self.attempt(session, answer_lost, send).await;
+                }
+                Ok(result)
+            }
+            _ => Ok(result),
+        }
     }
 
     /// Sends a mutating request until there is an answer that means something. Before every attempt the lease must

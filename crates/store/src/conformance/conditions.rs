@@ -1,7 +1,25 @@
 //! Writes and deletions that depend on what is stored.
 
 use super::Check;
-use crate::object::Condition;
+use crate::object::{Condition, ETag, Reread};
+
+pub(super) async fn what_is_known_is_not_sent_again(check: Check<'_>) {
+    let key = check.key("object");
+    let reread = async |known: &ETag| check.done("reading again", check.store.get_changed(&key, known).await);
+    check.same("absent object", &reread(&check.other_etag()).await, &Reread::Absent);
+    let first = check.put(&key, "first").await.etag;
+    check.same("unchanged object", &reread(&first).await, &Reread::Unchanged);
+    let second = check.put(&key, "second").await.etag;
+    match reread(&first).await {
+        Reread::Changed(object) => {
+            check.same("body of the changed object", &object.body.as_ref(), &b"second".as_slice());
+            check.same("ETag of the changed object", &object.metadata.etag, &second);
+        }
+        other => check.fail(format!("a changed object is answered with {other:?}")),
+    }
+    check.delete(&key).await;
+    check.same("deleted object", &reread(&second).await, &Reread::Absent);
+}
 
 pub(super) async fn only_the_first_creates(check: Check<'_>) {
     let key = check.key("object");

@@ -55,6 +55,7 @@ pub async fn object_store(store: &dyn ObjectStore, options: &ConformanceOptions)
     let dated = objects::answers_are_dated(check("answers-are-dated")).await;
     objects::versions_outlive_the_object(check("versions-outlive-the-object")).await;
 
+    conditions::what_is_known_is_not_sent_again(check("what-is-known-is-not-sent-again")).await;
     conditions::only_the_first_creates(check("only-the-first-creates")).await;
     conditions::a_stale_write_is_refused(check("a-stale-write-is-refused")).await;
     conditions::a_matching_write_needs_an_object(check("a-matching-write-needs-an-object")).await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::*;
-use crate::{BucketName, Counting, Directory, Faulty, Memory, Page, StoreClock};
+use crate::{BucketName, Counting, Directory, Faulty, Memory, Page, Reread, StoreClock};
 
 fn clock() -> StoreClock {
     Arc::new(|| Timestamp::UNIX_EPOCH)
@@ -56,6 +56,8 @@ async fn the_suite_leaves_other_keys_alone() {
 enum Defect {
     IgnoresIfAbsent,
     IgnoresIfMatch,
+    IgnoresIfNoneMatch,
+    AlwaysUnchanged,
     IgnoresIfMatchOnDelete,
     ChecksBeforeItWrites,
     ChecksBeforeItUpdates,
@@ -119,6 +121,16 @@ impl ObjectStore for Broken {
     async fn get(&self, key: &ObjectKey) -> Result<Option<Object>, StoreError> {
         let object = self.inner.get(&self.key(key)).await?;
         Ok(object.map(|object| Object { metadata: self.dated(key, object.metadata), ..object }))
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        if self.is(Defect::AlwaysUnchanged) && self.inner.head(key).await?.is_some() {
+            return Ok(Reread::Unchanged);
+        }
+        if self.is(Defect::IgnoresIfNoneMatch) {
+            return Ok(self.get(key).await?.map_or(Reread::Absent, Reread::Changed));
+        }
+        self.inner.get_changed(&self.key(key), known).await
     }
 
     async fn head(&self, key: &ObjectKey) -> Result<Option<Metadata>, StoreError> {
@@ -193,6 +205,8 @@ async fn broken_stores_are_found_out() {
     let cases = [
         (Defect::IgnoresIfAbsent, "only-the-first-creates"),
         (Defect::IgnoresIfMatch, "a-stale-write-is-refused"),
+        (Defect::IgnoresIfNoneMatch, "what-is-known-is-not-sent-again"),
+        (Defect::AlwaysUnchanged, "what-is-known-is-not-sent-again"),
         (Defect::IgnoresIfMatchOnDelete, "a-stale-deletion-is-refused"),
         (Defect::ChecksBeforeItWrites, "one-of-many-creates"),
         (Defect::ChecksBeforeItUpdates, "no-update-is-lost"),

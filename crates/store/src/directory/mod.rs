@@ -8,7 +8,7 @@ use self::files::{Files, Folder};
 use self::layout::{Entry, Version};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
-use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Tags};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 use crate::operation::{Operation, Verb};
 use crate::record::{self, Record, Refusal};
 use crate::{ObjectStore, StoreClock};
@@ -188,6 +188,20 @@ impl ObjectStore for Directory {
         self.run(Operation::new(Verb::Get, key), move |shared| {
             let current = shared.files.folder(&wanted).current_object()?;
             Ok(current.map(|(entry, found)| shared.object(entry, found)))
+        })
+        .await
+    }
+
+    async fn get_changed(&self, key: &ObjectKey, known: &ETag) -> Result<Reread, StoreError> {
+        let (wanted, known) = (key.clone(), known.clone());
+        self.run(Operation::new(Verb::Get, key), move |shared| {
+            let folder = shared.files.folder(&wanted);
+            // The body is read only if it is another one.
+            if folder.current_record()?.is_some_and(|(_, record)| record.etag == known) {
+                return Ok(Reread::Unchanged);
+            }
+            let current = folder.current_object()?;
+            Ok(Reread::of(current.map(|(entry, found)| shared.object(entry, found)), &known))
         })
         .await
     }

@@ -84,7 +84,7 @@ async fn errors_name_the_object_and_both_entity_tags() {
     let store = Memory::new(bucket(), ticking());
     let key = ObjectKey::new("some/key");
     store.put(&key, Bytes::from("hello"), &Put::default()).await.unwrap();
-    let how = Put { condition: Condition::IfMatch(crate::ETag::new("\"stale\"")), ..Put::default() };
+    let how = Put { condition: Condition::IfMatch(ETag::new("\"stale\"")), ..Put::default() };
     let refused = store.put(&key, Bytes::from("other"), &how).await.unwrap_err();
     assert_eq!(
         refused.to_string(),

@@ -29,9 +29,6 @@ impl Call {
         kind: ChangeSetKind,
         cleanup: String,
     ) -> Result<Submission, SubmitError> {
-        if let Some(upload) = upload {
-            upload.send(self.clock.as_ref()).await.map_err(SubmitError::Failed)?;
-        }
         let token = stack.token.clone();
         let role = stack.role_arn.clone();
         // What a change set cannot say is said beside it.
@@ -43,7 +40,7 @@ impl Call {
             ..stack
         };
         let request = ChangeSetRequest { kind, name: NAME.to_owned(), stack };
-        let made = self.make(session, &request).await?;
+        let made = self.make(session, upload.as_ref(), &request).await?;
         let set = ChangeSetRef::Id(made.id.clone());
         let seen = worked_out(self.cloudformation.as_ref(), self.clock.as_ref(), &set, PATIENCE).await;
         let failure = match seen {
@@ -98,12 +95,13 @@ impl Call {
     async fn make(
         &self,
         session: Option<&lock::Session>,
+        upload: Option<&Upload>,
         request: &ChangeSetRequest,
     ) -> Result<ChangeSetIds, SubmitError> {
         let mut cleared = false;
         loop {
-            let made =
-                self.attempt(session, &mut false, || self.cloudformation.create_change_set(request)).await?;
+            let make = || self.cloudformation.create_change_set(request);
+            let made = self.attempt_with(upload, session, &mut false, make).await?;
             match made {
                 Ok(made) => return Ok(made),
                 Err(error) if error.kind == ErrorKind::AlreadyExists && !cleared => {

@@ -1,0 +1,4 @@
+mod codec;
+mod keys;
+mod laws;
+mod run;
