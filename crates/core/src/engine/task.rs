@@ -39,12 +39,11 @@ pub(crate) struct TaskEnd {
     pub(crate) facts: Option<TaskFacts>,
 }
 
+/// A kind of tasks, and what tasks call.
+type Means = (Arc<dyn AnyTaskKind>, Arc<dyn TaskServices>);
+
 /// The kind of a task, and what it calls.
-pub(crate) fn means(
-    engine: &Engine,
-    desired: &Desired,
-    kind: &str,
-) -> Result<(Arc<dyn AnyTaskKind>, Arc<dyn TaskServices>), TaskFailure> {
+pub(crate) fn means(engine: &Engine, desired: &Desired, kind: &str) -> Result<Means, TaskFailure> {
     let missing =
         |message: String, help: &str| TaskFailure { message, help: Some(help.to_owned()), kind: None };
     let Some(found) = desired.kinds.get(kind) else {
@@ -207,13 +206,7 @@ impl Call<'_> {
             .map(|detail| detail.path)
             .filter(|path| !known(path))
             .collect();
-        let message = if !same {
-            format!(
-                "the plan was to {planned}, and now it would have to {now}",
-                planned = planned.as_str(),
-                now = now.as_str()
-            )
-        } else if settled && planned != now {
+        let message = if !same || settled && planned != now {
             format!("the plan was to {}, and now it would have to {}", planned.as_str(), now.as_str())
         } else if settled && !further.is_empty() {
             format!("since the plan was made this has changed, too: {}", further.join(", "))

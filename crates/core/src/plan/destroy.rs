@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deploy::{assemble, ignored_flags, note, protection_note, refuse_other_place, renamed, step};
+use super::deploy::{assemble, note, refuse_other_place, step};
+use super::remarks::{ignored_flags, protection_note, renamed};
 use super::removal::gone;
 use super::select::Selected;
 use super::tasks;

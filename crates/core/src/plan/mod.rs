@@ -23,6 +23,7 @@ mod losses;
 pub mod outstanding;
 pub mod parameters;
 mod problem;
+mod remarks;
 mod removal;
 mod replacing;
 mod resources;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deploy::{note, protection_note, step};
+use super::deploy::{note, step};
 use super::effects::removal;
 use super::hidden::Hidden;
+use super::remarks::protection_note;
 use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Note, Reason, Step, World, fqn_of_recorded};
 use crate::graph::dependency;
