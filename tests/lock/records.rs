@@ -125,7 +125,8 @@ fn state(small: &State) -> GraphState {
     let session = |id: usize| {
         let steps = steps(small.intents[id]);
         let code = code(id as u8).as_str().to_owned();
-        (!steps.is_empty()).then(|| (code, SessionIntents { at: String::new(), steps }))
+        (!steps.is_empty())
+            .then(|| (code, SessionIntents { at: String::new(), steps, ..SessionIntents::default() }))
     };
     GraphState {
         nodes: names(small.facts).map(|name| (name, NodeFacts::default())).collect(),
