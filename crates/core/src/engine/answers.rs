@@ -137,12 +137,13 @@ impl Engine {
         world.answers = Answers { hooks: self.asked.hooks(), ..Answers::default() };
         let settings = self.options.settings();
         loop {
+            if !desired.config.tasks.is_empty() {
+                world.outputs = tasks::outputs_now(desired, world, &settings);
+                self.trust(desired, world);
+            }
             let is_left_alone = |definition: &StackDefinition| {
                 definition.locked && world.stacks.contains_key(&definition.fqn)
             };
-            if !desired.config.tasks.is_empty() {
-                world.outputs = tasks::outputs_now(desired, world, &settings);
-            }
             // A selection that means nothing is told when the plan is made.
             let selected = selected(settings.selection.as_ref(), desired, world).unwrap_or_default();
             let definitions = desired

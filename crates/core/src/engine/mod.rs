@@ -20,6 +20,7 @@ mod observe;
 mod outcomes;
 mod outputs;
 mod problem;
+mod receipts;
 mod records;
 mod run;
 mod schedule;
