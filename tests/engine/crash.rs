@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runway_core::event::Event;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
 use runway_local::faulty::{Faulty, Verdict};
@@ -290,7 +291,8 @@ impl TaskJourney {
         let graph = world.graph().await;
         assert!(graph.keys().all(|node| !node.contains('/')), "{what}: {graph:?}");
         let again = world.run(&self.then, self.purpose).await;
-        assert!(again.events.is_empty(), "{what}: {:#?}", again.events);
+        let did = again.events.iter().filter(|event| !matches!(event, Event::Outcomes { .. })).count();
+        assert_eq!(did, 0, "{what}: {:#?}", again.events);
     }
 
     fn survives_every_kill(&self) {

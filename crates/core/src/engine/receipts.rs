@@ -42,13 +42,16 @@ impl Engine {
             let Some(trust_for) = definition.trust_for else { continue };
             let Some((kind, found)) = self.known(desired, world, definition) else { continue };
             let receipt = self.receipt(world, definition, kind, &found);
-            let Some(seen) = receipt.and_then(|receipt| self.cache.find_dated::<()>(&receipt)) else {
+            let Some(seen) = receipt.and_then(|receipt| self.cache.find_dated::<u64>(&receipt)) else {
                 continue;
             };
             // What this run has seen, it has read, and knows.
-            let Some(at) = seen.at else { continue };
-            let age = now.duration_since(at).as_secs();
-            if u64::try_from(age).is_ok_and(|age| age <= trust_for.as_secs()) {
+            if seen.at.is_none() {
+                continue;
+            }
+            // A time to come is that of another clock.
+            let age = u64::try_from(now.as_second()).unwrap_or_default().checked_sub(seen.output);
+            if age.is_some_and(|age| age <= trust_for.as_secs()) {
                 world.answers.trusted.insert(TaskKey::new(
                     &definition.kind,
                     &definition.place,
@@ -68,9 +71,15 @@ impl Engine {
             if let Some((kind, found)) = self.known(desired, world, definition)
                 && let Some(receipt) = self.receipt(world, definition, kind, &found)
             {
-                self.cache.keep(&receipt, &(), std::time::Duration::ZERO);
+                self.keep_receipt(&receipt);
             }
         }
+    }
+
+    /// Keeps that a task is as specified now.
+    pub(crate) fn keep_receipt(&self, receipt: &Ingredients) {
+        let now = u64::try_from(self.clock.now().as_second()).unwrap_or_default();
+        self.cache.keep(receipt, &now, std::time::Duration::ZERO);
     }
 
     /// A task and its arguments, if they are known.

@@ -25,7 +25,7 @@ impl Run<'_, '_> {
         match result {
             Ok(TaskEnd { did, outputs, facts, receipt }) => {
                 if let Some(receipt) = receipt {
-                    self.execution.engine.cache.keep(&receipt, &(), std::time::Duration::ZERO);
+                    self.execution.engine.keep_receipt(&receipt);
                 }
                 self.execution.engine.asked.learn_task_outputs(name, &outputs);
                 self.world.outputs.insert(name.clone(), outputs);
