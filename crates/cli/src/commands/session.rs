@@ -64,6 +64,7 @@ impl<'s> Session<'s> {
             Command::Status(arguments) => self.status(arguments).await,
             Command::Outputs(arguments) => self.outputs(arguments).await,
             Command::Graph(command) => self.graph(command).await,
+            Command::Cache(command) => self.cache(command).await,
             Command::Validate(_)
             | Command::Schema { .. }
             | Command::Completions { .. }
@@ -74,7 +75,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn engine(&self, loaded: &Loaded, change: impl FnOnce(&mut Options)) -> Engine {
+    pub(super) fn engine(&self, loaded: &Loaded, change: impl FnOnce(&mut Options)) -> Engine {
         let settings = &self.work.settings;
         let mut environment = self.work.environment.clone();
         // Runway: lookups see the region and the environment's name of the run.
@@ -113,13 +114,18 @@ impl<'s> Session<'s> {
             options,
             registry,
             asked: Asked::default().keeping_secrets_in(Arc::clone(&self.output.vault)),
-            cache: Arc::default(),
+            cache: self.context.caches.of(self.work, loaded, self.changes_stacks(), &self.clock),
         }
+    }
+
+    /// Whether the command may change stacks: only then is the bucket's part of the task cache written.
+    fn changes_stacks(&self) -> bool {
+        matches!(self.context.arguments.command, Command::Deploy(_) | Command::Destroy(_))
     }
 
     /// Waits for `work`, and says so every ten seconds as long as `silent` holds: a cloud that does not answer must not
     /// look like a program that hangs.
-    async fn patiently<T>(&self, work: impl Future<Output = T>, silent: impl Fn() -> bool) -> T {
+    pub(super) async fn patiently<T>(&self, work: impl Future<Output = T>, silent: impl Fn() -> bool) -> T {
         let mut work = pin!(work);
         loop {
             tokio::select! {
