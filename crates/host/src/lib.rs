@@ -2,6 +2,7 @@
 //! the archives of package sources.
 
 pub mod branch;
+pub mod cache;
 mod group;
 pub mod hooks;
 mod prints;

@@ -37,16 +37,18 @@ pub const NEVER: &[(&str, &str)] = &[
 
 /// Lookups whose values are never kept, and why.
 pub const NEVER_LOOKUPS: &[(&str, &str)] = &[
+    ("awslambda", "hooks are run for their effects"),
+    ("cfn", "what stacks have is read in every run"),
     ("default", "it reads nothing that could be cached"),
     ("ecr", "it gives a password"),
     ("env", "it reads nothing that could be cached"),
+    ("envvar", "it reads nothing that could be cached"),
     ("file", "files are read in every run"),
     ("hook_data", "hooks are run for their effects"),
     ("kms", "it gives a secret"),
     ("output", "what stacks have is read in every run"),
     ("random.string", "it gives a password"),
     ("rxref", "what stacks have is read in every run"),
-    ("secretsmanager", "it gives a secret"),
     ("split", "it reads nothing that could be cached"),
     ("task", "what tasks have is read in every run"),
     ("xref", "what stacks have is read in every run"),

@@ -124,6 +124,11 @@ impl Cache {
                     state.warn(CacheWarning::Unreadable { place, reason });
                 }
                 state.copy_is_old = seen.bytes.is_some();
+                let mut seen = seen;
+                if seen.etag.is_none() {
+                    // Somebody deleted the object: what was cleared before stays cleared.
+                    seen.index.epoch = state.shared.index.epoch.max(state.own.epoch);
+                }
                 let epoch = seen.index.epoch;
                 state.own.records.retain(|_, record| record.epoch >= epoch);
                 state.shared = seen;

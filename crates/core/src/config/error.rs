@@ -271,6 +271,15 @@ pub enum ConfigProblem {
         span: SourceSpan,
     },
 
+    #[error("`{kind}` is never cached: {reason}")]
+    #[diagnostic(code(cache::kind_not_cacheable), help("remove the entry"))]
+    KindNotCacheable {
+        kind: String,
+        reason: &'static str,
+        #[label("cannot be cached")]
+        span: SourceSpan,
+    },
+
     #[error("there is no lookup `{name}`")]
     #[diagnostic(code(lookup::unknown), help("{help}"))]
     UnknownLookup {

@@ -23,8 +23,9 @@ use crate::yaml::{self, Node, NodeValue, YamlError};
 pub type Parameters = BTreeMap<String, Value>;
 
 /// Fields at the top level. Others are allowed, as homes for anchors.
-pub(super) const FIELDS: [&str; 22] = [
+pub(super) const FIELDS: [&str; 23] = [
     "acknowledge",
+    "cache",
     "namespace",
     "namespace_delimiter",
     "cfngin_bucket",
@@ -49,8 +50,9 @@ pub(super) const FIELDS: [&str; 22] = [
 ];
 
 /// Fields at the top level whose null means that they are absent (CFNgin; `stacks: null` is an empty list).
-const NULLABLE: [&str; 10] = [
+const NULLABLE: [&str; 11] = [
     "acknowledge",
+    "cache",
     "cfngin_bucket",
     "cfngin_bucket_region",
     "cfngin_cache_dir",
@@ -320,6 +322,7 @@ impl Reader<'_> {
             stacks_span: fields.raw("stacks").map_or(first_key, |(key, _)| key.span),
             undefined: undefined.to_vec(),
             bucket_region: text(self, "cfngin_bucket_region"),
+            cache: self.cache(&fields),
             data_loss: self.data_loss(&fields),
             persistent_graph_key: text(self, "persistent_graph_key").filter(|key| !key.is_empty()),
             service_role: text(self, "service_role"),

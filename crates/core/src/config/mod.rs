@@ -10,12 +10,14 @@ use serde_json::{Map, Value};
 
 pub use self::acknowledge::{Acknowledgement, DataLoss};
 pub use self::package_sources::PackageSources;
+use crate::cache::CacheConfig;
 use crate::ident::{NodeName, StackFqn, base_fqn};
 use crate::lookup::VariableValue;
 use crate::registry::HookStage;
 use crate::text::{Document, Span};
 
 mod acknowledge;
+pub(crate) mod cache;
 pub mod environment;
 pub mod error;
 pub mod load;
@@ -43,6 +45,8 @@ pub struct Config {
     pub bucket_region: Option<String>,
     /// Key of the persistent graph; `None` means there is none.
     pub persistent_graph_key: Option<String>,
+    /// What the config wants of the task cache.
+    pub cache: CacheConfig,
     /// Losses of data that the config allows.
     pub data_loss: DataLoss,
     /// Role that CloudFormation assumes.

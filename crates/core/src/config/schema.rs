@@ -71,6 +71,10 @@ pub(crate) fn schema() -> Value {
                 "description": "Losses of data that are meant, each up to a day: without an entry, or --allow, a run that asks nobody refuses them.",
                 "anyOf": [{"type": "array", "items": {"$ref": "#/$defs/Acknowledgement"}}, {"type": "null"}]
             },
+            "cache": {
+                "description": "Results that later runs use instead of doing the same work again.",
+                "anyOf": [{"$ref": "#/$defs/Cache"}, {"type": "null"}]
+            },
             "refuse_data_loss": {
                 "description": "`false`: a run that asks nobody may lose data; default: `true`.",
                 "$ref": "#/$defs/Boolean"
@@ -116,6 +120,7 @@ pub(crate) fn schema() -> Value {
                     "reason": {"description": "Why, for readers.", "$ref": "#/$defs/OptionalText"}
                 }
             },
+            "Cache": cache::section(),
             "Boolean": {
                 "anyOf": [
                     {"type": "boolean"},
@@ -368,5 +373,6 @@ fn git_source() -> Value {
     })
 }
 
+mod cache;
 #[cfg(test)]
 mod tests;

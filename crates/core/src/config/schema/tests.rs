@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::{load, package_sources, stacks};
+use super::super::{cache, load, package_sources, stacks};
 use super::*;
 use crate::text::Document;
 use crate::yaml::{Node, resolve};
@@ -45,6 +45,7 @@ fn the_schema_has_exactly_the_fields_that_are_read() {
     let refused = ["region", "profile"];
     assert_eq!(properties(&schema, "/$defs/Stack/properties"), sorted(&stacks::FIELDS, &refused));
     assert_eq!(properties(&schema, "/$defs/Hook/properties"), sorted(&load::HOOK_FIELDS, &[]));
+    assert_eq!(properties(&schema, "/$defs/Cache/properties"), sorted(&cache::FIELDS, &[]));
     assert_eq!(properties(&schema, "/$defs/LocalSource/properties"), sorted(&package_sources::LOCAL, &[]));
     assert_eq!(properties(&schema, "/$defs/S3Source/properties"), sorted(&package_sources::S3, &[]));
     assert_eq!(properties(&schema, "/$defs/GitSource/properties"), sorted(&package_sources::GIT, &[]));
@@ -57,6 +58,7 @@ fn every_field_is_described() {
     let places = [
         "",
         "/$defs/Stack",
+        "/$defs/Cache",
         "/$defs/Hook",
         "/$defs/PackageSources",
         "/$defs/LocalSource",
