@@ -10,7 +10,7 @@ use runway_core::cache::{Mode, RemoteMode};
 use runway_core::plan::Allowed;
 use runway_core::render::details::Depth;
 
-pub use self::cache::{CacheAccess, CacheClear, CacheCollect, CacheCommand, CacheStatus};
+pub(crate) use self::cache::{CacheClear, CacheCollect, CacheCommand, CacheStatus, Percent};
 
 /// Keeps a declared set of AWS CloudFormation stacks true.
 #[derive(Debug, Parser)]

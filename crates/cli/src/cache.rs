@@ -16,7 +16,7 @@ use runway_core::exit::ExitCode;
 use runway_core::render::cache::UseDocument;
 use runway_host::cache::LocalCache;
 
-use crate::args::Global;
+use crate::args::{Global, Percent};
 use crate::load::Loaded;
 use crate::output::Output;
 use crate::settings::{Environment, SettingsProblem};
@@ -79,22 +79,6 @@ fn word<T: FromStr<Err = String>>(
     let value = environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
     let parsed = value.map(str::parse).transpose();
     parsed.map_err(|reason| SettingsProblem::CacheVariable { name, reason })
-}
-
-/// A whole number of hundredths, with or without a percent sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Percent(pub(crate) u8);
-
-impl FromStr for Percent {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.strip_suffix('%').unwrap_or(text).parse::<u8>().ok();
-        number
-            .filter(|percent| *percent <= 100)
-            .map(Self)
-            .ok_or_else(|| format!("`{text}` is no percentage from 0 to 100"))
-    }
 }
 
 /// Chance, for pauses between attempts.

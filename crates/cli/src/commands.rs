@@ -109,7 +109,17 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
         Ok(reports) => reports,
         Err(error) => return failed(&output, EngineError::of(error)),
     };
-    let context = Context { arguments, environment, output, current, known_sources, saved, reports, caches: Caches::default(), seen_caches: Mutex::default() };
+    let context = Context {
+        arguments,
+        environment,
+        output,
+        current,
+        known_sources,
+        saved,
+        reports,
+        caches: Caches::default(),
+        seen_caches: Mutex::default(),
+    };
     let ended = context.start();
     let (exit, findings) = match ended {
         Ok(exit) => (exit, Vec::new()),

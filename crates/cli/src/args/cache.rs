@@ -1,11 +1,11 @@
 //! Commands of `cache`.
 
+use std::str::FromStr;
+
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{FormatArguments, TextOrJson};
-use crate::cache::Percent;
-
 /// Commands of `cache`.
 #[derive(Debug, Subcommand)]
 pub enum CacheCommand {
@@ -180,4 +180,20 @@ pub struct CacheCollect {
 fn days(text: &str) -> Result<i64, String> {
     let days = text.strip_suffix('d').unwrap_or(text).parse::<u32>();
     days.map(i64::from).map_err(|_| "expected a number of days, for example 30d".to_owned())
+}
+
+/// A whole number of hundredths, with or without a percent sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Percent(pub u8);
+
+impl FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.strip_suffix('%').unwrap_or(text).parse::<u8>().ok();
+        number
+            .filter(|percent| *percent <= 100)
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is no percentage from 0 to 100"))
+    }
 }

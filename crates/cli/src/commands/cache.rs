@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runway_core::cache::{
-    Cache, CacheError, CacheWarning, Check, Filter, Key, LastRun, Limits, Mode, Record, Removed, Tiers,
+    Cache, CacheWarning, Check, Filter, Key, LastRun, Limits, Mode, Record, Removed, Tiers,
 };
 use runway_core::engine::EngineError;
 use runway_core::error::Finding;
@@ -59,8 +59,10 @@ impl Session<'_> {
     /// The configs that a command is about: configs that share a cache count once, except where it is about stacks.
     fn configs_of_caches(&self, command: &CacheCommand) -> Result<Vec<&Loaded>, EngineError> {
         let configs: Vec<&Loaded> = self.work.configs.iter().collect();
-        if matches!(command, CacheCommand::Explain { .. } | CacheCommand::Verify { .. } | CacheCommand::Warm { .. })
-        {
+        if matches!(
+            command,
+            CacheCommand::Explain { .. } | CacheCommand::Verify { .. } | CacheCommand::Warm { .. }
+        ) {
             return Ok(configs);
         }
         let new = |loaded: &&Loaded| {
@@ -78,12 +80,7 @@ impl Session<'_> {
     }
 
     /// Prints a document as text or as JSON.
-    fn print<T>(
-        &self,
-        format: TextOrJson,
-        document: &T,
-        (text, json): (fn(&T) -> String, fn(&T) -> String),
-    ) {
+    fn print<T>(&self, format: TextOrJson, document: &T, (text, json): (fn(&T) -> String, fn(&T) -> String)) {
         self.output.data(&match format {
             TextOrJson::Text => self.output.headed(&text(document)),
             TextOrJson::Json => self.output.targeted(&json(document)),
@@ -172,7 +169,8 @@ impl Session<'_> {
         let records = self.records(loaded).await?;
         let is_key = about.len() >= SHORTEST_KEY && about.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
         let named = |key: &Key| key.to_string().starts_with(about);
-        let by_key: Vec<Record> = records.iter().filter(|record| is_key && named(&record.key)).cloned().collect();
+        let by_key: Vec<Record> =
+            records.iter().filter(|record| is_key && named(&record.key)).cloned().collect();
         let subjects = match by_key.is_empty() {
             true => self.subjects(loaded, about),
             false => by_key.iter().map(|record| record.subject.clone()).collect(),
@@ -215,7 +213,8 @@ impl Session<'_> {
             _ => "the named records",
         };
         if !arguments.yes && !self.work.settings.ci {
-            self.output.message(&format!("this empties the task cache of {what} in {}", places.join(" and ")));
+            self.output
+                .message(&format!("this empties the task cache of {what} in {}", places.join(" and ")));
             if !output::can_ask() {
                 self.output.essential("error: nothing was changed: there is no terminal to ask\nhelp: --yes empties it without asking; nothing is lost but time");
                 return Ok(ExitCode::Refused);
@@ -242,7 +241,11 @@ impl Session<'_> {
         Ok(ExitCode::Ok)
     }
 
-    async fn cache_collect(&self, arguments: &CacheCollect, loaded: &Loaded) -> Result<ExitCode, EngineError> {
+    async fn cache_collect(
+        &self,
+        arguments: &CacheCollect,
+        loaded: &Loaded,
+    ) -> Result<ExitCode, EngineError> {
         let of_config = loaded.config.cache.limits;
         let limits = Limits {
             max_age_days: arguments.max_age.unwrap_or(of_config.max_age_days),
@@ -301,7 +304,8 @@ impl Session<'_> {
     ) -> Result<ExitCode, EngineError> {
         let unreadable =
             |message| EngineError::of(SettingsProblem::Unreadable { path: file.to_owned(), message });
-        let bytes = super::saved::bytes(&self.context.current.join(file), LONGEST_BUNDLE).map_err(unreadable)?;
+        let bytes =
+            super::saved::bytes(&self.context.current.join(file), LONGEST_BUNDLE).map_err(unreadable)?;
         let taken = self.tiers(loaded).import(&bytes).await.map_err(EngineError::of)?;
         let document = shown::ChangeDocument::of("import", false).imported(taken);
         self.print(format, &document, (shown::change_text, shown::change_json));
@@ -325,10 +329,7 @@ impl Session<'_> {
             matches!(warning, CacheWarning::RemoteUnavailable { .. } | CacheWarning::GaveUp { .. })
         };
         let is_lost = warnings.iter().any(lost);
-        self.output.findings(
-            &warnings.into_iter().map(Finding::general).collect::<Vec<_>>(),
-            ExitCode::Ok,
-        );
+        self.output.findings(&warnings.into_iter().map(Finding::general).collect::<Vec<_>>(), ExitCode::Ok);
         let document = shown::ChangeDocument::of("warm", false).used(&cache.counters());
         self.print(format, &document, (shown::change_text, shown::change_json));
         Ok(if is_lost { ExitCode::Unavailable } else { ExitCode::Ok })

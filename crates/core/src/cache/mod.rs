@@ -17,6 +17,7 @@ mod explain;
 mod index;
 mod key;
 pub mod kinds;
+mod last;
 mod maintain;
 mod publish;
 mod record;
@@ -36,6 +37,7 @@ mod tests;
 pub use explain::{Difference, Explanation, Nearest};
 pub use index::{Delta, Filter, Index, Limits};
 pub use key::{Class, Ingredients, Key, Kind, Scope};
+pub use last::LastRun;
 pub use maintain::{CacheError, Removed, TierStatus, Tiers};
 #[cfg(any(test, feature = "test-support"))]
 pub use memory::MemoryTier;

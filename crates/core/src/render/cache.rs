@@ -270,10 +270,8 @@ pub struct IngredientDocument {
 }
 
 fn ingredients(list: &[(String, String)]) -> Vec<IngredientDocument> {
-    let one = |(name, digest): &(String, String)| IngredientDocument {
-        name: name.clone(),
-        digest: digest.clone(),
-    };
+    let one =
+        |(name, digest): &(String, String)| IngredientDocument { name: name.clone(), digest: digest.clone() };
     list.iter().map(one).collect()
 }
 
@@ -338,4 +336,3 @@ pub fn records_text(records: &RecordsDocument) -> String {
 fn short(key: &str) -> &str {
     key.get(..16).unwrap_or(key)
 }
-

@@ -33,7 +33,7 @@ pub struct ChangeDocument {
 /// What went away in one tier.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RemovedDocument {
+pub(super) struct RemovedDocument {
     /// Records.
     records: usize,
     /// Texts that were files or objects of their own.
@@ -124,7 +124,7 @@ pub struct VerifyDocument {
 /// A record that came out differently.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct MismatchDocument {
+pub(super) struct MismatchDocument {
     /// The kind.
     kind: String,
     /// What it is about.

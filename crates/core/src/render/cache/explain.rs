@@ -25,7 +25,7 @@ pub struct ExplainDocument {
 /// One question, and what the cache says.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ExplanationDocument {
+pub(super) struct ExplanationDocument {
     /// The kind.
     kind: String,
     /// What it is about.
@@ -45,7 +45,7 @@ pub struct ExplanationDocument {
 /// Something that differs.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct DifferenceDocument {
+pub(super) struct DifferenceDocument {
     /// Name of what differs.
     name: String,
     /// A digest of its value now; `null` if nothing depends on it any more.

@@ -65,7 +65,13 @@ fn document(runs: Vec<RunDocument>, exit: u8) -> ReportDocument {
         exit,
         summary: Tally::default(),
         requests: BTreeMap::from([("DescribeStacks".to_owned(), 3), ("CreateStack".to_owned(), 1)]).into(),
-        cache: Some(UseDocument::of(&Counters { hits: 41, misses: 3, requests: 1, saved_ms: 9_800, ..Counters::default() })),
+        cache: Some(UseDocument::of(&Counters {
+            hits: 41,
+            misses: 3,
+            requests: 1,
+            saved_ms: 9_800,
+            ..Counters::default()
+        })),
         runs,
         not_reached: Vec::new(),
         errors: Vec::new(),
