@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use runway_core::cache::Cache;
 use runway_core::clock::Clock;
 use runway_core::engine::{Asked, Bound, Engine, EngineError, Interrupt, Options};
 use runway_core::error::Findings;
@@ -288,6 +289,8 @@ impl<'s> Session<'s> {
             let Ok(Some(saved)) = self.context.saved_plan(&target(self.work, loaded)) else { continue };
             let mut engine = self.engine(loaded, |options| options.selection = selection);
             engine.asked = Asked::bound_to(saved.pins()).keeping_secrets_in(Arc::clone(&self.output.vault));
+            // What only looks has a bucket that cannot be written to, and the run will want to.
+            engine.cache = Arc::new(Cache::off());
             let bound = Bound { saved, hidden: &hidden };
             let comparing = engine.check_saved(&loaded.config, purpose, bound);
             errors.extend(self.patiently(comparing, || true).await.err());
