@@ -153,8 +153,7 @@ impl Session<'_> {
 
     /// Plans with a cache, so that every question is asked that a plan asks.
     async fn plan_with(&self, loaded: &Loaded, cache: &Arc<Cache>) -> Result<(), EngineError> {
-        let mut engine = self.engine(loaded, |_| ());
-        engine.cache = Arc::clone(cache);
+        let engine = self.engine_with(Arc::clone(cache), loaded, |_| ());
         let planned = self.patiently(engine.plan(&loaded.config, Purpose::Deploy), || true).await?;
         self.output.findings(&planned.warnings, ExitCode::Ok);
         Ok(())

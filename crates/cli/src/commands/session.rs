@@ -77,6 +77,17 @@ impl<'s> Session<'s> {
     }
 
     pub(super) fn engine(&self, loaded: &Loaded, change: impl FnOnce(&mut Options)) -> Engine {
+        let cache = self.context.caches.of(self.work, loaded, self.changes_stacks(), &self.clock);
+        self.engine_with(cache, loaded, change)
+    }
+
+    /// The same with another cache, which is not written at the end.
+    pub(super) fn engine_with(
+        &self,
+        cache: Arc<Cache>,
+        loaded: &Loaded,
+        change: impl FnOnce(&mut Options),
+    ) -> Engine {
         let settings = &self.work.settings;
         let mut environment = self.work.environment.clone();
         // Runway: lookups see the region and the environment's name of the run.
@@ -106,8 +117,15 @@ impl<'s> Session<'s> {
             Arc::new(Beside { directory: loaded.directory.clone(), current: self.context.current.clone() });
         let root = self.work.root.as_deref().unwrap_or(&loaded.directory);
         let clock = Arc::clone(&self.clock);
-        let registry =
-            registry(self.work, loaded, &options.environment, root, Arc::clone(&files), Arc::clone(&clock));
+        let registry = registry(
+            self.work,
+            loaded,
+            &options.environment,
+            root,
+            Arc::clone(&files),
+            Arc::clone(&clock),
+            &cache,
+        );
         Engine {
             provider: Arc::clone(&self.work.connected.provider),
             files,
@@ -115,7 +133,7 @@ impl<'s> Session<'s> {
             options,
             registry,
             asked: Asked::default().keeping_secrets_in(Arc::clone(&self.output.vault)),
-            cache: self.context.caches.of(self.work, loaded, self.changes_stacks(), &self.clock),
+            cache,
         }
     }
 
@@ -287,10 +305,10 @@ impl<'s> Session<'s> {
         let mut errors = Vec::new();
         for (loaded, selection) in selected {
             let Ok(Some(saved)) = self.context.saved_plan(&target(self.work, loaded)) else { continue };
-            let mut engine = self.engine(loaded, |options| options.selection = selection);
-            engine.asked = Asked::bound_to(saved.pins()).keeping_secrets_in(Arc::clone(&self.output.vault));
             // What only looks has a bucket that cannot be written to, and the run will want to.
-            engine.cache = Arc::new(Cache::off());
+            let without = Arc::new(Cache::off());
+            let mut engine = self.engine_with(without, loaded, |options| options.selection = selection);
+            engine.asked = Asked::bound_to(saved.pins()).keeping_secrets_in(Arc::clone(&self.output.vault));
             let bound = Bound { saved, hidden: &hidden };
             let comparing = engine.check_saved(&loaded.config, purpose, bound);
             errors.extend(self.patiently(comparing, || true).await.err());
