@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use runway_store::StoreErrorKind;
+
 use super::codec;
 use super::index::{Delta, Index};
 use super::key::Key;
@@ -97,6 +99,8 @@ impl Cache {
         let place = remote.place();
         match trouble {
             Trouble::GaveUp(tries) => state.warn(CacheWarning::GaveUp { place, tries }),
+            // This deployment makes no bucket.
+            Trouble::Store(error) if error.kind == StoreErrorKind::NoBucket => {}
             Trouble::Store(error) => {
                 state.warn(CacheWarning::RemoteUnavailable { place, reason: error.message });
             }
@@ -121,12 +125,12 @@ impl Cache {
         let today = day(self.now());
         let used = state.hits.iter().filter(|key| state.shared.index.records.contains_key(key));
         let used = used.map(|key| (*key, today)).collect();
-        let dropped = state
-            .broken
-            .iter()
-            .filter(|(key, _)| state.shared.index.records.contains_key(key))
-            .map(|(key, at)| (*key, *at))
-            .collect();
+        let shared = |key: &Key| state.shared.index.records.get(key);
+        let broken = state.broken.iter().filter(|(key, _)| shared(key).is_some());
+        let mut dropped: BTreeMap<Key, i64> = broken.map(|(key, at)| (*key, *at)).collect();
+        // What nobody signed gives way to what this run signed, however new it says that it is.
+        let replaced = state.unsigned.iter().filter(|key| made.contains_key(key));
+        dropped.extend(replaced.filter_map(|key| Some((*key, shared(key)?.at))));
         Delta { epoch, made, used, dropped }
     }
 
@@ -166,7 +170,8 @@ impl Cache {
             |key: &&Key| state.own.records.get(key).is_some_and(|record| record.used + stale <= today);
         let used = state.hits.iter().filter(is_stale).map(|key| (*key, today)).collect();
         let mut gone: BTreeMap<Key, i64> = state.broken.clone();
-        gone.extend(state.gone_from_own.iter().map(|key| (*key, i64::MAX)));
+        let replaced = state.unsigned.iter().filter(|key| state.made.contains_key(key));
+        gone.extend(state.gone_from_own.iter().chain(replaced).map(|key| (*key, i64::MAX)));
         let delta = Delta { epoch: state.shared.index.epoch, made: state.made.clone(), used, dropped: gone };
         if delta.made.is_empty() && delta.used.is_empty() && delta.dropped.is_empty() {
             return;
