@@ -6,17 +6,21 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use runway_core::cache::Cache;
+use runway_core::cache::{Cache, MemoryTier, Pace, Settings, Setup};
 use runway_core::ident::StackFqn;
 use runway_core::plan::{Action, Allowed, Purpose};
 use runway_core::provider::{ParameterValue, StackRef, StackRequest, TemplateLocation};
 use runway_core::render::json;
 use runway_local::faulty::{Call, Faulty};
+use runway_store::{ObjectKey, ObjectStore};
 
 use crate::soundness::world::{Edit, STACKS, Stacks, edits, project as versions, stacks as random};
 use crate::support::{Project, Run, World, template};
 
-const CASES: u32 = 60;
+/// Histories with the tests.
+const CASES: u32 = 24;
+/// Histories of a long run (`RUNWAY_RS_LONG_TESTS`).
+const MANY_CASES: u32 = 2_000;
 
 fn flat(count: usize, note: &str) -> Project {
     let mut project = Project::default().file("t.yml", &template(&[]));
@@ -66,21 +70,48 @@ async fn update_with(world: &World, fqn: &str, template: String, note: &str) {
     tokio::time::sleep(std::time::Duration::from_secs(600)).await;
 }
 
+/// A run of a machine, with its requests: a deployment, or a plan, which does not write to the bucket.
+async fn run_of(machine: &Machine, world: &World, project: &Project, deploys: bool) -> Faulty {
+    let (mut seen, requests) = logged(world);
+    seen.cache = machine.cache(&seen);
+    if deploys {
+        let run = seen.deploy(project).await;
+        assert_eq!(run.exit().number(), 0, "{}", run.explain());
+    } else {
+        seen.plan(project).await;
+    }
+    seen.cache.publish(deploys).await;
+    requests
+}
+
+/// Requests for the index of the cache.
+fn for_cache(requests: &Faulty) -> usize {
+    requests.log().iter().filter(|call| call.target.contains("/cache/")).count()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_without_changes_costs_the_same_for_any_number_of_stacks() {
-    for count in [1, 10, 60, 2000] {
-        let world = World::new();
-        assert_eq!(world.deploy(&flat(count, "x")).await.exit().number(), 0);
-        world.plan(&flat(count, "x")).await;
+    let most = if is_long() { 2000 } else { 250 };
+    for count in [1, 10, 60, most] {
+        let (world, machine, project) = (World::new(), Machine::default(), flat(count, "x"));
+        for _ in 0..2 {
+            run_of(&machine, &world, &project, true).await;
+        }
         let pages = world.pages().await;
-        let (seen, requests) = logged(&world);
-        let run = seen.deploy(&flat(count, "x")).await;
-        assert_eq!(run.exit().number(), 0, "{}", run.explain());
-        assert!(requests.total() <= pages + 6, "{count} stacks in {pages} pages: {:?}", requests.counts());
-        let (seen, requests) = logged(&world);
-        seen.plan(&flat(count, "x")).await;
-        assert!(requests.total() <= pages + 5, "{count} stacks in {pages} pages: {:?}", requests.counts());
-        assert_eq!(requests.counts().get("GetTemplate"), None);
+        // With the files of this machine, and with nothing but what is in the bucket.
+        for machine in [machine.clone(), Machine::default()] {
+            let deploy = run_of(&machine, &world, &project, true).await;
+            assert!(deploy.total() <= pages + 6, "{count} stacks in {pages} pages: {:?}", deploy.counts());
+            let plan = run_of(&machine, &world, &project, false).await;
+            assert!(plan.total() <= pages + 5, "{count} stacks in {pages} pages: {:?}", plan.counts());
+            assert_eq!((for_cache(&deploy), for_cache(&plan)), (1, 1));
+            assert_eq!(deploy.counts().get("GetTemplate"), None);
+        }
+        let changed = Project { stacks: project.stacks.replacen("Note: x", "Note: y", 1), ..project };
+        let deploy = run_of(&machine, &world, &changed, true).await;
+        assert!(for_cache(&deploy) <= 2, "{:?}", deploy.log());
+        let noticed = run_of(&machine, &world, &changed, true).await;
+        assert_eq!((for_cache(&noticed), noticed.counts()["GetTemplate"]), (2, 1));
     }
 }
 
@@ -175,9 +206,77 @@ async fn a_template_that_was_uploaded_is_not_sent_again_unless_it_is_gone() {
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Kept,
-    Lost,
+    /// Another machine, which has the bucket's part only.
+    OtherMachine,
+    /// Somebody deleted the index in the bucket.
+    IndexGone,
     /// That of another project, which has stacks of the same names.
     Foreign,
+    /// A byte of a file or of the index is another one, or it ends there.
+    Damaged {
+        index: bool,
+        at: usize,
+        cut: bool,
+    },
+}
+
+/// What is kept between the runs of a machine.
+#[derive(Clone, Default)]
+struct Machine(Arc<MemoryTier>);
+
+fn index() -> ObjectKey {
+    ObjectKey::new("cache/ns/v1/index.jsonl.gz")
+}
+
+impl Machine {
+    /// The cache of one run.
+    fn cache(&self, world: &World) -> Arc<Cache> {
+        let pace = Pace { clock: Arc::clone(&world.clock) as _, random: Arc::new(|| 7) };
+        let local = Some(Arc::clone(&self.0) as _);
+        let (namespace, writer, command) = ("ns".to_owned(), "tester".to_owned(), "deploy".to_owned());
+        let setup = Setup { namespace, local, pace, writer, command, key: None };
+        Arc::new(Cache::new(Settings::default(), setup))
+    }
+}
+
+impl Fate {
+    async fn befall(self, machine: &mut Machine, world: &World, foreign: &World) {
+        let store = world.store();
+        let write = async |bytes: Vec<u8>| {
+            store.put(&index(), bytes.into(), &runway_store::Put::default()).await.unwrap();
+        };
+        let read = async |store: Arc<dyn ObjectStore>| {
+            store.get(&index()).await.unwrap().map(|object| object.body.to_vec())
+        };
+        match self {
+            Self::Kept => {}
+            Self::OtherMachine => *machine = Machine::default(),
+            Self::IndexGone => store.delete(&index(), &runway_store::Condition::None).await.unwrap(),
+            Self::Foreign => {
+                if let Some(bytes) = read(foreign.store()).await {
+                    write(bytes).await;
+                }
+            }
+            Self::Damaged { index: true, at, cut } => {
+                if let Some(mut bytes) = read(world.store()).await {
+                    damage(&mut bytes, at, cut);
+                    write(bytes).await;
+                }
+            }
+            Self::Damaged { index: false, at, cut } => {
+                machine.0.files().values_mut().for_each(|bytes| damage(bytes, at, cut));
+            }
+        }
+    }
+}
+
+fn damage(bytes: &mut Vec<u8>, at: usize, cut: bool) {
+    let at = at % bytes.len().max(1);
+    match bytes.get_mut(at) {
+        Some(_) if cut => bytes.truncate(at),
+        Some(byte) => *byte ^= 0x10,
+        None => {}
+    }
 }
 
 /// One run of a history.
@@ -192,7 +291,14 @@ struct Turn {
 }
 
 fn turn() -> impl Strategy<Value = Turn> {
-    let fate = prop_oneof![4 => Just(Fate::Kept), 1 => Just(Fate::Lost), 1 => Just(Fate::Foreign)];
+    let fate = prop_oneof![
+        4 => Just(Fate::Kept),
+        1 => Just(Fate::OtherMachine),
+        1 => Just(Fate::IndexGone),
+        1 => Just(Fate::Foreign),
+        2 => (any::<bool>(), 0..2000_usize, any::<bool>())
+            .prop_map(|(index, at, cut)| Fate::Damaged { index, at, cut }),
+    ];
     let by_hand = proptest::option::weighted(0.3, 0..STACKS);
     (proptest::collection::vec(edits(), 0..3), fate, 0_u8..3, by_hand)
         .prop_map(|(edits, fate, spelling, by_hand)| Turn { edits, fate, spelling, by_hand })
@@ -225,15 +331,22 @@ struct Seen {
     stacks: BTreeMap<String, (String, BTreeMap<String, String>, String)>,
 }
 
-async fn turn_of(world: &World, project: &Project) -> Seen {
-    let (seen, requests) = logged(world);
+/// A plan and a deployment, each with the cache that a run of the machine has; without a machine there is none.
+async fn turn_of(world: &mut World, project: &Project, machine: Option<&Machine>) -> Seen {
+    let cache =
+        |world: &World| machine.map_or_else(|| Arc::new(Cache::off()), |machine| machine.cache(world));
+    world.cache = cache(world);
+    let (mut seen, requests) = logged(world);
     let plan = json::plan(&seen.plan(project).await.plan);
+    seen.cache.publish(false).await;
     assert_eq!(changes(&requests), [""; 0], "a plan that changes something");
+    seen.cache = cache(world);
     let run: Run = {
         let allowed = (0..STACKS).filter_map(|index| Allowed::parse(&format!("s{index}"))).collect();
         let interrupt = Default::default();
         seen.run_with(project, Purpose::Deploy, &interrupt, |options| options.allowed = allowed).await
     };
+    seen.cache.publish(true).await;
     let mut stacks = BTreeMap::new();
     for (fqn, stack) in world.stacks().await {
         let template = world.template(&fqn).await;
@@ -250,7 +363,7 @@ fn changes(requests: &Faulty) -> Vec<String> {
         .log()
         .iter()
         .filter(|call| !reads.iter().any(|verb| call.operation.starts_with(verb)))
-        .filter(|call| !call.target.contains("stack_templates/"))
+        .filter(|call| !call.target.contains("stack_templates/") && !call.target.contains("/cache/"))
         .map(ToString::to_string)
         .collect();
     changes.sort();
@@ -259,9 +372,16 @@ fn changes(requests: &Faulty) -> Vec<String> {
     changes
 }
 
+/// Whether there is time for more cases.
+#[allow(clippy::disallowed_methods, reason = "a test is its own frontend")]
+fn is_long() -> bool {
+    std::env::var_os("RUNWAY_RS_LONG_TESTS").is_some()
+}
+
 #[test]
 fn with_or_without_a_cache_a_run_does_the_same() {
-    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let cases = if is_long() { MANY_CASES } else { CASES };
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let saved = std::cell::Cell::new(0);
     let histories = (random(), proptest::collection::vec(turn(), 2..5));
     let result = runner.run(&histories, |(first, turns)| {
@@ -286,23 +406,21 @@ fn in_its_own_time<T>(work: impl Future<Output = T>) -> T {
     runtime.unwrap().block_on(work)
 }
 
-/// What the turns of a history did, and how many requests a plan after each of them took.
+/// What the turns of a history did, and how many templates a plan after each of them read.
 async fn history(first: Stacks, turns: &[Turn], cached: bool) -> (Vec<Seen>, usize) {
-    let (mut world, foreign) = (World::new(), World::new());
-    foreign.deploy(&project(&first, 0)).await;
-    foreign.plan(&project(&first, 0)).await;
+    let (mut world, mut foreign, mut machine) = (World::new(), World::new(), Machine::default());
+    let own = cached.then(Machine::default);
+    turn_of(&mut foreign, &project(&first, 0), own.as_ref()).await;
+    turn_of(&mut foreign, &project(&first, 0), own.as_ref()).await;
     let (mut now, mut all, mut reads) = (first, Vec::new(), 0);
     for turn in turns {
         now = crate::soundness::world::edited(now, &turn.edits);
         if now.is_empty() {
             break;
         }
-        world.cache = match (cached, turn.fate) {
-            (false, _) => Arc::new(Cache::off()),
-            (true, Fate::Kept) => world.cache,
-            (true, Fate::Lost) => Arc::default(),
-            (true, Fate::Foreign) => Arc::clone(&foreign.cache),
-        };
+        if cached {
+            turn.fate.befall(&mut machine, &world, &foreign).await;
+        }
         let fqn = format!("ns-s{}", turn.by_hand.unwrap_or(STACKS));
         let is_settled = |status: &str| matches!(status, "CREATE_COMPLETE" | "UPDATE_COMPLETE");
         if world.stacks().await.get(&fqn).is_some_and(|stack| is_settled(stack.status.as_str())) {
@@ -311,10 +429,13 @@ async fn history(first: Stacks, turns: &[Turn], cached: bool) -> (Vec<Seen>, usi
             update_with(&world, &fqn, text, "x").await;
         }
         let project = project(&now, turn.spelling);
-        all.push(turn_of(&world, &project).await);
+        all.push(turn_of(&mut world, &project, cached.then_some(&machine)).await);
+        if cached {
+            world.cache = machine.cache(&world);
+        }
         let (again, requests) = logged(&world);
         again.plan(&project).await;
-        reads += requests.total();
+        reads += requests.log().iter().filter(|call| call.operation == "GetTemplate").count();
     }
     (all, reads)
 }

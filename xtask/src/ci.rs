@@ -3,8 +3,8 @@
 use crate::chore::{Failure, cargo, run, run_with, say};
 use crate::{bench, fuzz, generate, python, resource_types, speed, tidy};
 
-/// Plans beside what deploys really do, ten thousand of them.
-const SOUNDNESS: [&str; 11] = [
+/// Plans beside what deploys really do, ten thousand of them, and runs with and without a cache.
+const SOUNDNESS: [&str; 12] = [
     "test",
     "--release",
     "--locked",
@@ -13,8 +13,9 @@ const SOUNDNESS: [&str; 11] = [
     "runway-local/test-support",
     "--test",
     "engine",
-    "soundness",
     "--",
+    "soundness",
+    "cached",
     "--nocapture",
 ];
 
@@ -88,7 +89,7 @@ pub(crate) fn run_all(full: bool) -> Result<(), Failure> {
         fuzz::run(fuzz::Limits::new(100_000, 2, 0))?;
         say("the larger explorations of the lock:");
         run_with("RUNWAY_RS_LONG_TESTS", cargo(), &EXPLORATIONS)?;
-        say("plans beside what deploys do, ten thousand times:");
+        say("plans beside what deploys do, ten thousand times, and runs with and without a cache:");
         run_with("RUNWAY_RS_LONG_TESTS", cargo(), &SOUNDNESS)?;
         speed::measure()?;
         bench::run_bench(&[], false)?;

@@ -137,6 +137,9 @@ pub trait BlueprintRenderer: Send + Sync {
     /// # Errors
     /// [`HandlerFailure`] if Python cannot run it or it refuses its variables.
     async fn render(&self, request: &BlueprintRequest) -> Result<Blueprint, HandlerFailure>;
+
+    /// Hooks have run: what is known of files and the like has to be looked at again.
+    fn look_again(&self) {}
 }
 
 /// A blueprint with everything it needs.

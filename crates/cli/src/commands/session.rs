@@ -104,8 +104,16 @@ impl<'s> Session<'s> {
             Arc::new(Beside { directory: loaded.directory.clone(), current: self.context.current.clone() });
         let root = self.work.root.as_deref().unwrap_or(&loaded.directory);
         let clock = Arc::clone(&self.clock);
-        let registry =
-            registry(self.work, loaded, &options.environment, root, Arc::clone(&files), Arc::clone(&clock));
+        let cache = Arc::default();
+        let registry = registry(
+            self.work,
+            loaded,
+            &options.environment,
+            root,
+            Arc::clone(&files),
+            Arc::clone(&clock),
+            &cache,
+        );
         Engine {
             provider: Arc::clone(&self.work.connected.provider),
             files,
@@ -113,7 +121,7 @@ impl<'s> Session<'s> {
             options,
             registry,
             asked: Asked::default().keeping_secrets_in(Arc::clone(&self.output.vault)),
-            cache: Arc::default(),
+            cache,
         }
     }
 

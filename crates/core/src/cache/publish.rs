@@ -8,6 +8,7 @@ use runway_store::StoreErrorKind;
 use super::codec;
 use super::index::{Delta, Index};
 use super::key::Key;
+use super::kinds;
 use super::record::{DAY, Record, day};
 use super::run::{Cache, Setup};
 use super::state::State;
@@ -117,11 +118,13 @@ impl Cache {
         let epoch = state.shared.index.epoch;
         let own = state.own.records.iter().filter(|(key, record)| {
             state.hits.contains(key)
+                && !kinds::stays_here(&record.kind)
                 && record.epoch >= epoch
                 && state.shared.index.records.get(key).is_none_or(|shared| shared.at < record.at)
         });
         let mut made: BTreeMap<Key, Record> = own.map(|(key, record)| (*key, record.clone())).collect();
-        made.extend(state.made.iter().map(|(key, record)| (*key, record.clone())));
+        let news = state.made.iter().filter(|(_, record)| !kinds::stays_here(&record.kind));
+        made.extend(news.map(|(key, record)| (*key, record.clone())));
         let today = day(self.now());
         let used = state.hits.iter().filter(|key| state.shared.index.records.contains_key(key));
         let used = used.map(|key| (*key, today)).collect();

@@ -42,7 +42,7 @@ impl Backing {
 
     /// Reads what the cache has in the bucket.
     pub(crate) async fn load_cache(&self, engine: &Engine) {
-        let _ = engine;
+        engine.cache.load(self.bucket.as_ref().map(|(_, store)| Arc::clone(store))).await;
     }
 
     /// The store and the keys of the persistent graph.
