@@ -89,7 +89,7 @@ async fn begun(store: &Arc<dyn ObjectStore>, number: u64) -> Cache {
 
 fn made(number: u64, part: usize) -> (Ingredients, PlainJson) {
     let name = format!("{number}-{part}");
-    let ingredients = Ingredients::new(kinds::BLUEPRINT, &Scope::default(), &name).input("name", &name);
+    let ingredients = Ingredients::new(kinds::STACK_TEMPLATE, &Scope::default(), &name).input("name", &name);
     (ingredients, PlainJson::known(json!({"of": name})))
 }
 

@@ -73,13 +73,20 @@ impl Cache {
         }
         let passed = setup.pace.clock.monotonic().saturating_sub(start);
         let now = self.now();
+        let mut unreadable = None;
         let change = |seen: &tier::Seen| {
+            unreadable = unreadable.take().or_else(|| seen.unreadable.clone());
             let mut index = seen.index.after(&delta);
             index.collect(&self.settings.limits, now);
             index.writer.clone_from(&setup.writer);
             Some(index)
         };
-        match remote.change(seen, &setup.pace, limit.saturating_sub(passed), change).await {
+        let changed = remote.change(seen, &setup.pace, limit.saturating_sub(passed), change).await;
+        if let Some(reason) = unreadable {
+            let (place, reason) = (remote.place(), reason.to_string());
+            self.state().warn(CacheWarning::Unreadable { place, reason });
+        }
+        match changed {
             Ok(seen) => {
                 let mut state = self.state();
                 state.published += delta.made.len() as u64;

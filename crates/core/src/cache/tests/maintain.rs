@@ -7,7 +7,7 @@ use runway_store::{Condition, ObjectKey, ObjectStore, Put};
 use serde_json::json;
 
 use super::super::*;
-use super::run::{World, deploying, ingredients, planning, work};
+use super::run::{PURE, World, deploying, ingredients, planning, work};
 use crate::clock::Clock as _;
 
 impl World {
@@ -32,7 +32,7 @@ fn large(name: &str) -> PlainJson {
 
 /// Needs a result that is too long for its record.
 async fn work_on_much(cache: &Cache, name: &str) -> bool {
-    let much = ingredients(kinds::BLUEPRINT, name);
+    let much = ingredients(PURE, name);
     match cache.fetch::<PlainJson>(&much).await {
         Some(found) => {
             assert_eq!(found, large(name));
@@ -92,8 +92,8 @@ async fn a_clear_during_a_run_leaves_nothing_of_before() {
     world.run(deploying(), &["old"]).await;
     world.run(planning(), &["own"]).await;
     let running = world.loaded(deploying()).await;
-    assert!(work(&running, kinds::BLUEPRINT, "old") && work(&running, kinds::BLUEPRINT, "own"));
-    assert!(!work(&running, kinds::BLUEPRINT, "new"));
+    assert!(work(&running, PURE, "old") && work(&running, PURE, "own"));
+    assert!(!work(&running, PURE, "new"));
 
     let everything = Filter::default();
     let cleared = world.tiers().clear_remote(&everything).await.unwrap();
@@ -105,7 +105,7 @@ async fn a_clear_during_a_run_leaves_nothing_of_before() {
     for machine in [&world, &world.elsewhere()] {
         let cache = machine.loaded(planning()).await;
         for name in ["old", "own", "new"] {
-            assert!(!work(&cache, kinds::BLUEPRINT, name), "{name}");
+            assert!(!work(&cache, PURE, name), "{name}");
         }
     }
     // Runs that begin after it are as always.
@@ -176,7 +176,7 @@ async fn a_bundle_takes_everything_elsewhere() {
     let world = World::new();
     let cache = world.loaded(deploying()).await;
     work_on_much(&cache, "much").await;
-    work(&cache, kinds::BLUEPRINT, "a");
+    work(&cache, PURE, "a");
     cache.publish(true).await;
     world.run(planning(), &["own"]).await;
     let bundle = world.tiers().export().await.unwrap();
@@ -185,7 +185,7 @@ async fn a_bundle_takes_everything_elsewhere() {
     assert_eq!(other.tiers().import(&bundle).await.unwrap(), (3, 0));
     let cache = other.loaded(planning()).await;
     assert!(work_on_much(&cache, "much").await);
-    assert!(work(&cache, kinds::BLUEPRINT, "a") && work(&cache, kinds::BLUEPRINT, "own"));
+    assert!(work(&cache, PURE, "a") && work(&cache, PURE, "own"));
 
     // What was cleared does not come back in a bundle.
     other.tiers().clear_remote(&Filter::default()).await.unwrap();
@@ -218,7 +218,7 @@ async fn status_says_what_there_is() {
 async fn a_miss_is_explained_by_the_ingredient_that_changed() {
     let world = World::new();
     let of = |vpc: &str, size: &str| {
-        Ingredients::new(kinds::BLUEPRINT, &Scope::default(), "app").input("vpc", vpc).input("size", size)
+        Ingredients::new(PURE, &Scope::default(), "app").input("vpc", vpc).input("size", size)
     };
     let cache = world.loaded(deploying()).await;
     cache.keep(&of("vpc-1", "small"), &true, Duration::ZERO);
@@ -237,7 +237,7 @@ async fn a_miss_is_explained_by_the_ingredient_that_changed() {
     assert_eq!(cache.find::<bool>(&of("vpc-1", "small")), Some(true));
     assert!(cache.explain("app").iter().any(|explained| explained.is_hit));
     assert_eq!(cache.subjects().into_iter().collect::<Vec<_>>(), ["app"]);
-    assert_eq!(cache.records(&Filter { kind: Some("blueprint".to_owned()), subject: None }).len(), 2);
+    assert_eq!(cache.records(&Filter { kind: Some("example".to_owned()), subject: None }).len(), 2);
 }
 
 /// Sixteen runs end at the same time.
@@ -259,7 +259,7 @@ async fn no_record_of_many_runs_at_once_is_lost() {
         cache.load(Some(Arc::clone(&world.store) as Arc<dyn ObjectStore>)).await;
         runs.spawn(async move {
             for part in 0..5 {
-                work(&cache, kinds::BLUEPRINT, &format!("{number}-{part}"));
+                work(&cache, PURE, &format!("{number}-{part}"));
             }
             cache.publish(true).await;
             cache.warnings()

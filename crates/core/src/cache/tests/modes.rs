@@ -6,7 +6,7 @@ use runway_store::{Condition, ObjectKey, ObjectStore as _, Put, Verb};
 use serde_json::json;
 
 use super::super::*;
-use super::run::{World, deploying, ingredients, planning, work};
+use super::run::{PURE, World, deploying, ingredients, planning, work};
 use crate::clock::Clock as _;
 
 fn modes(local: Mode, remote: Mode) -> Settings {
@@ -80,7 +80,7 @@ async fn a_kind_may_be_disabled() {
     let world = World::new();
     world.run(deploying(), &["a"]).await;
     let mut settings = deploying();
-    settings.kinds.insert("blueprint".to_owned(), KindSettings { is_disabled: true, ttl: None });
+    settings.kinds.insert("example".to_owned(), KindSettings { is_disabled: true, ttl: None });
     world.store.reset();
     assert_eq!(world.run(settings, &["a", "b"]).await.1, [false, false]);
     assert_eq!(world.store.count(Verb::Put), 0);
@@ -202,17 +202,17 @@ async fn hits_are_computed_again_to_be_compared() {
     world.run(deploying(), &["a", "b"]).await;
     let checking = || Settings { check: Some(Check { percent: 100 }), ..deploying() };
     let cache = world.loaded(checking()).await;
-    assert!(!work(&cache, kinds::BLUEPRINT, "a"));
-    let wrong = ingredients(kinds::BLUEPRINT, "b");
+    assert!(!work(&cache, PURE, "a"));
+    let wrong = ingredients(PURE, "b");
     assert_eq!(cache.find::<PlainJson>(&wrong), None);
     cache.keep(&wrong, &PlainJson::known(json!("something else")), Duration::ZERO);
     assert_eq!(cache.counters().checked, 2);
     let mismatches = cache.mismatches();
     assert_eq!(mismatches.len(), 1);
-    assert_eq!((mismatches[0].kind.as_str(), mismatches[0].subject.as_str()), ("blueprint", "b"));
+    assert_eq!((mismatches[0].kind.as_str(), mismatches[0].subject.as_str()), ("example", "b"));
     assert_eq!(
         cache.warnings(),
-        [CacheWarning::Nondeterministic { kind: "blueprint".to_owned(), subject: "b".to_owned() }]
+        [CacheWarning::Nondeterministic { kind: "example".to_owned(), subject: "b".to_owned() }]
     );
 }
 
@@ -221,7 +221,7 @@ async fn what_turned_out_to_be_wrong_is_forgotten_everywhere() {
     let world = World::new();
     world.run(deploying(), &["a", "b"]).await;
     let cache = world.loaded(deploying()).await;
-    let fact = ingredients(kinds::BLUEPRINT, "a");
+    let fact = ingredients(PURE, "a");
     assert!(cache.find::<PlainJson>(&fact).is_some());
     cache.forget(&fact);
     assert_eq!(cache.find::<PlainJson>(&fact), None);
@@ -240,7 +240,7 @@ async fn nothing_learned_in_one_place_is_used_in_another() {
     ];
     for place in &places {
         let cache = world.loaded(deploying()).await;
-        let fact = Ingredients::new(kinds::STACK_TEMPLATE, place, "stack").input("StackId", "1");
+        let fact = Ingredients::new(PURE, place, "stack").input("StackId", "1");
         assert_eq!(cache.find::<bool>(&fact), None);
         cache.keep(&fact, &true, Duration::ZERO);
         cache.publish(true).await;

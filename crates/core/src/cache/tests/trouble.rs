@@ -262,7 +262,7 @@ async fn an_interrupted_run_does_not_wait_long() {
         Faulty::new(memory()).fault(When::verb(Verb::Put), Fault::Fail(StoreErrorKind::Precondition)),
     ));
     let cache = world.loaded(deploying()).await;
-    super::run::work(&cache, kinds::BLUEPRINT, "a");
+    super::run::work(&cache, super::run::PURE, "a");
     let start = tokio::time::Instant::now();
     cache.publish_within(true, Duration::from_secs(1)).await;
     assert!(start.elapsed() <= Duration::from_secs(1));
