@@ -19,6 +19,7 @@ mod key;
 pub mod kinds;
 mod last;
 mod maintain;
+mod policy;
 mod publish;
 mod record;
 mod run;
@@ -41,6 +42,7 @@ pub use last::LastRun;
 pub use maintain::{CacheError, Removed, TierStatus, Tiers};
 #[cfg(any(test, feature = "test-support"))]
 pub use memory::MemoryTier;
+pub use policy::iam_policy;
 pub use record::{LONGEST_INLINE, Record};
 pub use run::{Cache, Found, Setup};
 pub use settings::{CacheConfig, Check, KindSettings, Mode, RemoteMode, Settings};
