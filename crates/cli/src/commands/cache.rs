@@ -25,6 +25,9 @@ const LONGEST_BUNDLE: u64 = 256 * 1024 * 1024;
 /// Fewest digits of a key by which a record is named.
 const SHORTEST_KEY: usize = 8;
 
+/// A document as text and as JSON.
+type Forms<T> = (fn(&T) -> String, fn(&T) -> String);
+
 impl Session<'_> {
     pub(super) async fn cache(&self, command: &CacheCommand) -> Result<ExitCode, EngineError> {
         let mut worst = ExitCode::Ok;
@@ -80,7 +83,7 @@ impl Session<'_> {
     }
 
     /// Prints a document as text or as JSON.
-    fn print<T>(&self, format: TextOrJson, document: &T, (text, json): (fn(&T) -> String, fn(&T) -> String)) {
+    fn print<T>(&self, format: TextOrJson, document: &T, (text, json): Forms<T>) {
         self.output.data(&match format {
             TextOrJson::Text => self.output.headed(&text(document)),
             TextOrJson::Json => self.output.targeted(&json(document)),
