@@ -7,5 +7,6 @@ mod blueprints;
 mod commands;
 mod docker;
 mod hooks;
+mod memory;
 mod processes;
 mod support;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use camino::{Utf8Path, Utf8PathBuf};
+use runway_core::cache::Cache;
 use runway_core::config::load::load;
 use runway_core::ident::NodeName;
 use runway_core::provider::{CloudFormation, Place, Provider, ProviderError};
@@ -88,6 +89,21 @@ impl Project {
         Arc::new(PythonBridge::new(self.settings.clone()))
     }
 
+    /// A bridge that finds again what was kept in this cache.
+    pub(crate) fn remembering(&self, cache: &Arc<Cache>) -> PythonBridge {
+        PythonBridge::new(self.settings.clone()).remembering(Arc::clone(cache))
+    }
+
+    /// Counts how often Python is started, by what Python imports before anything else.
+    pub(crate) fn count_in_python(&mut self) -> Starts {
+        let (place, counter) = (self.path().join("counting"), self.path().join("starts"));
+        let text = format!("with open('{counter}', 'a') as starts:\n    starts.write('start\\n')\n");
+        fs_err::create_dir(&place).unwrap();
+        fs_err::write(place.join("sitecustomize.py"), text).unwrap();
+        self.settings.environment.insert("PYTHONPATH".to_owned(), place.to_string());
+        Starts(counter)
+    }
+
     /// Puts a script between the bridge and Python that counts how often it is started.
     pub(crate) fn count_starts(&mut self) -> Utf8PathBuf {
         let (script, counter) = (self.path().join("counting-python"), self.path().join("starts"));
@@ -95,6 +111,15 @@ impl Project {
         write_script(&script, &text);
         self.settings.interpreter = Some(script);
         counter
+    }
+}
+
+/// How often Python was started.
+pub(crate) struct Starts(Utf8PathBuf);
+
+impl Starts {
+    pub(crate) fn count(&self) -> usize {
+        fs_err::read_to_string(&self.0).map_or(0, |text| text.lines().count())
     }
 }
 

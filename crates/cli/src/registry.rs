@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use camino::Utf8Path;
+use runway_core::cache::Cache;
 use runway_core::clock::Clock;
 use runway_core::files::Files;
 use runway_core::lookup::file::FileLookup;
@@ -48,7 +49,7 @@ impl HookHandler for NeedsAws {
 }
 
 /// Builds the registry of a config. `environment` are the variables of its run; `root` is the directory of the project
-/// file, or else of the config.
+/// file, or else of the config; `cache` is what blueprints were rendered to before.
 pub(crate) fn registry(
     work: &Work,
     loaded: &Loaded,
@@ -56,6 +57,7 @@ pub(crate) fn registry(
     root: &Utf8Path,
     files: Arc<dyn Files>,
     clock: Arc<dyn Clock>,
+    cache: &Arc<Cache>,
 ) -> Registry {
     let mut registry = Registry::default();
     registry.lookups.insert("file".to_owned(), Arc::new(FileLookup::new(files)));
@@ -68,7 +70,8 @@ pub(crate) fn registry(
     let programs = TaskPrograms { directory: loaded.directory.clone(), environment: environment.clone() };
     registry.services = work.connected.task_services(Arc::new(programs));
 
-    let python = Arc::new(PythonBridge::new(python(work, loaded, environment, root)));
+    let settings = python(work, loaded, environment, root);
+    let python = Arc::new(PythonBridge::new(settings).remembering(Arc::clone(cache)));
     registry.blueprints = Some(Arc::clone(&python) as _);
     registry.python_hooks = Some(Arc::clone(&python) as Arc<dyn HookHandler>);
     for name in AWSLAMBDA {

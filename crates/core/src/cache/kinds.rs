@@ -9,15 +9,27 @@ use super::key::{Class, Kind};
 pub const STACK_TEMPLATE: Kind = Kind { name: "stack-template", revision: 1, class: Class::Fact };
 /// A template or an archive lies in the bucket: by bucket, key and digest.
 pub const TEMPLATE_OBJECT: Kind = Kind { name: "template-object", revision: 1, class: Class::Fact };
-/// A Python blueprint rendered: by everything it read.
+/// A Python blueprint rendered: by everything it was given and everything it read.
 pub const BLUEPRINT: Kind = Kind { name: "blueprint", revision: 1, class: Class::Pure };
+/// What the rendering of a Python blueprint read: by everything it was given. It has to be looked at whether all of that
+/// is still so.
+pub const BLUEPRINT_TRACE: Kind = Kind { name: "blueprint-trace", revision: 1, class: Class::Receipt };
+/// A piece of what a Python process read: by its digest.
+pub const PYTHON_TRACE: Kind = Kind { name: "python-trace", revision: 1, class: Class::Pure };
 /// What a lookup found, where the config gives it a time to live. Each lookup is a variant: `lookup.ami`.
 pub const LOOKUP: Kind = Kind { name: "lookup", revision: 1, class: Class::Observed };
 /// A task left something as specified: by kind, arguments, account and region.
 pub const TASK_RECEIPT: Kind = Kind { name: "task-receipt", revision: 1, class: Class::Receipt };
 
 /// All kinds.
-pub const ALL: &[Kind] = &[STACK_TEMPLATE, TEMPLATE_OBJECT, BLUEPRINT, LOOKUP, TASK_RECEIPT];
+pub const ALL: &[Kind] =
+    &[STACK_TEMPLATE, TEMPLATE_OBJECT, BLUEPRINT, BLUEPRINT_TRACE, PYTHON_TRACE, LOOKUP, TASK_RECEIPT];
+
+/// Whether records of this kind are neither written to the bucket nor read from there: they tell what files of one machine
+/// are like, and hold templates, which whoever may write to the cache must not be able to change.
+pub fn stays_here(name: &str) -> bool {
+    [BLUEPRINT, BLUEPRINT_TRACE, PYTHON_TRACE].iter().any(|kind| kind.name == name)
+}
 
 /// What is never cached, and why: the words of the config's diagnostics and of the documentation.
 pub const NEVER: &[(&str, &str)] = &[

@@ -19,7 +19,7 @@ use super::tier::{self, LocalFile, LocalTier, Pace, Remote};
 use super::trust::TrustKey;
 use super::value::{CacheOutput, Digest};
 use super::warning::CacheWarning;
-use super::{codec, settings};
+use super::{codec, kinds, settings};
 
 /// How long the start of a run waits for the bucket's index.
 const LOAD_LIMIT: Duration = Duration::from_secs(2);
@@ -235,7 +235,8 @@ impl Cache {
         let found = {
             let state = self.state();
             let own = state.own.records.get(&key).filter(|_| self.settings.local.reads());
-            let shared = state.shared.index.records.get(&key).filter(|_| self.settings.remote.reads());
+            let reads_shared = self.settings.remote.reads() && !kinds::stays_here(&ingredients.kind_name());
+            let shared = state.shared.index.records.get(&key).filter(|_| reads_shared);
             let of_same_kind = |record: &&Record| {
                 let kind = ingredients.kind();
                 record.kind == ingredients.kind_name()

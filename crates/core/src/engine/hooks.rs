@@ -62,7 +62,7 @@ impl Engine {
             if let Some(session) = session {
                 still_locked(session, reporter).await?;
             }
-            self.asked.after_hooks(results.clone());
+            self.after_hooks(results.clone());
             world.answers.after_hooks(results.clone());
             let event = Event::HookStarted { stage: stage.as_str().to_owned(), path: hook.path.clone() };
             reporter.event(&event);
@@ -78,8 +78,16 @@ impl Engine {
             let elapsed = self.clock.monotonic().saturating_sub(started);
             self.finished(stage, hook, outcome, elapsed, reporter)?;
         }
-        self.asked.after_hooks(results);
+        self.after_hooks(results);
         Ok(())
+    }
+
+    /// Hooks have run, and may have changed whatever they like.
+    fn after_hooks(&self, results: HookResults) {
+        self.asked.after_hooks(results);
+        if let Some(renderer) = &self.registry.blueprints {
+            renderer.look_again();
+        }
     }
 
     fn finished(

@@ -27,6 +27,7 @@ LONGEST_ANSWER = 64 * 1024 * 1024
 LONGEST_MESSAGE = 4_000
 LONGEST_TRACEBACK = 16_000
 DEEPEST_VALUE = 100
+TRACE = globals().get("TRACE")  # what watches this process, if anything does
 
 
 class Refusal(Exception):
@@ -117,6 +118,7 @@ class Bridge:
         self.shared = {}
         self._provider = None
         self.region = settings["region"]
+        self.trace = TRACE
         if sys.path and sys.path[0] == "":
             del sys.path[0]  # a console script such as `runway` does not have the current directory there either
         sys.path.extend(settings["sys_path"])
@@ -125,6 +127,13 @@ class Bridge:
         self.version = import_runway()
         log()
         self.context = self.build_context(settings)
+        if self.trace is not None:
+            self.trace.start()
+
+    def variables(self):
+        """Environment variables for Runway's context."""
+        variables = os.environ.copy()
+        return variables if self.trace is None else self.trace.watched_variables(variables)
 
     def build_context(self, settings):
         from runway.config import CfnginConfig
@@ -150,7 +159,7 @@ class Bridge:
             config=config,
             config_path=path,
             deploy_environment=DeployEnvironment(
-                environ=dict(os.environ),
+                environ=self.variables(),
                 explicit_name=settings["deploy_environment"],
                 root_dir=Path(settings["root_directory"]),
             ),
@@ -175,6 +184,13 @@ class Bridge:
         return self._provider
 
     def render(self, request):
+        """Renders a blueprint, and says what that depended on."""
+        if self.trace is None:
+            return self.make(request)
+        made = self.trace.during(lambda: self.make(request))
+        return {**made, "trace": self.trace.tell()}
+
+    def make(self, request):
         """Renders a blueprint as Runway does for its upload."""
         path = request["class_path"]
         self.receive(request["hook_data"])
@@ -206,6 +222,7 @@ class Bridge:
     def hook(self, request):
         """Runs a hook as Runway does."""
         path, data_key = request["path"], request["data_key"]
+        self.spoil()
         self.receive(request["hook_data"])
         method = load(path, reload=True)
         arguments = {"context": self.context, "provider": self.provider, **self.values.revive(request["args"])}
@@ -245,6 +262,7 @@ class Bridge:
         from runway.lookups.handlers.base import LookupHandler
 
         name, path = request["name"], request["class_path"]
+        self.spoil()
         if path is not None:
             handler = load(path)
             if not (isinstance(handler, type) and issubclass(handler, LookupHandler)):
@@ -259,6 +277,11 @@ class Bridge:
             request["query"], context=self.context, provider=self.provider, variables=None
         )
         return self.values.describe(result)
+
+    def spoil(self):
+        """Code that is no blueprint may have left something for blueprints in this process."""
+        if self.trace is not None:
+            self.trace.spoil("a hook or a lookup has run before in the same Python")
 
     def receive(self, hook_data):
         """Takes over what hooks outside Python have left; real objects of Python hooks stay what they are."""

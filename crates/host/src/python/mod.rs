@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use camino::Utf8PathBuf;
+use runway_core::cache::Cache;
 use runway_core::provider::ErrorKind;
 use runway_core::registry::{
     Blueprint, BlueprintRenderer, BlueprintRequest, Fetched, HandlerFailure, HookCall, HookHandler,
@@ -17,11 +18,15 @@ use runway_core::registry::{
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use self::facts::Told;
+use self::memory::{Memory, Question};
 use self::problem::PythonProblem;
 use self::process::{Answer, Process, Raised, StartProblem};
 use runway_core::secrets::Secrets;
 
+mod facts;
 mod interpreter;
+mod memory;
 mod problem;
 mod process;
 
@@ -71,6 +76,7 @@ pub struct PythonSettings {
 pub struct PythonBridge {
     settings: PythonSettings,
     state: Mutex<State>,
+    memory: Option<Memory>,
 }
 
 #[derive(Debug)]
@@ -84,7 +90,14 @@ enum State {
 impl PythonBridge {
     /// A bridge that has not started Python yet.
     pub fn new(settings: PythonSettings) -> Self {
-        Self { settings, state: Mutex::new(State::NotStarted) }
+        Self { settings, state: Mutex::new(State::NotStarted), memory: None }
+    }
+
+    /// The same, where blueprints that were rendered before and depend on nothing that has changed since are taken from
+    /// the cache.
+    #[must_use]
+    pub fn remembering(self, cache: Arc<Cache>) -> Self {
+        Self { memory: (!cache.is_off()).then(|| Memory::new(cache)), ..self }
     }
 
     /// The handler of a custom lookup: `class_path` as the config's `lookups` has it for `name`. Its
@@ -120,7 +133,7 @@ impl PythonBridge {
         let interrupted = State::Over(PythonProblem::Interrupted { what: what.to_owned() }.into());
         let mut process = match std::mem::replace(&mut *state, interrupted) {
             State::Running(process) => process,
-            State::NotStarted => match Process::start(&self.settings, &debug).await {
+            State::NotStarted => match Process::start(&self.settings, self.memory.is_some(), &debug).await {
                 Ok(process) => Box::new(process),
                 Err(problem) => {
                     let failure = match problem {
@@ -175,9 +188,12 @@ fn failure(raised: Raised, secrets: &Secrets) -> HandlerFailure {
     }
 }
 
-#[async_trait]
-impl BlueprintRenderer for PythonBridge {
-    async fn render(&self, request: &BlueprintRequest) -> Result<Blueprint, HandlerFailure> {
+impl PythonBridge {
+    /// Renders a blueprint in Python; and what Python tells of what that depended on.
+    async fn render_now(
+        &self,
+        request: &BlueprintRequest,
+    ) -> Result<(Blueprint, Option<Told>), HandlerFailure> {
         let secrets = Secrets::new(&request.secrets);
         let what = format!("the blueprint `{}`", request.class_path);
         let message = json!({
@@ -188,22 +204,66 @@ impl BlueprintRenderer for PythonBridge {
             "variables": request.variables,
             "hook_data": request.hook_data,
         });
-        let answer = self.ask(message, &what, &debug, &secrets).await?;
+        let mut answer = self.ask(message, &what, &debug, &secrets).await?;
         if let Some(raised) = answer.error {
             return Err(failure(raised, &secrets));
         }
+        // What a blueprint leaves in the context is more than its template.
+        let told = answer.ok["trace"].take();
+        let told = serde_json::from_value(told).ok().filter(|_| answer.hook_data.is_empty());
         serde_json::from_value::<(String, Vec<(String, Value)>)>(json!([
             answer.ok["body"],
             answer.ok["parameters"]
         ]))
-        .map(|(body, parameters)| Blueprint { body, parameters })
+        .map(|(body, parameters)| (Blueprint { body, parameters }, told))
         .map_err(|error| PythonProblem::NotUnderstood { what, reason: error.to_string() }.into())
+    }
+
+    /// Code runs in Python that is no blueprint.
+    fn share(&self) {
+        if let Some(memory) = &self.memory {
+            memory.share();
+        }
+    }
+}
+
+#[async_trait]
+impl BlueprintRenderer for PythonBridge {
+    async fn render(&self, request: &BlueprintRequest) -> Result<Blueprint, HandlerFailure> {
+        let Some(memory) = &self.memory else {
+            return self.render_now(request).await.map(|(blueprint, _)| blueprint);
+        };
+        let mut progress = memory.progress().await;
+        let question = Question::of(&self.settings, request);
+        let mut asked = None;
+        if let Some(question) = question {
+            let found = memory.find(&question, &self.settings, &mut progress).await;
+            if let Some(blueprint) = found.blueprint {
+                return Ok(blueprint);
+            }
+            asked = Some((question, found));
+        }
+        let began = Instant::now();
+        let (blueprint, told) = self.render_now(request).await?;
+        let python = asked.as_ref().map(|(question, _)| question.python());
+        memory.learn(told, python, &self.settings, &mut progress).await;
+        if let Some((question, found)) = &asked {
+            memory.keep(question, &blueprint, found, &progress, began);
+        }
+        Ok(blueprint)
+    }
+
+    fn look_again(&self) {
+        if let Some(memory) = &self.memory {
+            memory.look_again();
+        }
     }
 }
 
 #[async_trait]
 impl HookHandler for PythonBridge {
     async fn run(&self, call: &HookCall, output: &dyn HookOutput) -> Result<Value, HandlerFailure> {
+        self.share();
         let secrets = Secrets::new(&call.secrets);
         let what = format!("the hook `{}`", call.path);
         let message = json!({
@@ -245,6 +305,7 @@ struct PythonLookup {
 #[async_trait]
 impl LookupHandler for PythonLookup {
     async fn fetch(&self, request: &LookupRequest) -> Result<Fetched, LookupFailure> {
+        self.bridge.share();
         let what = format!("the lookup `{}`", self.name);
         let message = json!({
             "do": "lookup",

@@ -19,8 +19,12 @@ use crate::group::Group;
 use crate::prints::Prints;
 use runway_core::secrets::Secrets;
 
-const START: &str = include_str!("start.py");
-const BRIDGE: &str = include_str!("bridge.py");
+/// What Python is started with.
+pub(super) const START: &str = include_str!("start.py");
+/// What watches it, if anything does.
+pub(super) const TRACE: &str = include_str!("trace.py");
+/// What serves requests.
+pub(super) const BRIDGE: &str = include_str!("bridge.py");
 /// How long to wait for what a process that ended, or answered, has printed.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes of the longest answer; bridge.py refuses to send more than 64 MiB.
@@ -88,13 +92,15 @@ impl From<PythonProblem> for StartProblem {
 }
 
 impl Process {
-    /// Starts Python and loads Runway and the config.
+    /// Starts Python and loads Runway and the config. If it is watched, renderings say what they depend on.
     pub(super) async fn start(
         settings: &PythonSettings,
+        is_watched: bool,
         output: &dyn HookOutput,
     ) -> Result<Self, StartProblem> {
         let mut process = Self::spawn(settings)?;
-        let mut first = format!("{}\n{BRIDGE}", BRIDGE.len()).into_bytes();
+        let trace = if is_watched { TRACE } else { "" };
+        let mut first = format!("{} {}\n{trace}{BRIDGE}", trace.len(), BRIDGE.len()).into_bytes();
         let hello = json!({
             "mark": process.prints.mark(),
             "config": settings.config,

@@ -1,0 +1,387 @@
+//! Blueprints that are not rendered again: what they depend on is as it was. Whatever is changed, the template is the one
+//! that a rendering without a cache has.
+
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use runway_core::cache::Cache;
+use runway_core::registry::{Blueprint, BlueprintRenderer as _, BlueprintRequest, HookHandler as _};
+use serde_json::{Value, json};
+
+use crate::support::{Output, Project, Starts, call, python, request};
+
+/// A project with files for the blueprints that read.
+fn reading() -> Project {
+    let mut project = Project::new();
+    set(&mut project, "HOME", "/home/somebody");
+    for (file, text) in [
+        ("data.json", r#"{"value": "one"}"#),
+        ("shared.txt", "shared"),
+        ("parts/first.txt", ""),
+        ("parts/readme.md", ""),
+    ] {
+        write(&project, &format!("blueprints/{file}"), text);
+    }
+    project
+}
+
+fn write(project: &Project, file: &str, text: &str) {
+    let place = project.path().join(file);
+    fs_err::create_dir_all(place.parent().unwrap()).unwrap();
+    fs_err::write(place, text).unwrap();
+}
+
+fn reader() -> BlueprintRequest {
+    request("blueprints.reading.Reader", json!({"Name": "someone"}))
+}
+
+fn changing(class: &str) -> BlueprintRequest {
+    request(&format!("blueprints.changing.{class}"), json!({}))
+}
+
+/// Renders in a run of its own; and how often Python was started for it.
+async fn run(
+    project: &Project,
+    cache: &Arc<Cache>,
+    starts: &Starts,
+    request: &BlueprintRequest,
+) -> (Blueprint, usize) {
+    let before = starts.count();
+    let blueprint = project.remembering(cache).render(request).await.unwrap();
+    (blueprint, starts.count() - before)
+}
+
+/// Renders with a cache, which must need this many starts; what comes out is what comes out without.
+async fn expect(
+    project: &Project,
+    cache: &Arc<Cache>,
+    starts: &Starts,
+    request: &BlueprintRequest,
+    needed: usize,
+    what: &str,
+) -> Blueprint {
+    let (blueprint, started) = run(project, cache, starts, request).await;
+    let without = project.bridge().render(request).await.unwrap();
+    assert_eq!(blueprint, without, "{what}");
+    assert_eq!(started, needed, "{what}");
+    blueprint
+}
+
+type Edit = (&'static str, fn(&mut Project, &mut BlueprintRequest));
+
+/// Changes that a rendering must show.
+const SHOWN: &[Edit] = &[
+    ("the blueprint", |project, _| {
+        let place = project.path().join("blueprints/reading.py");
+        let text = fs_err::read_to_string(&place).unwrap();
+        fs_err::write(
+            &place,
+            text.replace(r#"self.add_output(name, value)"#, r#"self.add_output("X" + name, value)"#),
+        )
+        .unwrap();
+    }),
+    ("a module it imports", |project, _| write(project, "blueprints/sizes.py", "LARGE = 'm7g.2xlarge'\n")),
+    ("a module becomes a package", |project, _| {
+        write(project, "blueprints/sizes/__init__.py", "LARGE = 'of a package'\n");
+    }),
+    ("a module that was not there", |project, _| write(project, "overrides.py", "VALUE = 'here now'\n")),
+    ("a module in place of one of the standard library", |project, _| {
+        write(project, "counting/colorsys.py", "ONE_THIRD = 'a shadow'\n");
+    }),
+    ("a data file", |project, _| write(project, "blueprints/data.json", r#"{"value": "another"}"#)),
+    ("a file that was not there", |project, _| write(project, "blueprints/optional.txt", "here now")),
+    ("a file that was there", |project, _| {
+        fs_err::remove_file(project.path().join("blueprints/optional.txt")).unwrap();
+    }),
+    ("a file in a directory", |project, _| write(project, "blueprints/parts/second.txt", "")),
+    ("an environment variable that was not set", |project, _| set(project, "READ_HERE", "set")),
+    ("an environment variable", |project, _| set(project, "READ_HERE", "set otherwise")),
+    ("a variable read by the context", |project, _| set(project, "READ_FROM_CONTEXT", "set")),
+    ("the home", |project, _| set(project, "HOME", "/nowhere/at/home")),
+    ("a variable of the stack", |_, request| request.variables["Name"] = json!("other")),
+    ("the description", |_, request| request.description = Some("Described".to_owned())),
+    ("the name of the stack", |_, request| request.stack = runway_core::ident::NodeName::new("other")),
+    ("the mappings", |project, _| {
+        project.settings.config["mappings"] = json!({"Sizes": {"eu-west-1": {"Small": "t3.nano"}}});
+    }),
+    ("the namespace", |project, _| project.settings.config["namespace"] = json!("Other")),
+    ("the indent", |project, _| project.settings.config["template_indent"] = json!(2)),
+    ("the parameters", |project, _| {
+        project.settings.parameters.insert("team".to_owned(), json!("red"));
+    }),
+    ("the region", |project, _| project.settings.region = "us-east-2".to_owned()),
+    ("the deploy environment", |project, _| project.settings.deploy_environment = "prod".to_owned()),
+];
+
+/// Changes of what no blueprint here has read.
+const HARMLESS: &[Edit] = &[
+    ("a file beside the others", |project, _| write(project, "notes.txt", "nothing")),
+    ("another module", |project, _| write(project, "blueprints/unrelated.py", "X = 1\n")),
+    ("another variable", |project, _| set(project, "UNRELATED", "yes")),
+    ("another file in a directory whose names are compared with a pattern", |project, _| {
+        write(project, "blueprints/parts/first.txt", "its content is not read");
+    }),
+    ("the time of a file", |project, _| {
+        let place = project.path().join("blueprints/data.json");
+        let text = fs_err::read(&place).unwrap();
+        fs_err::write(&place, text).unwrap();
+    }),
+    ("bytecode", |project, _| {
+        let place = project.path().join("blueprints/__pycache__");
+        if place.exists() {
+            fs_err::remove_dir_all(place).unwrap();
+        }
+    }),
+];
+
+fn set(project: &mut Project, name: &str, value: &str) {
+    project.settings.environment.insert(name.to_owned(), value.to_owned());
+}
+
+#[tokio::test]
+async fn every_change_is_seen_and_nothing_else_starts_python() {
+    let mut project = reading();
+    let starts = project.count_in_python();
+    let cache = Arc::new(Cache::default());
+    let mut request = reader();
+    let mut last = expect(&project, &cache, &starts, &request, 1, "the first time").await;
+    for (what, edit) in SHOWN {
+        edit(&mut project, &mut request);
+        let now = expect(&project, &cache, &starts, &request, 1, what).await;
+        assert_ne!(now.body, last.body, "the template shows {what}");
+        for (harmless, edit) in HARMLESS {
+            edit(&mut project, &mut request);
+            let (again, started) = run(&project, &cache, &starts, &request).await;
+            assert_eq!((&again, started), (&now, 0), "{harmless} after {what}");
+        }
+        last = now;
+    }
+}
+
+#[tokio::test]
+async fn many_blueprints_are_found_without_python() {
+    let mut project = reading();
+    let starts = project.count_in_python();
+    let cache = Arc::new(Cache::default());
+    let requests: Vec<BlueprintRequest> = (0..50)
+        .map(|number| {
+            let class = ["reading.Reader", "reading.Sharing", "changing.Plain"][number % 3];
+            let mut request = request(&format!("blueprints.{class}"), json!({}));
+            request.stack = runway_core::ident::NodeName::new(format!("stack-{number}"));
+            request
+        })
+        .collect();
+    let mut rendered = Vec::new();
+    for started in [1, 0] {
+        let before = starts.count();
+        let bridge = Arc::new(project.remembering(&cache));
+        let mut all = tokio::task::JoinSet::new();
+        for request in requests.clone() {
+            let bridge = Arc::clone(&bridge);
+            all.spawn(async move { (request.stack.to_string(), bridge.render(&request).await.unwrap()) });
+        }
+        let mut all = all.join_all().await;
+        all.sort_by(|(one, _), (two, _)| one.cmp(two));
+        rendered.push(all);
+        assert_eq!(starts.count() - before, started);
+    }
+    assert_eq!(rendered[0], rendered[1]);
+}
+
+#[tokio::test]
+async fn what_one_blueprint_read_may_be_used_by_the_next() {
+    let mut project = reading();
+    let starts = project.count_in_python();
+    let cache = Arc::new(Cache::default());
+    let one = request("blueprints.reading.Sharing", json!({}));
+    let mut two = one.clone();
+    two.stack = runway_core::ident::NodeName::new("two");
+    for (text, needed) in [("shared", 1), ("shared", 0), ("another text", 1)] {
+        write(&project, "blueprints/shared.txt", text);
+        let before = starts.count();
+        let bridge = project.remembering(&cache);
+        // The file is read once, for the first of them; after a change both are rendered again.
+        for request in [&two, &one] {
+            let body = bridge.render(request).await.unwrap().body;
+            assert!(body.contains(&format!("\"{text}\"")), "{body}");
+        }
+        assert_eq!(starts.count() - before, needed, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_found_again_is_rendered_every_time() {
+    let classes = [
+        "Connects",
+        "Resolves",
+        "Starts",
+        "RunsShell",
+        "Forks",
+        "ReadsClock",
+        "ReadsDate",
+        "ReadsDay",
+        "FormatsDay",
+        "Rolls",
+        "RollsItsOwn",
+        "MakesId",
+        "ReadsRandom",
+        "ReadsDevice",
+        "ReadsProcess",
+        "AsksForProcess",
+        "Writes",
+        "MakesDirectory",
+        "StartsThread",
+        "ReadsAllVariables",
+        "ReadsAllOfContext",
+        "ReadsSecret",
+        "SetsVariable",
+        "ChangesDirectory",
+        "LeavesHookData",
+        "Watches",
+    ];
+    let mut project = Project::new();
+    let starts = project.count_in_python();
+    let cache = Arc::new(Cache::default());
+    for class in classes {
+        for _ in 0..2 {
+            let (_, started) = run(&project, &cache, &starts, &changing(class)).await;
+            assert_eq!(started, 1, "{class}");
+        }
+    }
+    // In one process with such a one, nothing that comes later is kept.
+    let bridge = project.remembering(&cache);
+    bridge.render(&changing("ReadsClock")).await.unwrap();
+    bridge.render(&changing("Plain")).await.unwrap();
+    assert_eq!(run(&project, &cache, &starts, &changing("Plain")).await.1, 1);
+    assert_eq!(run(&project, &cache, &starts, &changing("Plain")).await.1, 0);
+}
+
+#[tokio::test]
+async fn what_hooks_and_lookups_may_have_changed_is_not_taken_from_the_cache() {
+    let mut project = reading();
+    let starts = project.count_in_python();
+    let cache = Arc::new(Cache::default());
+    let plain = changing("Plain");
+    run(&project, &cache, &starts, &plain).await;
+
+    let bridge = project.remembering(&cache);
+    bridge.run(&call("hooks.plain.data", json!({})), &Output::default()).await.unwrap();
+    assert_eq!(starts.count(), 2);
+    bridge.render(&plain).await.unwrap();
+    bridge.render(&reader()).await.unwrap();
+    assert_eq!(run(&project, &cache, &starts, &plain).await.1, 0, "what was kept before still holds");
+    assert_eq!(run(&project, &cache, &starts, &reader()).await.1, 1, "after a hook nothing was kept");
+
+    // A hook outside Python changes a file: what was verified has to be verified again.
+    let bridge = project.remembering(&cache);
+    let before = bridge.render(&reader()).await.unwrap();
+    write(&project, "blueprints/data.json", r#"{"value": "of a hook"}"#);
+    bridge.look_again();
+    let after = bridge.render(&reader()).await.unwrap();
+    assert_ne!(before, after);
+    assert!(after.body.contains("of a hook"));
+}
+
+#[tokio::test]
+async fn secrets_and_what_only_python_has_are_not_kept() {
+    let mut project = reading();
+    let starts = project.count_in_python();
+    let cache = Arc::new(Cache::default());
+    let mut secret = reader();
+    secret.variables["Name"] = json!("correct horse");
+    secret.secrets = vec!["correct horse".to_owned()];
+    let mut hooked = reader();
+    hooked.hook_data.insert("found".to_owned(), json!({"a": 1}));
+    for request in [secret, hooked] {
+        for _ in 0..2 {
+            assert_eq!(run(&project, &cache, &starts, &request).await.1, 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_starts_python_may_start_another_one_tomorrow() {
+    let mut project = Project::new();
+    let starts = project.count_starts();
+    let cache = Arc::new(Cache::default());
+    for count in 1..=2 {
+        project.remembering(&cache).render(&changing("Plain")).await.unwrap();
+        assert_eq!(fs_err::read_to_string(&starts).unwrap().lines().count(), count);
+    }
+}
+
+/// A virtual environment like the one of the tests, whose troposphere may be changed.
+fn environment(place: &Utf8Path) -> Utf8PathBuf {
+    let original = python().parent().unwrap().parent().unwrap().to_owned();
+    let library = fs_err::read_dir(original.join("lib")).unwrap().next().unwrap().unwrap().file_name();
+    let packages = Utf8PathBuf::from("lib").join(library.to_str().unwrap()).join("site-packages");
+    fs_err::create_dir_all(place.join("bin")).unwrap();
+    fs_err::create_dir_all(place.join(&packages)).unwrap();
+    fs_err::copy(original.join("pyvenv.cfg"), place.join("pyvenv.cfg")).unwrap();
+    symlink(python().canonicalize_utf8().unwrap(), place.join("bin/python")).unwrap();
+    for entry in fs_err::read_dir(original.join(&packages)).unwrap().map(Result::unwrap) {
+        let name = entry.file_name();
+        let to = place.join(&packages).join(name.to_str().unwrap());
+        if name == "troposphere" {
+            fs_err::create_dir(&to).unwrap();
+            for module in fs_err::read_dir(entry.path()).unwrap().map(Result::unwrap) {
+                let from = module.path();
+                if module.file_name() == "sqs.py" || module.file_name() == "__pycache__" {
+                    continue;
+                }
+                symlink(&from, to.join(module.file_name().to_str().unwrap())).unwrap();
+            }
+            fs_err::copy(entry.path().join("sqs.py"), to.join("sqs.py")).unwrap();
+        } else {
+            symlink(entry.path(), to).unwrap();
+        }
+    }
+    place.join(packages)
+}
+
+#[tokio::test]
+async fn another_interpreter_or_package_is_another_rendering() {
+    let mut project = Project::new();
+    let starts = project.count_in_python();
+    let cache = Arc::new(Cache::default());
+    let plain = changing("Plain");
+    expect(&project, &cache, &starts, &plain, 1, "the first time").await;
+
+    let place = project.path().join("environment");
+    let packages = environment(&place);
+    project.settings.interpreter = Some(place.join("bin/python"));
+    let before = expect(&project, &cache, &starts, &plain, 1, "another interpreter").await;
+    assert_eq!(run(&project, &cache, &starts, &plain).await.1, 0);
+
+    let module = packages.join("troposphere/sqs.py");
+    let text = fs_err::read_to_string(&module).unwrap();
+    fs_err::write(&module, format!("{text}\nQueue.resource_type = 'AWS::SQS::Changed'\n")).unwrap();
+    let after = expect(&project, &cache, &starts, &plain, 1, "a changed package").await;
+    assert_ne!(before, after);
+
+    fs_err::write(packages.join("more.pth"), format!("{}\n", project.path().join("more"))).unwrap();
+    expect(&project, &cache, &starts, &plain, 1, "another path").await;
+    fs_err::write(packages.join("sqs.py"), "").unwrap();
+    fs_err::create_dir(packages.join("new_package-1.0.dist-info")).unwrap();
+    expect(&project, &cache, &starts, &plain, 1, "a new package, which may have plugins").await;
+    fs_err::write(place.join("pyvenv.cfg"), {
+        let text = fs_err::read_to_string(place.join("pyvenv.cfg")).unwrap();
+        text.replace("include-system-site-packages = false", "include-system-site-packages = true")
+    })
+    .unwrap();
+    expect(&project, &cache, &starts, &plain, 1, "another setting of the environment").await;
+    assert_eq!(run(&project, &cache, &starts, &plain).await.1, 0);
+}
+
+#[tokio::test]
+async fn a_failure_is_not_kept() {
+    let mut project = Project::new();
+    let starts = project.count_in_python();
+    let cache = Arc::new(Cache::default());
+    let broken = request("blueprints.network.Broken", Value::Object(serde_json::Map::new()));
+    for count in 1..=2 {
+        project.remembering(&cache).render(&broken).await.unwrap_err();
+        assert_eq!(starts.count(), count);
+    }
+}

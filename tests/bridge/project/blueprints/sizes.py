@@ -1,0 +1,3 @@
+"""What a blueprint imports."""
+
+LARGE = "t3.large"
