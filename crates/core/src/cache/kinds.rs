@@ -14,8 +14,8 @@ pub const BLUEPRINT: Kind = Kind { name: "blueprint", revision: 1, class: Class:
 /// What the rendering of a Python blueprint read: by everything it was given. It has to be looked at whether all of that
 /// is still so.
 pub const BLUEPRINT_TRACE: Kind = Kind { name: "blueprint-trace", revision: 1, class: Class::Receipt };
-/// A piece of what a Python process read: by its digest.
-pub const PYTHON_TRACE: Kind = Kind { name: "python-trace", revision: 1, class: Class::Pure };
+/// A piece of what a Python process read: by its digest. It too has to be looked at.
+pub const PYTHON_TRACE: Kind = Kind { name: "python-trace", revision: 1, class: Class::Receipt };
 /// What a lookup found, where the config gives it a time to live. Each lookup is a variant: `lookup.ami`.
 pub const LOOKUP: Kind = Kind { name: "lookup", revision: 1, class: Class::Observed };
 /// A task left something as specified: by kind, arguments, account and region.
