@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod browser;
+mod cache;
 #[cfg(unix)]
 mod change_sets;
 mod formats;
@@ -11,6 +12,7 @@ mod inputs;
 mod processes;
 mod projects;
 mod python;
+mod rendered;
 mod reports;
 mod saved;
 mod secrets;

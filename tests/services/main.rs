@@ -12,3 +12,4 @@ mod hooking;
 mod hooks;
 mod lookups;
 mod support;
+mod tasks;

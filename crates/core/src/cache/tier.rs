@@ -26,6 +26,8 @@ pub enum LocalFile {
     SharedTag,
     /// Records of this machine that are not in the bucket.
     Own,
+    /// What the last run on this machine had of the cache.
+    LastRun,
     /// A text by its digest.
     Blob(Digest),
 }
@@ -37,6 +39,7 @@ impl LocalFile {
             Self::Shared => "shared.jsonl.gz".to_owned(),
             Self::SharedTag => "shared.json".to_owned(),
             Self::Own => "own.jsonl.gz".to_owned(),
+            Self::LastRun => "last-run.json".to_owned(),
             Self::Blob(digest) => format!("blob/{digest}"),
         }
     }
@@ -205,6 +208,11 @@ impl Remote {
         ObjectKey::new(format!("{}blob/{digest}", self.prefix))
     }
 
+    /// Starts the keys of everything.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Starts the keys of all texts.
     pub fn blob_prefix(&self) -> String {
         format!("{}blob/", self.prefix)
@@ -312,7 +320,7 @@ impl Remote {
 }
 
 /// What starts the keys of a namespace. Names that are safe in a key stay as they are.
-fn prefix(namespace: &str) -> String {
+pub(super) fn prefix(namespace: &str) -> String {
     let mut name = String::new();
     for byte in namespace.bytes() {
         // Not `.` alone or twice: some tools take it for a way up.

@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 
 use super::{Made, ended, tell};
+use crate::cache::Cache;
 use crate::config::{BucketSetting, Config, StackDefinition, TemplateSource, Variable};
 use crate::engine::backing::Backing;
 use crate::engine::execute::{Executed, Execution};
@@ -134,7 +135,8 @@ impl Engine {
             options,
             registry: self.registry.clone(),
             asked: Asked::default().keeping_secrets_in(Arc::clone(self.asked.vault())),
-            cache: Arc::clone(&self.cache),
+            // There is no bucket for it yet, and this is one stack.
+            cache: Arc::new(Cache::off()),
         }
     }
 
@@ -233,9 +235,12 @@ fn refuse_missing(config: &Config, observed: &Observed) -> Result<(), EngineErro
 /// made up.
 fn bucket_config(config: &Config, region: &str) -> Config {
     let name = NodeName::from(STACK);
-    let mut stacks = IndexMap::new();
+    let (mut stacks, mut tasks) = (IndexMap::new(), IndexMap::new());
     if config.stacks.contains_key(STACK) {
         let wanted = with_needs(config, &name);
+        tasks.extend(config.tasks.clone().into_iter().filter(|(node, _)| wanted.contains(node)));
+        // Whom else they serve is of no matter here.
+        tasks.values_mut().for_each(|task| task.required_by.clear());
         for (name, definition) in config.stacks.iter().filter(|(name, _)| wanted.contains(*name)) {
             let mut definition = definition.clone();
             definition.required_by.retain(|(name, _)| wanted.contains(name));
@@ -249,6 +254,7 @@ fn bucket_config(config: &Config, region: &str) -> Config {
         bucket: BucketSetting::Off,
         persistent_graph_key: None,
         hooks: Default::default(),
+        tasks,
         stacks,
         ..config.clone()
     }

@@ -4,11 +4,58 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::AnyTaskKind;
+use super::{AnyTaskKind, erased};
+
+mod arguments;
+mod assertion;
+mod bootstrap_spoke;
+mod calls;
+mod catalog;
+mod changes;
+mod codebuild_run;
+mod command;
+mod contents;
+mod event_bus;
+mod lambda_invoke;
+mod launch_role_constraint;
+mod org_policy_attachment;
+mod organization;
+mod organizational_unit;
+mod policy;
+mod portfolio;
+mod portfolio_principal;
+mod portfolio_product;
+mod portfolio_share;
+mod principals;
+mod provisioned_product;
+mod provisioning;
+mod query;
+mod readable;
+mod shares;
+mod ssm_parameter;
+mod stack;
+mod stack_absent;
 
 /// Every kind that is built in.
 fn built_in() -> Vec<Arc<dyn AnyTaskKind>> {
-    Vec::new()
+    vec![
+        erased(assertion::Assert),
+        erased(bootstrap_spoke::BootstrapSpoke),
+        erased(codebuild_run::CodebuildRun),
+        erased(command::Command),
+        erased(event_bus::EventBus),
+        erased(lambda_invoke::LambdaInvoke),
+        erased(launch_role_constraint::LaunchRoleConstraint),
+        erased(org_policy_attachment::OrgPolicyAttachment),
+        erased(organizational_unit::OrganizationalUnit),
+        erased(portfolio::Portfolio),
+        erased(portfolio_principal::PortfolioPrincipal),
+        erased(portfolio_product::PortfolioProduct),
+        erased(portfolio_share::PortfolioShare),
+        erased(provisioned_product::ProvisionedProduct),
+        erased(ssm_parameter::SsmParameter),
+        erased(stack_absent::StackAbsent),
+    ]
 }
 
 /// Kinds of tasks by name. The default ones are those that are built in.
