@@ -19,7 +19,8 @@ use serde_json::{Map, Value};
 use crate::support::provider;
 
 /// Verbs with which operations begin that change nothing.
-const READS: [&str; 8] = ["Describe", "Get", "List", "Search", "BatchGet", "Scan", "Validate", "AssumeRole"];
+pub(crate) const READS: [&str; 8] =
+    ["Describe", "Get", "List", "Search", "BatchGet", "Scan", "Validate", "AssumeRole"];
 
 /// Waits for nothing, and remembers for what it would have.
 #[derive(Default)]

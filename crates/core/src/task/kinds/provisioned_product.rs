@@ -46,6 +46,8 @@ pub(super) struct State {
     seen: Option<Provisioned>,
     /// The version that is wanted, once product and version can be found.
     wanted: Option<Version>,
+    /// Why it cannot be launched like this. What leaves the config can still be removed.
+    problem: Option<String>,
 }
 
 impl Spec {
@@ -166,8 +168,13 @@ impl TaskKind for ProvisionedProduct {
     async fn read(&self, context: &ReadContext<'_>, spec: &Spec) -> Result<State, TaskFailure> {
         let present = spec.state == Wanted::Present;
         let seen = provisioning::provisioned(context, &spec.name, present).await?;
-        let wanted = if present { spec.wanted(context).await? } else { None };
-        Ok(State { seen, wanted })
+        let wanted = if present { spec.wanted(context).await } else { Ok(None) };
+        let (wanted, problem) = match wanted {
+            Ok(wanted) => (wanted, None),
+            Err(failure) if failure.kind.is_none() => (None, Some(failure.message)),
+            Err(failure) => return Err(failure),
+        };
+        Ok(State { seen, wanted, problem })
     }
 
     fn diff(&self, spec: &Spec, state: &State) -> TaskChange {
@@ -178,6 +185,7 @@ impl TaskKind for ProvisionedProduct {
         let shown =
             state.wanted.as_ref().map_or_else(|| plain(&spec.parameters), |wanted| spec.shown(wanted));
         let tags = plain(spec.tags.as_ref().unwrap_or(&Texts::new()));
+        details.text("problem", None, state.problem.as_deref());
         let Some(seen) = state.seen.as_ref().filter(|seen| !seen.is_failed_launch()) else {
             if let Some(failed) = &state.seen {
                 details.text("status", Some(&failed.status), None);
@@ -245,7 +253,7 @@ impl TaskKind for ProvisionedProduct {
         };
         match seen {
             Some(seen) if !seen.is_failed_launch() => {
-                let state = State { seen: Some(seen), wanted: Some(wanted) };
+                let state = State { seen: Some(seen), wanted: Some(wanted), problem: None };
                 if self.diff(spec, &state).action != TaskAction::None
                     && let (Some(seen), Some(wanted)) = (&state.seen, &state.wanted)
                 {
