@@ -33,6 +33,7 @@ impl Fakes {
             hooks: BTreeMap::new(),
             python_hooks: Some(Arc::clone(self) as _),
             blueprints: Some(Arc::clone(self) as _),
+            kinds: Default::default(),
             services: None,
         }
     }

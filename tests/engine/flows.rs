@@ -17,3 +17,4 @@ mod requests;
 mod saved;
 mod saved_values;
 mod selection;
+mod tasks;

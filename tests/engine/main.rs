@@ -10,3 +10,4 @@ mod flows;
 mod outcomes;
 mod soundness;
 mod support;
+mod things;

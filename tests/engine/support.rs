@@ -25,6 +25,7 @@ use runway_local::Local;
 use runway_store::{BucketName, ObjectKey, ObjectStore, StoreErrorKind, Tags};
 
 use crate::fakes::Fakes;
+use crate::things::{self, Things};
 
 /// Key of the graph object of every project here.
 pub(crate) fn graph_key() -> ObjectKey {
@@ -39,6 +40,8 @@ pub(crate) struct World {
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) fakes: Arc<Fakes>,
     registry: Registry,
+    /// What tasks work with.
+    pub(crate) things: Things,
     sessions: Arc<Mutex<u32>>,
     /// Kept between runs, as the cache directory is.
     pub(crate) cache: Arc<Cache>,
@@ -81,6 +84,27 @@ impl Gate for Yes {
     }
 }
 
+/// Approves everything after something else has happened, once.
+pub(crate) struct Meanwhile(
+    Box<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>,
+);
+
+impl Meanwhile {
+    pub(crate) fn new<F: Future<Output = ()> + Send + 'static>(
+        happens: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
+        Self(Box::new(move || Box::pin(happens())))
+    }
+}
+
+#[async_trait]
+impl Gate for Meanwhile {
+    async fn approve(&self, _planned: &Planned, _again: u32) -> Approval {
+        self.0().await;
+        Approval::Standing
+    }
+}
+
 impl World {
     /// A cloud with nothing but the bucket. Must be called in a runtime with paused time.
     pub(crate) fn new() -> Self {
@@ -99,14 +123,16 @@ impl World {
         let local = Arc::new(Local::memory(Arc::clone(&clock) as Arc<dyn Clock>, Default::default()));
         let provider = Arc::clone(&local) as Arc<dyn Provider>;
         let fakes = Arc::new(Fakes::default());
-        let registry = fakes.registry();
+        let registry = Registry { kinds: things::kinds(), ..fakes.registry() };
+        let things = Things::new(Arc::clone(&provider));
         let cache = Arc::default();
-        Self { clock, local, provider, fakes, registry, sessions: Arc::default(), cache }
+        Self { clock, local, provider, fakes, registry, things, sessions: Arc::default(), cache }
     }
 
     /// The same cloud behind another provider, for example one that injects faults.
     pub(crate) fn behind(&self, provider: Arc<dyn Provider>) -> Self {
-        Self { provider, ..self.clone() }
+        let things = self.things.behind(Arc::clone(&provider));
+        Self { provider, things, ..self.clone() }
     }
 
     /// The same cloud without anything that answers lookups, renders blueprints or runs hooks.
@@ -150,7 +176,7 @@ impl World {
             files: self.fakes.files(files),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             options,
-            registry: self.registry.clone(),
+            registry: Registry { services: Some(Arc::new(self.things.clone())), ..self.registry.clone() },
             asked: Asked::default(),
             cache: Arc::clone(&self.cache),
         }

@@ -64,6 +64,7 @@ pub(crate) fn forgotten(input: ToForget) -> Written {
             gone: &names(input.gone).collect(),
             facts: &names(input.existing & input.graph).map(|name| (name, NodeFacts::default())).collect(),
             decided: &names(3).collect(),
+            tasks: &BTreeMap::new(),
         };
         let settled = |other: &str, _: &SessionIntents| {
             (0..IDS).any(|id| input.settled[id] && code(id as u8).as_str() == other)
@@ -124,7 +125,8 @@ fn state(small: &State) -> GraphState {
     let session = |id: usize| {
         let steps = steps(small.intents[id]);
         let code = code(id as u8).as_str().to_owned();
-        (!steps.is_empty()).then(|| (code, SessionIntents { at: String::new(), steps }))
+        (!steps.is_empty())
+            .then(|| (code, SessionIntents { at: String::new(), steps, ..SessionIntents::default() }))
     };
     GraphState {
         nodes: names(small.facts).map(|name| (name, NodeFacts::default())).collect(),

@@ -147,8 +147,8 @@ fn policy(file: &str) -> BTreeSet<String> {
 
 const EXPORTING: &str = r#"Parameters: {Note: {Type: String}, Up: {Type: String}}
 Resources:
-  P: {Type: AWS::SSM::Parameter, Properties: {Name: !Sub "/${AWS::NodeName}/p", Type: String, Value: !Sub "${Note} ${Up}"}}
-Outputs: {Name: {Value: !Ref P}, Note: {Value: !Ref Note, Export: {Name: !Sub "${AWS::NodeName}-note"}}}
+  P: {Type: AWS::SSM::Parameter, Properties: {Name: !Sub "/${AWS::StackName}/p", Type: String, Value: !Sub "${Note} ${Up}"}}
+Outputs: {Name: {Value: !Ref P}, Note: {Value: !Ref Note, Export: {Name: !Sub "${AWS::StackName}-note"}}}
 "#;
 
 const POLICY: &str =

@@ -160,7 +160,7 @@ impl Ran {
 /// A template with one resource; `Note` and `Up` are its parameters and outputs.
 pub(crate) const TEMPLATE: &str = r#"Parameters: {Note: {Type: String}, Up: {Type: String}}
 Resources:
-  P: {Type: AWS::SSM::Parameter, Properties: {Name: !Sub "/${AWS::NodeName}/p", Type: String, Value: !Sub "${Note} ${Up}"}}
+  P: {Type: AWS::SSM::Parameter, Properties: {Name: !Sub "/${AWS::StackName}/p", Type: String, Value: !Sub "${Note} ${Up}"}}
 Outputs: {Name: {Value: !Ref P}, Note: {Value: !Ref Note}}
 "#;
 

@@ -106,6 +106,7 @@ impl Case {
                 .into_iter()
                 .map(|(fqn, policy)| (fqn.as_str().into(), policy))
                 .collect(),
+            outputs: BTreeMap::new(),
             answers: plan::Answers::default(),
         }
     }
@@ -126,6 +127,7 @@ impl Case {
                 with_dependencies: options.with_dependencies,
                 with_dependents: options.with_dependents,
             }),
+            kinds: Default::default(),
         };
 
         let Some(config) = config else { return Err(findings) };

@@ -94,6 +94,7 @@ impl Labelled {
             stacks: [(state.fqn.clone(), state)].into(),
             templates: [("ns-it".into(), self.template(&self.before))].into_iter().collect(),
             policies: Default::default(),
+            outputs: Default::default(),
             answers: Default::default(),
         };
         let Ok((plan, _)) = plan::deploy(&desired.unwrap(), &world, &settings) else {

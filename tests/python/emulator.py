@@ -97,6 +97,11 @@ class Emulator:
         time.sleep(delays.get(operation, delays.get("*", 0)))
         if operation in ("PutObject", "DeleteObject") and path.endswith(".json") and "/persistent_graphs/" in path:
             return self.write_graph(environ, start_response, application)
+        if operation in ("GetObject", "PutObject", "DeleteObject") and "/cache/" in path:
+            # moto checks a condition and then writes, and another request may come between the two; two readers of one
+            # object read from one file at the same time. In S3 every request is one.
+            with self.one_writer:
+                return self.moto(environ, start_response)
         return self.moto(environ, start_response)
 
     def write_graph(self, environ, start_response, application):

@@ -11,6 +11,9 @@ mod scene;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../engine/support.rs"]
 mod support;
+#[allow(dead_code, reason = "shared with the tests of the engine")]
+#[path = "../engine/things.rs"]
+mod things;
 mod told;
 
 use proptest::prelude::*;

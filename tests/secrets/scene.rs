@@ -238,7 +238,7 @@ impl Stack {
         }
         let mut output = json!({"Value": self.output.of("P")});
         if self.export {
-            output["Export"] = json!({"Name": {"Fn::Sub": "${AWS::NodeName}-out"}});
+            output["Export"] = json!({"Name": {"Fn::Sub": "${AWS::StackName}-out"}});
         }
         let mut template = json!({
             "Parameters": {"P": {"Type": "String", "NoEcho": no_echo}},

@@ -112,12 +112,12 @@ impl Stacks {
                 accepted(
                     "DescribeStacks",
                     &format!(
-                        "<Stacks><member><NodeName>hook-test-x</NodeName><StackId>arn:aws:cloudformation:eu-west-1:123456789012:stack/hook-test-x/1</StackId><CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>{status}</StackStatus><Outputs>{outputs}</Outputs></member></Stacks>"
+                        "<Stacks><member><StackName>hook-test-x</StackName><StackId>arn:aws:cloudformation:eu-west-1:123456789012:stack/hook-test-x/1</StackId><CreationTime>2026-01-01T00:00:00Z</CreationTime><StackStatus>{status}</StackStatus><Outputs>{outputs}</Outputs></member></Stacks>"
                     ),
                 )
             }
             "DescribeStackEvents" => {
-                let event = stack.arn.as_ref().map(|arn| format!("<member><StackId>s</StackId><NodeName>n</NodeName><EventId>e</EventId><Timestamp>2026-01-01T00:00:00Z</Timestamp><LogicalResourceId>Certificate</LogicalResourceId><PhysicalResourceId>{arn}</PhysicalResourceId><ResourceType>AWS::CertificateManager::Certificate</ResourceType><ResourceStatus>CREATE_IN_PROGRESS</ResourceStatus></member>"));
+                let event = stack.arn.as_ref().map(|arn| format!("<member><StackId>s</StackId><StackName>n</StackName><EventId>e</EventId><Timestamp>2026-01-01T00:00:00Z</Timestamp><LogicalResourceId>Certificate</LogicalResourceId><PhysicalResourceId>{arn}</PhysicalResourceId><ResourceType>AWS::CertificateManager::Certificate</ResourceType><ResourceStatus>CREATE_IN_PROGRESS</ResourceStatus></member>"));
                 accepted(
                     "DescribeStackEvents",
                     &format!("<StackEvents>{}</StackEvents>", event.unwrap_or_default()),
@@ -200,7 +200,7 @@ fn a_certificate_lives_and_dies() {
         });
         let create =
             server.requests().into_iter().find(|request| request.operation() == "CreateStack").unwrap();
-        assert!(create.body.contains("NodeName=hook-test-life-example&"), "{}", create.body);
+        assert!(create.body.contains("StackName=hook-test-life-example&"), "{}", create.body);
 
         assert_eq!(hook.run(PreDeploy, CERTIFICATE, &args).await, Ok(result.clone()));
         assert!(hook.said().last().unwrap().contains("is as it should be"));
@@ -271,7 +271,7 @@ fn a_certificate_that_is_never_validated_leaves_nothing() {
             assert_eq!(result, json!({"CertificateArn": arn}));
             let create =
                 server.requests().into_iter().rfind(|request| request.operation() == "CreateStack").unwrap();
-            assert!(create.body.contains("NodeName=hook-test-wildcard-fail-example&"), "{}", create.body);
+            assert!(create.body.contains("StackName=hook-test-wildcard-fail-example&"), "{}", create.body);
             assert!(hook.clock.monotonic().as_secs() >= 20);
         },
     );

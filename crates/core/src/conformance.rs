@@ -90,11 +90,11 @@ fn template() -> Value {
     json!({
         "Parameters": {"Label": {"Type": "String", "Default": "one"}},
         "Resources": {"Entry": {"Type": "AWS::SSM::Parameter", "Properties": {
-            "Name": {"Fn::Sub": "/${AWS::NodeName}/entry"}, "Type": "String", "Value": {"Ref": "Label"}
+            "Name": {"Fn::Sub": "/${AWS::StackName}/entry"}, "Type": "String", "Value": {"Ref": "Label"}
         }}},
         "Outputs": {
             "Label": {"Value": {"Ref": "Label"}},
-            "Joined": {"Value": {"Fn::Sub": "${AWS::NodeName}/${Label}"}},
+            "Joined": {"Value": {"Fn::Sub": "${AWS::StackName}/${Label}"}},
             "Entry": {"Value": {"Ref": "Entry"}}
         }
     })

@@ -95,6 +95,13 @@ pub enum Event {
         /// CloudFormation's reason.
         reason: Option<String>,
     },
+    /// A program that a task runs printed a line.
+    TaskOutput {
+        /// The task.
+        name: NodeName,
+        /// The line.
+        line: String,
+    },
     /// A running step's stack changed its status.
     StackStatus {
         /// The stack.
@@ -213,6 +220,7 @@ impl Event {
         match &mut self {
             Self::LockLost { reason: text }
             | Self::HookOutput { line: text, .. }
+            | Self::TaskOutput { line: text, .. }
             | Self::HookFinished { failure: Some(text), .. }
             | Self::Resource { reason: Some(text), .. }
             | Self::Warning { text, .. } => *text = secrets.hide(text),

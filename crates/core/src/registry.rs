@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::ident::NodeName;
 use crate::provider::{ErrorKind, ProviderError};
 use crate::secrets::Secrets;
-use crate::task::TaskServices;
+use crate::task::{TaskKinds, TaskServices};
 
 /// The handlers of one config in one account and region.
 #[derive(Clone, Default)]
@@ -25,6 +25,8 @@ pub struct Registry {
     pub python_hooks: Option<Arc<dyn HookHandler>>,
     /// Python blueprints.
     pub blueprints: Option<Arc<dyn BlueprintRenderer>>,
+    /// Kinds of tasks.
+    pub kinds: TaskKinds,
     /// What tasks call.
     pub services: Option<Arc<dyn TaskServices>>,
 }

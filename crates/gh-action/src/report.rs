@@ -209,7 +209,7 @@ impl Report {
 }
 
 fn changes(summary: &Summary) -> bool {
-    summary.create + summary.update + summary.delete + summary.recreate > 0
+    summary.create + summary.update + summary.delete + summary.recreate + summary.run > 0
 }
 
 fn add(to: &mut Summary, more: &Summary) {
@@ -217,6 +217,7 @@ fn add(to: &mut Summary, more: &Summary) {
     to.update += more.update;
     to.delete += more.delete;
     to.recreate += more.recreate;
+    to.run += more.run;
     to.none += more.none;
     to.skip += more.skip;
 }

@@ -179,7 +179,7 @@ impl Scope<'_> {
             "AWS::Partition" => partition(&self.place.region).to_owned(),
             "AWS::URLSuffix" => url_suffix(&self.place.region).to_owned(),
             "AWS::StackId" => self.stack_id.to_owned(),
-            "AWS::NodeName" => self.stack_name.to_owned(),
+            "AWS::StackName" => self.stack_name.to_owned(),
             _ => {
                 if let Some(value) = self.parameters.get(name) {
                     let kind = self

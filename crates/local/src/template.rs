@@ -21,7 +21,7 @@ const PSEUDO_PARAMETERS: [&str; 8] = [
     "AWS::Partition",
     "AWS::Region",
     "AWS::StackId",
-    "AWS::NodeName",
+    "AWS::StackName",
     "AWS::URLSuffix",
 ];
 

@@ -155,7 +155,7 @@ fn judge(
             precision.may_unchanged += usize::from(is_same && !started.contains(step.name.as_str()));
         }
         (Action::Update, _) => precision.will += 1,
-        (Action::Skip, _) => {}
+        (Action::Run | Action::Skip, _) => {}
     }
     let (Some(old), Some(new)) = (old, new) else {
         prop_assert!(old.is_none() || step.action == Action::Delete, "a stack vanished: {}", what());

@@ -96,11 +96,11 @@ impl FromStr for Shape {
 
 /// Resources of the five templates that the stacks use in turn.
 const RESOURCES: [&str; 5] = [
-    "{Type: AWS::SSM::Parameter, Properties: {Name: !Sub \"/${AWS::NodeName}/p\", Type: String, Value: !Sub \"${Note} ${Up}\"}}",
-    "{Type: AWS::SNS::Topic, Properties: {TopicName: !Sub \"${AWS::NodeName}-t\", DisplayName: !Ref Note}}",
-    "{Type: AWS::SQS::Queue, Properties: {QueueName: !Sub \"${AWS::NodeName}-q\"}}",
-    "{Type: AWS::S3::Bucket, Properties: {BucketName: !Sub \"${AWS::NodeName}-b\"}}",
-    "{Type: AWS::SSM::Parameter, Properties: {Name: !Sub \"/${AWS::NodeName}/r\", Type: String, Value: !Ref Note}}",
+    "{Type: AWS::SSM::Parameter, Properties: {Name: !Sub \"/${AWS::StackName}/p\", Type: String, Value: !Sub \"${Note} ${Up}\"}}",
+    "{Type: AWS::SNS::Topic, Properties: {TopicName: !Sub \"${AWS::StackName}-t\", DisplayName: !Ref Note}}",
+    "{Type: AWS::SQS::Queue, Properties: {QueueName: !Sub \"${AWS::StackName}-q\"}}",
+    "{Type: AWS::S3::Bucket, Properties: {BucketName: !Sub \"${AWS::StackName}-b\"}}",
+    "{Type: AWS::SSM::Parameter, Properties: {Name: !Sub \"/${AWS::StackName}/r\", Type: String, Value: !Ref Note}}",
 ];
 
 /// One version of the project.

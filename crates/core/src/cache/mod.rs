@@ -18,6 +18,7 @@ mod index;
 mod key;
 pub mod kinds;
 mod maintain;
+mod policy;
 mod publish;
 mod record;
 mod run;
@@ -39,6 +40,7 @@ pub use key::{Class, Ingredients, Key, Kind, Scope};
 pub use maintain::{CacheError, Removed, TierStatus, Tiers};
 #[cfg(any(test, feature = "test-support"))]
 pub use memory::MemoryTier;
+pub use policy::iam_policy;
 pub use record::{LONGEST_INLINE, Record};
 pub use run::{Cache, Found, Setup};
 pub use settings::{CacheConfig, Check, KindSettings, Mode, RemoteMode, Settings};

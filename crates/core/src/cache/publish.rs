@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use runway_store::StoreErrorKind;
+
 use super::codec;
 use super::index::{Delta, Index};
 use super::key::Key;
@@ -71,13 +73,20 @@ impl Cache {
         }
         let passed = setup.pace.clock.monotonic().saturating_sub(start);
         let now = self.now();
+        let mut unreadable = None;
         let change = |seen: &tier::Seen| {
+            unreadable = unreadable.take().or_else(|| seen.unreadable.clone());
             let mut index = seen.index.after(&delta);
             index.collect(&self.settings.limits, now);
             index.writer.clone_from(&setup.writer);
             Some(index)
         };
-        match remote.change(seen, &setup.pace, limit.saturating_sub(passed), change).await {
+        let changed = remote.change(seen, &setup.pace, limit.saturating_sub(passed), change).await;
+        if let Some(reason) = unreadable {
+            let (place, reason) = (remote.place(), reason.to_string());
+            self.state().warn(CacheWarning::Unreadable { place, reason });
+        }
+        match changed {
             Ok(seen) => {
                 let mut state = self.state();
                 state.published += delta.made.len() as u64;
@@ -98,6 +107,8 @@ impl Cache {
         let place = remote.place();
         match trouble {
             Trouble::GaveUp(tries) => state.warn(CacheWarning::GaveUp { place, tries }),
+            // This deployment makes no bucket.
+            Trouble::Store(error) if error.kind == StoreErrorKind::NoBucket => {}
             Trouble::Store(error) => {
                 state.warn(CacheWarning::RemoteUnavailable { place, reason: error.message });
             }
@@ -124,12 +135,12 @@ impl Cache {
         let today = day(self.now());
         let used = state.hits.iter().filter(|key| state.shared.index.records.contains_key(key));
         let used = used.map(|key| (*key, today)).collect();
-        let dropped = state
-            .broken
-            .iter()
-            .filter(|(key, _)| state.shared.index.records.contains_key(key))
-            .map(|(key, at)| (*key, *at))
-            .collect();
+        let shared = |key: &Key| state.shared.index.records.get(key);
+        let broken = state.broken.iter().filter(|(key, _)| shared(key).is_some());
+        let mut dropped: BTreeMap<Key, i64> = broken.map(|(key, at)| (*key, *at)).collect();
+        // What nobody signed gives way to what this run signed, however new it says that it is.
+        let replaced = state.unsigned.iter().filter(|key| made.contains_key(key));
+        dropped.extend(replaced.filter_map(|key| Some((*key, shared(key)?.at))));
         Delta { epoch, made, used, dropped }
     }
 
@@ -169,7 +180,8 @@ impl Cache {
             |key: &&Key| state.own.records.get(key).is_some_and(|record| record.used + stale <= today);
         let used = state.hits.iter().filter(is_stale).map(|key| (*key, today)).collect();
         let mut gone: BTreeMap<Key, i64> = state.broken.clone();
-        gone.extend(state.gone_from_own.iter().map(|key| (*key, i64::MAX)));
+        let replaced = state.unsigned.iter().filter(|key| state.made.contains_key(key));
+        gone.extend(state.gone_from_own.iter().chain(replaced).map(|key| (*key, i64::MAX)));
         let delta = Delta { epoch: state.shared.index.epoch, made: state.made.clone(), used, dropped: gone };
         if delta.made.is_empty() && delta.used.is_empty() && delta.dropped.is_empty() {
             return;

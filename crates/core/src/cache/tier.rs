@@ -312,7 +312,7 @@ impl Remote {
 }
 
 /// What starts the keys of a namespace. Names that are safe in a key stay as they are.
-fn prefix(namespace: &str) -> String {
+pub(super) fn prefix(namespace: &str) -> String {
     let mut name = String::new();
     for byte in namespace.bytes() {
         // Not `.` alone or twice: some tools take it for a way up.

@@ -23,7 +23,7 @@ use crate::yaml::{self, Node, NodeValue, YamlError};
 pub type Parameters = BTreeMap<String, Value>;
 
 /// Fields at the top level. Others are allowed, as homes for anchors.
-pub(super) const FIELDS: [&str; 23] = [
+pub(super) const FIELDS: [&str; 24] = [
     "acknowledge",
     "cache",
     "namespace",
@@ -44,13 +44,14 @@ pub(super) const FIELDS: [&str; 23] = [
     "stacks",
     "sys_path",
     "tags",
+    "tasks",
     "template_indent",
     "log_formats",
     "description",
 ];
 
 /// Fields at the top level whose null means that they are absent (CFNgin; `stacks: null` is an empty list).
-const NULLABLE: [&str; 11] = [
+const NULLABLE: [&str; 12] = [
     "acknowledge",
     "cache",
     "cfngin_bucket",
@@ -62,6 +63,7 @@ const NULLABLE: [&str; 11] = [
     "stacks",
     "sys_path",
     "tags",
+    "tasks",
 ];
 
 /// Fields of a hook.
@@ -301,6 +303,7 @@ impl Reader<'_> {
             fields.get("package_sources").map(|node| self.package_sources(node)).unwrap_or_default();
         let inherited = Inherited { namespace: &namespace, delimiter: &namespace_delimiter, tags: &tags };
         let stacks = fields.get("stacks").map(|node| self.stacks(node, &inherited)).unwrap_or_default();
+        let tasks = fields.get("tasks").map(|node| self.tasks(node)).unwrap_or_default();
         let first_key = entries.first().map_or(root.span, |(key, _)| key.span);
         let config = Config {
             document: Arc::clone(self.document),
@@ -327,6 +330,7 @@ impl Reader<'_> {
             persistent_graph_key: text(self, "persistent_graph_key").filter(|key| !key.is_empty()),
             service_role: text(self, "service_role"),
             stacks,
+            tasks,
             hooks: Hooks {
                 pre_deploy: self.hooks(&fields, "pre_deploy"),
                 post_deploy: self.hooks(&fields, "post_deploy"),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 pub use self::acknowledge::{Acknowledgement, DataLoss};
 pub use self::package_sources::PackageSources;
+pub use self::tasks::{Affinity, Called, Need, OnRemove, TaskDefinition, When};
 use crate::cache::CacheConfig;
 use crate::ident::{NodeName, StackFqn, base_fqn};
 use crate::lookup::VariableValue;
@@ -29,6 +30,7 @@ pub(crate) mod reader;
 pub(crate) mod schema;
 mod stacks;
 mod substitute;
+pub(crate) mod tasks;
 
 /// A checked config.
 #[derive(Debug, Clone)]
@@ -55,6 +57,8 @@ pub struct Config {
     pub tags: BTreeMap<String, String>,
     /// Stacks in file order.
     pub stacks: IndexMap<NodeName, StackDefinition>,
+    /// Tasks in file order, one for each of their places, by the name of the node.
+    pub tasks: IndexMap<NodeName, TaskDefinition>,
     /// Hooks by stage, in order.
     pub hooks: Hooks,
     /// Where templates are looked for that are not beside the config, as written.
@@ -164,7 +168,17 @@ impl Variable {
         self.value.visit_lookups(&mut |call| {
             asks |= !matches!(
                 call.name.as_str(),
-                "output" | "cfn" | "rxref" | "xref" | "default" | "env" | "envvar" | "split" | "file"
+                "output"
+                    | "cfn"
+                    | "rxref"
+                    | "xref"
+                    | "default"
+                    | "env"
+                    | "envvar"
+                    | "split"
+                    | "file"
+                    | "task"
+                    | "place"
             );
         });
         asks

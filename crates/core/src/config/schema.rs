@@ -103,6 +103,14 @@ pub(crate) fn schema() -> Value {
                 "description": "Tags of every stack; default: `cfngin_namespace: <namespace>`. `{}` means none.",
                 "anyOf": [{"$ref": "#/$defs/Tags"}, {"type": "null"}]
             },
+            "tasks": {
+                "description": "Tasks beside the stacks: a list, or a map from name to task. CFNgin does not know them.",
+                "anyOf": [
+                    {"type": "array", "items": {"$ref": "#/$defs/Task", "required": ["name", "kind"]}},
+                    {"type": "object", "additionalProperties": {"$ref": "#/$defs/Task", "required": ["kind"]}},
+                    {"type": "null"}
+                ]
+            },
             "template_indent": {
                 "description": "Spaces by which the JSON of Python blueprints is indented; default: 4.",
                 "$ref": "#/$defs/Count"
@@ -151,6 +159,10 @@ pub(crate) fn schema() -> Value {
             },
             "Hook": hook(),
             "Stack": stack(),
+            "Task": tasks::task(),
+            "TaskAccount": tasks::account(),
+            "TaskCache": tasks::cache(),
+            "TaskNeed": tasks::need(),
             "PackageSources": package_sources(),
             "LocalSource": local_source(),
             "S3Source": s3_source(),
@@ -374,5 +386,6 @@ fn git_source() -> Value {
 }
 
 mod cache;
+mod tasks;
 #[cfg(test)]
 mod tests;

@@ -10,18 +10,24 @@ use tokio::sync::OnceCell;
 use crate::config::{StackDefinition, TemplateSource};
 use crate::engine::Engine;
 use crate::engine::importers::Importers;
+use crate::engine::task;
 use crate::error::{Finding, Findings};
 use crate::ident::NodeName;
 use crate::plan::outstanding::{self, Outstanding, Unrendered};
-use crate::plan::{Answers, Desired, Hidden, HookResults, PlanProblem, RenderKey, Rendered, World, selected};
+use crate::plan::{
+    Answers, Desired, Hidden, HookResults, PlanProblem, Purpose, RenderKey, Rendered, TaskKey, World,
+    selected, tasks,
+};
 use crate::provider::StackState;
 use crate::registry::{BlueprintRequest, Fetched, HandlerFailure, LookupFailure, LookupRequest};
 use crate::secrets::{Secrets, Vault, texts};
+use crate::task::{ReadContext, TaskFailure};
 use crate::template::Template;
 use crate::template::jinja::{self, JinjaContext};
 use crate::text::Span;
 
 type Lookup = Result<Fetched, LookupFailure>;
+type TaskRead = Result<Value, TaskFailure>;
 type Render = Result<Arc<Rendered>, Findings>;
 
 /// What was asked in this run, answered or under way.
@@ -29,6 +35,7 @@ type Render = Result<Arc<Rendered>, Findings>;
 pub struct Asked {
     lookups: Mutex<BTreeMap<LookupRequest, Arc<OnceCell<Lookup>>>>,
     renders: Mutex<BTreeMap<RenderKey, Arc<OnceCell<Render>>>>,
+    tasks: Mutex<BTreeMap<TaskKey, Arc<OnceCell<TaskRead>>>>,
     hooks: Mutex<Option<HookResults>>,
     /// Outputs that must not be shown, by stack.
     outputs: Mutex<BTreeMap<NodeName, BTreeSet<String>>>,
@@ -83,6 +90,15 @@ impl Asked {
         self.vault.add(found);
     }
 
+    /// Keeps what must not be shown of the outputs of a task that was carried out.
+    pub(crate) fn learn_task_outputs(&self, name: &NodeName, outputs: &BTreeMap<String, String>) {
+        if self.hidden_outputs().contains_key(name) {
+            let mut found = Vec::new();
+            outputs.values().for_each(|value| texts(&Value::from(value.as_str()), &mut found));
+            self.vault.add(found);
+        }
+    }
+
     /// Results of the hooks that have run; `None` if those before the stacks have not.
     pub(crate) fn hooks(&self) -> Option<HookResults> {
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -93,6 +109,7 @@ impl Asked {
         *self.hooks.lock().unwrap_or_else(PoisonError::into_inner) = Some(results);
         self.importers.forget();
         self.renders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.forget_tasks();
         let mut lookups = self.lookups.lock().unwrap_or_else(PoisonError::into_inner);
         lookups.retain(|request, _| request.place.is_some());
     }
@@ -100,6 +117,11 @@ impl Asked {
     /// Forgets what was rendered, so that it is rendered again.
     pub(crate) fn forget_renderings(&self) {
         self.renders.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Forgets what was read of what tasks keep.
+    pub(crate) fn forget_tasks(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Forgets what a service said, so that it is asked again.
@@ -118,6 +140,9 @@ impl Engine {
             let is_left_alone = |definition: &StackDefinition| {
                 definition.locked && world.stacks.contains_key(&definition.fqn)
             };
+            if !desired.config.tasks.is_empty() {
+                world.outputs = tasks::outputs_now(desired, world, &settings);
+            }
             // A selection that means nothing is told when the plan is made.
             let selected = selected(settings.selection.as_ref(), desired, world).unwrap_or_default();
             let definitions = desired
@@ -126,7 +151,30 @@ impl Engine {
                 .values()
                 .filter(|definition| definition.enabled && !is_left_alone(definition))
                 .filter(|definition| selected.contains(&definition.name));
-            let outstanding = outstanding::of_stacks(desired, world, &settings, definitions);
+            let mut outstanding = outstanding::of_stacks(desired, world, &settings, definitions);
+            let chosen = desired.config.tasks.values();
+            let chosen = chosen.filter(|task| task.enabled && selected.contains(&task.node));
+            outstanding.extend(outstanding::of_tasks(desired, world, &settings, chosen, true));
+            outstanding.extend_tasks(tasks::questions(desired, world, &settings, Purpose::Deploy), world);
+            if outstanding.is_empty() {
+                return;
+            }
+            let answers = self.answer(desired, outstanding, &world.place.region).await;
+            world.answers.extend(answers);
+        }
+    }
+
+    /// Reads what the tasks keep that a destroy is to delete. Arguments are those that are recorded; only without a
+    /// persistent graph they have to be found.
+    pub(crate) async fn answer_removals(&self, desired: &Desired, world: &mut World) {
+        let settings = self.options.settings();
+        loop {
+            let mut outstanding = Outstanding::default();
+            if world.recorded.is_none() {
+                let all = desired.config.tasks.values();
+                outstanding = outstanding::of_tasks(desired, world, &settings, all, false);
+            }
+            outstanding.extend_tasks(tasks::questions(desired, world, &settings, Purpose::Destroy), world);
             if outstanding.is_empty() {
                 return;
             }
@@ -155,7 +203,22 @@ impl Engine {
             .buffer_unordered(width)
             .collect()
             .await;
-        Answers { lookups, rendered, ..Answers::default() }
+        let tasks = iter(outstanding.tasks)
+            .map(|key| async move {
+                let read = || self.read_task(desired, &key);
+                let answer = cell(&self.asked.tasks, &key).get_or_init(read).await.clone();
+                (key, answer)
+            })
+            .buffer_unordered(width)
+            .collect()
+            .await;
+        Answers { lookups, rendered, tasks, ..Answers::default() }
+    }
+
+    /// Reads what a task keeps.
+    async fn read_task(&self, desired: &Desired, key: &TaskKey) -> TaskRead {
+        let (kind, services) = task::means(self, desired, &key.kind)?;
+        kind.read(&ReadContext::new(&key.place, services.as_ref()), &key.arguments()).await
     }
 
     async fn look_up(&self, request: &LookupRequest) -> Lookup {

@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::{Config, StackDefinition};
-use crate::error::{Finding, Findings};
+use serde_json::{Map, Value};
+
+use crate::config::tasks::TaskProblem;
+use crate::config::{Config, OnRemove, StackDefinition, When};
+use crate::error::{Finding, Findings, nearest};
 use crate::ident::{NodeName, StackFqn};
-use crate::lookup::Cause;
-use crate::lookup::resolve::{HookData, OutputValue, Scope};
+use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
+use crate::lookup::{Cause, Resolved};
 use crate::plan::{Settings, parameters};
 use crate::provider::StackState;
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
+use crate::task::{TaskKinds, TaskPlace};
 use crate::template::Template;
 
 /// Checks the variables of every enabled stack. Without `settings` the environment is unknown.
@@ -20,11 +24,79 @@ pub(super) fn values(
     settings: Option<&Settings>,
 ) -> Findings {
     let by_fqn = config.stacks.values().map(|definition| (&definition.fqn, definition)).collect();
-    let scope = StaticScope { config, by_fqn, templates, settings };
+    let scope = StaticScope { config, by_fqn, templates, settings, place: TaskPlace::default() };
     let mut findings = Findings::default();
     for definition in config.stacks.values().filter(|definition| definition.enabled) {
         if let Some(template) = templates.get(&definition.name) {
             findings.extend(parameters::check(&config.document, definition, template, &scope));
+        }
+    }
+    findings
+}
+
+/// Checks the tasks: their kinds, and their arguments as far as they are known. Without `settings` the environment is
+/// unknown.
+pub(super) fn tasks(config: &Config, kinds: &TaskKinds, settings: Option<&Settings>) -> Findings {
+    let mut findings = Findings::default();
+    let by_fqn: BTreeMap<_, _> =
+        config.stacks.values().map(|definition| (&definition.fqn, definition)).collect();
+    for task in config.tasks.values() {
+        let mut report = |problem| findings.push(Finding::at(&config.document, problem));
+        let Some(kind) = kinds.get(&task.kind) else {
+            let help = match nearest(&task.kind, kinds.names()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known kinds: {}", kinds.names().collect::<Vec<_>>().join(", ")),
+            };
+            report(TaskProblem::UnknownKind { kind: task.kind.clone(), help, span: task.kind_span.into() });
+            continue;
+        };
+        let known = kind.arguments();
+        let named = || known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let mut complete = true;
+        for (argument, variable) in task.args.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            complete = false;
+            let help = match nearest(argument, known.iter().copied()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("it takes {}", named()),
+            };
+            let (task, kind, argument) =
+                (task.entry.as_str().to_owned(), task.kind.clone(), argument.clone());
+            let span = variable.name_span.into();
+            report(TaskProblem::UnknownArgument { task, kind, argument, help, span });
+        }
+        let mut without_effect = |what, help| {
+            let (task, kind, span) = (task.entry.as_str().to_owned(), task.kind.clone(), task.span.into());
+            report(TaskProblem::WithoutEffect { task, kind, what, help, span });
+        };
+        if task.when == When::Always && !kind.effects() {
+            let help = "it is compared in every run with what is there";
+            without_effect("`when: always`", help);
+        }
+        if task.on_remove == Some(OnRemove::Delete) && kind.effects() {
+            without_effect("`on_remove: delete`", "it leaves nothing that could be deleted");
+        }
+        let (templates, place) = (&BTreeMap::new(), task.place.clone());
+        let by_fqn = by_fqn.clone();
+        let scope = StaticScope { config, by_fqn, templates, settings, place };
+        let values: Option<Map<String, Value>> = task
+            .args
+            .iter()
+            .map(|(name, variable)| match resolve(&variable.value, &scope) {
+                Ok(Resolved::Known { value, .. }) => Some((name.clone(), value)),
+                _ => None,
+            })
+            .collect();
+        let Some(values) = values.filter(|_| complete) else { continue };
+        if task.trust_for.is_some() && !kind.keeps_receipt(&values) {
+            without_effect("`trust_for`", "it is looked at in every run");
+        }
+        for what in kind.check(&values) {
+            let (name, kind, known) = (task.entry.as_str().to_owned(), task.kind.clone(), named());
+            let span = task.span.into();
+            findings.push(Finding::at(
+                &config.document,
+                TaskProblem::Arguments { task: name, kind, what, known, span },
+            ));
         }
     }
     findings
@@ -48,6 +120,8 @@ struct StaticScope<'a> {
     by_fqn: BTreeMap<&'a StackFqn, &'a StackDefinition>,
     templates: &'a BTreeMap<NodeName, Arc<Template>>,
     settings: Option<&'a Settings>,
+    /// Where the task works whose arguments are resolved.
+    place: TaskPlace,
 }
 
 impl Scope for StaticScope<'_> {
@@ -71,6 +145,15 @@ impl Scope for StaticScope<'_> {
         }
     }
 
+    fn task_output(&self, _: &str, _: &str) -> OutputValue {
+        // The graph reports names that nothing has.
+        OutputValue::Unknown(BTreeSet::new())
+    }
+
+    fn place(&self) -> TaskPlace {
+        self.place.clone()
+    }
+
     fn stack(&self, _: &StackFqn) -> Option<&StackState> {
         None
     }
@@ -83,7 +166,7 @@ impl Scope for StaticScope<'_> {
         self.settings?.environment.get(name).cloned()
     }
 
-    fn parameter(&self, name: &str) -> Option<serde_json::Value> {
+    fn parameter(&self, name: &str) -> Option<Value> {
         self.settings?.parameters.get(name).cloned()
     }
 

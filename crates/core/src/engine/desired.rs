@@ -98,6 +98,8 @@ fn read(
     settings: Option<&Settings>,
 ) -> (Option<Desired>, Findings) {
     let (graph, mut findings) = DependencyGraph::build(config);
+    let kinds = settings.map(|settings| settings.kinds.clone()).unwrap_or_default();
+    findings.extend(check::tasks(config, &kinds, settings));
     let mut read = Templates::default();
     let mut policies = BTreeMap::new();
     if purpose == Purpose::Deploy {
@@ -121,7 +123,7 @@ fn read(
     findings.show(&config.document, &shown.document);
     let config = &shown;
     let config = Arc::clone(config);
-    let desired = graph.map(|graph| Desired { config, graph, templates, jinja, unmade, policies });
+    let desired = graph.map(|graph| Desired { config, graph, templates, jinja, unmade, policies, kinds });
     (desired, findings)
 }
 

@@ -1,6 +1,7 @@
 //! Carries out a plan: one loop that alone owns the state of the run, starts steps, looks at running stacks and
 //! reports. It decides nothing the plan does not show, except that a step may turn out to have nothing left to do.
 
+mod tasks;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -8,16 +9,19 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::config::StackDefinition;
+use crate::config::{StackDefinition, TaskDefinition};
 use crate::engine::backing::Backing;
 use crate::engine::cadence::Cadence;
 use crate::engine::judge::Goal;
 use crate::engine::limits::Limits;
 use crate::engine::schedule::Schedule;
 use crate::engine::step::{self, Operation, Submission, SubmitError};
+use crate::engine::task::{Printed, Turn};
 use crate::engine::{Engine, Interrupt};
 use crate::event::{Event, Outcome, Reporter, StepFailure};
+use crate::graph::state::TaskFacts;
 use crate::ident::{NodeName, StackFqn};
 use crate::lock;
 use crate::plan::{Action, Desired, Plan, Summary, World};
@@ -33,6 +37,8 @@ pub(crate) struct Executed {
     pub(crate) ends: BTreeMap<NodeName, (Outcome, Duration)>,
     /// Steps that cannot run, with the failed or blocked ones that they need.
     pub(crate) blocked: BTreeMap<NodeName, BTreeSet<NodeName>>,
+    /// What is known of tasks that are as specified now.
+    pub(crate) tasks: BTreeMap<NodeName, TaskFacts>,
     /// Steps that succeeded, unchanged ones included.
     pub(crate) succeeded: BTreeSet<NodeName>,
     /// What was really done, by action.
@@ -72,6 +78,8 @@ struct Flight {
     worked: bool,
     /// Whether the stack policy was sent by itself.
     policy_sent: bool,
+    /// What a task really did.
+    did: Option<Action>,
 }
 
 /// A stack being watched.
@@ -98,6 +106,10 @@ struct Run<'a, 'r> {
     schedule: Schedule,
     flights: BTreeMap<NodeName, Flight>,
     submitting: FuturesUnordered<BoxFuture<'a, Submitted>>,
+    /// Tasks under way: each makes its own requests, and waits for what it began.
+    tasks: FuturesUnordered<Turn<'a>>,
+    /// What programs of tasks print.
+    printed: (UnboundedSender<Printed>, UnboundedReceiver<Printed>),
     cadence: Cadence,
     executed: Executed,
     /// When running stacks were last seen; the start of the run before the first look.
@@ -124,6 +136,8 @@ impl<'a> Execution<'a> {
             schedule,
             flights: BTreeMap::new(),
             submitting: FuturesUnordered::new(),
+            tasks: FuturesUnordered::new(),
+            printed: unbounded_channel(),
             cadence,
             executed: Executed::default(),
             seen_at,
@@ -166,6 +180,12 @@ impl Run<'_, '_> {
                         self.cadence.submitted();
                         next_look = clock.monotonic() + self.cadence.pause();
                     }
+                }
+                Some((name, line)) = self.printed.1.recv() => {
+                    self.reporter.event(&Event::TaskOutput { name, line });
+                }
+                Some((name, result)) = self.tasks.next(), if !self.tasks.is_empty() => {
+                    self.task_ended(&name, result);
                 }
                 () = clock.sleep(until_look), if watching => {
                     self.look(&interrupt).await;
@@ -213,7 +233,7 @@ impl Run<'_, '_> {
         let started = self.execution.engine.clock.monotonic();
         self.flights.insert(
             name.clone(),
-            Flight { operations, started, watching: None, worked: false, policy_sent: false },
+            Flight { operations, started, watching: None, worked: false, policy_sent: false, did: None },
         );
         self.advance(name);
     }
@@ -242,6 +262,10 @@ impl Run<'_, '_> {
             self.submitting.push(asking);
             return;
         }
+        if operation == Operation::Task {
+            self.start_task(name);
+            return;
+        }
         let afterwards = step::afterwards(&self.execution, &self.world, name, &operation);
         flight.operations.extend(afterwards);
         match step::prepare(&self.execution, &self.world, name, operation) {
@@ -253,7 +277,9 @@ impl Run<'_, '_> {
 
     /// What services said before a stack changed that this one needs has to be asked again.
     fn forget_stale(&mut self, name: &NodeName) {
-        let asks = self.execution.desired.config.stacks.get(name).is_some_and(StackDefinition::asks_services);
+        let config = &self.execution.desired.config;
+        let asks = config.stacks.get(name).is_some_and(StackDefinition::asks_services)
+            || config.tasks.get(name).is_some_and(TaskDefinition::asks_services);
         if !asks {
             return;
         }
@@ -369,7 +395,7 @@ impl Run<'_, '_> {
                 let now = self.changed_at.len() + 1;
                 self.changed_at.insert(name.clone(), now);
                 self.executed.succeeded.insert(name.clone());
-                count(&mut self.executed.done, step.action);
+                count(&mut self.executed.done, flight.did.unwrap_or(step.action));
             }
             Outcome::Unchanged => {
                 self.executed.succeeded.insert(name.clone());
@@ -452,6 +478,7 @@ fn count(summary: &mut Summary, action: Action) {
         Action::Update => summary.update += 1,
         Action::Delete => summary.delete += 1,
         Action::Recreate => summary.recreate += 1,
+        Action::Run => summary.run += 1,
         Action::None => summary.none += 1,
         Action::Skip => summary.skip += 1,
     }

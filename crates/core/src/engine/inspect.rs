@@ -206,10 +206,15 @@ fn fqn_of(config: &Config, state: &GraphState, name: &NodeName) -> StackFqn {
 
 fn refuse_unrecorded(premises: &Premises, stack: &NodeName) -> Result<(), EngineError> {
     let recorded = premises.recorded();
-    if recorded.nodes.contains_key(stack) || premises.state.nodes.contains_key(stack) {
+    let state = &premises.state;
+    if recorded.nodes.contains_key(stack)
+        || state.nodes.contains_key(stack)
+        || state.tasks.contains_key(stack)
+    {
         return Ok(());
     }
-    let help = match nearest(stack.as_str(), recorded.nodes.keys().map(NodeName::as_str)) {
+    let known = recorded.nodes.keys().chain(state.tasks.keys()).map(NodeName::as_str);
+    let help = match nearest(stack.as_str(), known) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "`runway-rs graph show` lists what is recorded".to_owned(),
     };

@@ -54,7 +54,11 @@ impl Limits {
 }
 
 /// The keys of a step: it begins when it has all of them.
-pub(crate) fn keys(plan: &Plan, _step: &Step) -> BTreeSet<LimitKey> {
+pub(crate) fn keys(plan: &Plan, step: &Step) -> BTreeSet<LimitKey> {
+    if let Some(task) = &step.task {
+        let (account, region) = (task.account.clone(), task.region.clone());
+        return BTreeSet::from([LimitKey { account, region, api: task.service.clone() }]);
+    }
     BTreeSet::from([LimitKey {
         account: plan.account.clone(),
         region: plan.region.clone(),

@@ -25,6 +25,7 @@ mod run;
 mod schedule;
 mod sending;
 mod step;
+mod task;
 
 pub use answers::Asked;
 pub use limits::{CLOUDFORMATION, LimitKey, Limits};

@@ -133,6 +133,7 @@ impl Engine {
             stacks,
             templates,
             policies,
+            outputs: BTreeMap::new(),
             answers: Answers::default(),
         })
     }

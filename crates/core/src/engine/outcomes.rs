@@ -6,7 +6,7 @@ use crate::engine::execute::Executed;
 use crate::event::Outcome;
 use crate::ident::NodeName;
 use crate::outcome::{NodeEnd, NodeOutcome, Stop};
-use crate::plan::{Action, Plan, Step};
+use crate::plan::{Action, Plan, Reason, Step};
 use crate::render::words;
 
 /// How every step of the plan ended, in the order of the plan. `otherwise` says why steps did not run if nothing that
@@ -55,6 +55,7 @@ fn end(action: Action, outcome: &Outcome, cause: Stop) -> NodeEnd {
             Action::Update => NodeEnd::Updated,
             Action::Delete => NodeEnd::Deleted,
             Action::Recreate => NodeEnd::Recreated,
+            Action::Run => NodeEnd::Ran,
             Action::None | Action::Skip => NodeEnd::Unchanged,
         },
     }
@@ -71,11 +72,12 @@ fn untouched(
     let by: BTreeSet<NodeName> =
         blocked.into_iter().flatten().filter(|name| broken.contains(name)).cloned().collect();
     match step.action {
+        Action::None if step.reasons.iter().any(|reason| matches!(reason, Reason::Trusted { .. })) => {
+            NodeEnd::Cached
+        }
         Action::None => NodeEnd::Unchanged,
         Action::Skip => NodeEnd::Skipped { reason: words::reasons(step) },
-        Action::Create | Action::Update | Action::Delete | Action::Recreate if by.is_empty() => {
-            NodeEnd::Cancelled { cause, began: false }
-        }
-        Action::Create | Action::Update | Action::Delete | Action::Recreate => NodeEnd::Blocked { by },
+        _ if by.is_empty() => NodeEnd::Cancelled { cause, began: false },
+        _ => NodeEnd::Blocked { by },
     }
 }

@@ -39,6 +39,7 @@ impl Engine {
             stacks,
             templates: Default::default(),
             policies: BTreeMap::new(),
+            outputs: BTreeMap::new(),
             answers: Answers::default(),
         };
         let mut hidden = Hidden::default();

@@ -8,7 +8,7 @@ use crate::engine::execute::Executed;
 use crate::engine::observe::Observed;
 use crate::engine::step;
 use crate::graph::GraphState;
-use crate::graph::state::{Intent, IntentAction, NodeFacts};
+use crate::graph::state::{Intent, IntentAction, NodeFacts, TaskFacts};
 use crate::ident::{NodeName, StackFqn};
 use crate::lock::code::LockCode;
 use crate::lock::record::{ended, is_settled, recorded_state};
@@ -22,12 +22,13 @@ pub(crate) struct Last {
     gone: BTreeSet<NodeName>,
     facts: BTreeMap<NodeName, NodeFacts>,
     decided: BTreeSet<NodeName>,
+    tasks: BTreeMap<NodeName, TaskFacts>,
 }
 
 impl Last {
     /// The same, as the lock takes it.
     pub(crate) fn ending(&self) -> Ending<'_> {
-        Ending { gone: &self.gone, facts: &self.facts, decided: &self.decided }
+        Ending { gone: &self.gone, facts: &self.facts, decided: &self.decided, tasks: &self.tasks }
     }
 
     /// The end of a session that does nothing but drop one stack from the records.
@@ -45,7 +46,7 @@ pub(crate) fn first(
     world: &World,
 ) -> Record {
     let place = &world.place;
-    let changing = plan.steps.iter().filter(|step| step.action.is_change());
+    let changing = plan.steps.iter().filter(|step| step.action.is_change() && step.task.is_none());
     let steps: BTreeMap<NodeName, Intent> =
         changing.filter_map(|step| Some((step.name.clone(), intent(session, place, step)?))).collect();
     let mut record = record_for(Premise {
@@ -62,12 +63,36 @@ pub(crate) fn first(
             *facts = NodeFacts { stack_id: None, ..facts_at(place, &step.fqn, std::mem::take(facts)) };
         }
     }
+    for step in plan.steps.iter().filter(|step| step.action.is_change()) {
+        let Some(task) = &step.task else { continue };
+        record.task_steps.insert(step.name.clone(), task_intent(step.action));
+        if let (false, Some(facts)) = (task.leaves, &task.record) {
+            let known = premises.state.tasks.get(&step.name);
+            // It is not as specified yet.
+            let digest = known.and_then(|known| known.digest.clone());
+            let outputs = known.map(|known| known.outputs.clone()).unwrap_or_default();
+            record.tasks.insert(step.name.clone(), TaskFacts { digest, outputs, ..facts.clone() });
+        }
+    }
     record
+}
+
+fn task_intent(action: Action) -> IntentAction {
+    match action {
+        Action::Create => IntentAction::Create,
+        Action::Delete => IntentAction::Delete,
+        _ => IntentAction::Update,
+    }
 }
 
 /// What is recorded by a session that is about to change nothing.
 pub(crate) fn as_recorded(premises: &Premises) -> Record {
-    Record { graph: premises.recorded(), facts: premises.state.nodes.clone(), steps: BTreeMap::new() }
+    Record {
+        graph: premises.recorded(),
+        facts: premises.state.nodes.clone(),
+        tasks: premises.state.tasks.clone(),
+        ..Record::default()
+    }
 }
 
 /// What is left to record after the last change.
@@ -86,6 +111,7 @@ pub(crate) fn last(
         enabled || recorded.nodes.contains_key(name)
     };
     let is_gone = |step: &&Step| match step.action {
+        _ if step.task.is_some() => is_gone_task(step, executed),
         Action::Delete => executed.succeeded.contains(&step.name) && !exists(step),
         Action::Skip => step.reasons.iter().any(|reason| match reason {
             Reason::Gone => true,
@@ -113,7 +139,8 @@ pub(crate) fn last(
             },
         };
     }
-    let intended = premises.state.intents.values().flat_map(|session| session.steps.keys());
+    let intents = premises.state.intents.values();
+    let intended = intents.flat_map(|session| session.steps.keys().chain(session.tasks.keys()));
     let named = plan.steps.iter().map(|step| &step.name).chain(intended);
     // What is not worked on may still be waited for by the run that is.
     let left = |name: &NodeName| {
@@ -121,7 +148,24 @@ pub(crate) fn last(
             || executed.abandoned.contains(name)
     };
     let decided = named.filter(|name| !left(name)).cloned().collect();
-    Last { gone, facts, decided }
+    let unchanged = plan.steps.iter().filter(|step| step.action == Action::None);
+    let unchanged =
+        unchanged.filter_map(|step| Some((step.name.clone(), step.task.as_ref()?.record.clone()?)));
+    let tasks = unchanged.chain(executed.tasks.clone()).collect();
+    Last { gone, facts, decided, tasks }
+}
+
+/// Whether a task keeps nothing any more, or nothing that is to be known.
+fn is_gone_task(step: &Step, executed: &Executed) -> bool {
+    let leaves = step.task.as_ref().is_some_and(|task| task.leaves);
+    leaves
+        && match step.action {
+            Action::Delete => executed.succeeded.contains(&step.name),
+            _ => step
+                .reasons
+                .iter()
+                .any(|reason| matches!(reason, Reason::Gone | Reason::Renamed { .. } | Reason::Retained)),
+        }
 }
 
 /// Whether a run without a change would still have something to record: a stack that vanished, an edge that is new or
@@ -139,6 +183,7 @@ pub(crate) fn differ(desired: &Desired, plan: &Plan, observed: &Observed) -> boo
     repaired
         || graph != premises.recorded()
         || state.nodes != premises.state.nodes
+        || state.tasks != premises.state.tasks
         || state.intents != premises.state.intents
 }
 
@@ -149,7 +194,7 @@ fn intent(session: &str, place: &Place, step: &Step) -> Option<Intent> {
         Action::Update => IntentAction::Update,
         Action::Delete => IntentAction::Delete,
         Action::Recreate => IntentAction::Recreate,
-        Action::None | Action::Skip => return None,
+        Action::Run | Action::None | Action::Skip => return None,
     };
     let creates = matches!(action, IntentAction::Create | IntentAction::Recreate);
     Some(Intent {
@@ -170,7 +215,10 @@ fn wanted(desired: &Desired) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
 
 fn wanted_needs(desired: &Desired, name: &NodeName) -> Option<BTreeSet<NodeName>> {
     let definition = desired.config.stacks.get(name)?;
-    definition.enabled.then(|| desired.graph.needs().get(name).cloned().unwrap_or_default())
+    // Only stacks are recorded in the graph; a way there through tasks is kept as a need of the stack behind them.
+    let needs =
+        || desired.graph.needs_of(name).into_iter().chain(desired.graph.stacks_behind(name)).collect();
+    definition.enabled.then(needs)
 }
 
 /// Stacks that exist and belong to a name of the config or of the records: where they are, and which they are.

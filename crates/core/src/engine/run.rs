@@ -25,6 +25,7 @@ use crate::lock::code::LockCode;
 use crate::lock::{LockError, LockEvent, LockOptions, Premises, Session};
 use crate::outcome::{NodeOutcome, Stop};
 use crate::plan::{self, Desired, Hidden, Note, Plan, Purpose, Settings, World};
+use crate::task::TaskKinds;
 
 impl Options {
     /// What plans and lookups read of these options.
@@ -36,6 +37,7 @@ impl Options {
             hooks_done: false,
             selection: self.selection.clone(),
             allowed: self.allowed.clone(),
+            kinds: TaskKinds::default(),
             today: None,
         }
     }
@@ -63,7 +65,11 @@ impl Engine {
         config: &Arc<Config>,
         purpose: Purpose,
     ) -> Result<(Desired, Findings), EngineError> {
-        let settings = Settings { hooks_done: self.asked.hooks().is_some(), ..self.options.settings() };
+        let settings = Settings {
+            hooks_done: self.asked.hooks().is_some(),
+            kinds: self.registry.kinds.clone(),
+            ..self.options.settings()
+        };
         match desired(config, self.files.as_ref(), purpose, Some(&settings)) {
             (Some(desired), warnings) => Ok((desired, warnings)),
             (None, findings) => Err(findings.into()),
@@ -129,6 +135,8 @@ impl Engine {
                     hidden = Some(found);
                 }
             }
+        } else {
+            self.answer_removals(desired, world).await;
         }
         let hidden = hidden.unwrap_or_else(|| Hidden::of(desired, world, &self.options.settings()));
         self.asked.learn(hidden);
@@ -347,6 +355,10 @@ fn notes(config: &Config, observed: &Observed, session: &str) -> Vec<Note> {
     if observed.premises.is_none() {
         let text = "no persistent graph is configured: stacks that leave the config are not deleted, and nothing keeps two runs apart";
         notes.push(Note { warning: false, code: "graph::not_configured", text: text.to_owned() });
+    }
+    if observed.premises.is_none() && !config.tasks.is_empty() {
+        let text = "nor are tasks recorded without one: those that leave the config are not known any more, and what runs only when something changes runs in every deploy";
+        notes.push(Note { warning: false, code: "graph::tasks_not_recorded", text: text.to_owned() });
     }
     if observed.bucket_missing
         && let Some(bucket) = config.bucket_name(&observed.world.place.region)

@@ -49,6 +49,8 @@ pub(crate) enum Operation {
     Create,
     /// UpdateStack, or a change set.
     Update,
+    /// Whatever a task does.
+    Task,
 }
 
 impl Operation {
@@ -59,7 +61,7 @@ impl Operation {
 
     /// Whether template and parameters are sent with it.
     pub(crate) fn sends_content(&self) -> bool {
-        matches!(self, Self::Create | Self::Update)
+        matches!(self, Self::Create | Self::Update | Self::Task)
     }
 }
 
@@ -120,9 +122,12 @@ struct Call {
 /// everything is known.
 pub(crate) fn ask<'a>(execution: &Execution<'a>, world: &World, name: &NodeName) -> Option<Submitting<'a>> {
     let (engine, desired) = (execution.engine, execution.desired);
-    let definition = desired.config.stacks.get(name)?;
     let settings = engine.options.settings();
-    let outstanding = outstanding::of_stacks(desired, world, &settings, std::iter::once(definition));
+    let outstanding = match (desired.config.stacks.get(name), desired.config.tasks.get(name)) {
+        (Some(stack), _) => outstanding::of_stacks(desired, world, &settings, std::iter::once(stack)),
+        (None, Some(task)) => outstanding::of_tasks(desired, world, &settings, std::iter::once(task), false),
+        (None, None) => return None,
+    };
     if outstanding.is_empty() {
         return None;
     }
@@ -180,6 +185,8 @@ pub(crate) fn prepare<'a>(
             let policy = execution.desired.policies.get(name).cloned().unwrap_or_default();
             call.set_policy(session, policy).boxed()
         }
+        // What tasks do is no call to CloudFormation in the run's own place.
+        Operation::Task => return Ok(None),
         Operation::Delete => call.delete(session, config.service_role.clone(), token_of('d')).boxed(),
         Operation::Create | Operation::Update => {
             let creates = operation == Operation::Create;

@@ -1,4 +1,4 @@
-//! The state object `<key>.json.state`: what CFNgin's graph has no room for.
+//! The state object `<key>.json.state`: what CFNgin's graph has no room for, tasks among it.
 
 mod codec;
 
@@ -9,7 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use serde_json::Value;
+
+use crate::config::OnRemove;
 use crate::ident::{NodeName, StackFqn, StackId};
+use crate::task::TaskPlace;
 
 /// Format version that is read and written.
 pub const VERSION: u32 = 1;
@@ -26,12 +30,16 @@ pub struct GraphState {
     /// Stacks known to exist because of this graph.
     #[serde(default)]
     pub nodes: BTreeMap<NodeName, NodeFacts>,
+    /// Tasks that keep, or may keep, something because of this graph. CFNgin has no room for them, and takes what it does
+    /// not know for a stack that left the config, so that they are here alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tasks: BTreeMap<NodeName, TaskFacts>,
     /// What sessions were about to do, by lock code.
     #[serde(default)]
     pub intents: BTreeMap<String, SessionIntents>,
     /// Members that this version does not know, at their places in the document; kept on rewriting.
     #[serde(skip)]
-    pub unknown: serde_json::Map<String, serde_json::Value>,
+    pub unknown: serde_json::Map<String, Value>,
 }
 
 /// What is known of one recorded stack.
@@ -60,6 +68,38 @@ pub struct NodeFacts {
     pub digest: Option<String>,
 }
 
+/// What is known of one recorded task: enough to find and to remove what it keeps when the config does not say it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TaskFacts {
+    /// Its kind.
+    pub kind: String,
+    /// Revision of the kind that recorded it.
+    pub revision: u32,
+    /// Its arguments; what is secret, or was not known yet, is a placeholder.
+    #[serde(default)]
+    pub arguments: BTreeMap<String, Value>,
+    /// Where it works, as configured.
+    #[serde(default)]
+    pub place: TaskPlace,
+    /// Account id of the run that recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// Region of the run that recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// What becomes of what it keeps when it leaves the config.
+    pub on_remove: OnRemove,
+    /// Digest of the arguments with which it was last found, or made, as specified; secrets are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Outputs as last seen; none that is made of a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, String>,
+    /// What it needed when it was recorded: stacks and tasks.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs: BTreeSet<NodeName>,
+}
+
 /// Intents of one session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionIntents {
@@ -69,6 +109,9 @@ pub struct SessionIntents {
     /// What it was about to do, by stack.
     #[serde(default)]
     pub steps: BTreeMap<NodeName, Intent>,
+    /// Tasks that it was about to make, change or delete.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tasks: BTreeMap<NodeName, IntentAction>,
 }
 
 /// What a session was about to do to one stack.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 use super::code::LockCode;
-use crate::graph::state::{Intent, IntentAction, NodeFacts, SessionIntents};
+use crate::graph::state::{Intent, IntentAction, NodeFacts, SessionIntents, TaskFacts};
 use crate::graph::{GraphState, PersistentGraph};
 use crate::ident::NodeName;
 
@@ -40,6 +40,10 @@ pub struct Record {
     pub facts: BTreeMap<NodeName, NodeFacts>,
     /// Own intents.
     pub steps: BTreeMap<NodeName, Intent>,
+    /// Tasks that keep something, and those that are about to.
+    pub tasks: BTreeMap<NodeName, TaskFacts>,
+    /// Own intents about tasks.
+    pub task_steps: BTreeMap<NodeName, IntentAction>,
 }
 
 /// Computes what has to be recorded before the plan is carried out.
@@ -88,7 +92,8 @@ pub fn record_for(premise: Premise<'_>) -> Record {
         let digest = old.and_then(|old| old.digest.clone());
         facts.insert(name.clone(), NodeFacts { needs, digest, ..seen.clone() });
     }
-    Record { graph: recorded, facts, steps: steps.clone() }
+    let tasks = state.tasks.clone();
+    Record { graph: recorded, facts, steps: steps.clone(), tasks, task_steps: BTreeMap::new() }
 }
 
 fn creates(step: &Intent) -> bool {
@@ -113,7 +118,9 @@ fn add_without_cycle(graph: &mut PersistentGraph, edges: &[(&NodeName, NodeName)
 pub fn recorded_state(before: &GraphState, code: &LockCode, at: &str, record: &Record) -> GraphState {
     let mut state = before.clone();
     state.nodes.clone_from(&record.facts);
-    let own = SessionIntents { at: at.to_owned(), steps: record.steps.clone() };
+    state.tasks.clone_from(&record.tasks);
+    let (steps, tasks) = (record.steps.clone(), record.task_steps.clone());
+    let own = SessionIntents { at: at.to_owned(), steps, tasks };
     state.intents.insert(code.as_str().to_owned(), own);
     state
 }
@@ -126,8 +133,10 @@ pub struct Ending<'a> {
     /// Facts of existing stacks as they are now: id, edges and digest as last deployed. A stack that is missing
     /// here keeps the facts it had.
     pub facts: &'a BTreeMap<NodeName, NodeFacts>,
-    /// Stacks about which it is known now whether they exist.
+    /// Stacks and tasks about which it is known now whether what they stand for exists.
     pub decided: &'a BTreeSet<NodeName>,
+    /// Facts of tasks that are as specified now.
+    pub tasks: &'a BTreeMap<NodeName, TaskFacts>,
 }
 
 /// Computes what is left to write at the end: graph and state without what is gone and without own intents.
@@ -146,8 +155,9 @@ pub fn ended(
     state.intents.retain(|code, intents| {
         if settled(code, intents) {
             intents.steps.retain(|name, _| !ending.decided.contains(name));
+            intents.tasks.retain(|name, _| !ending.decided.contains(name));
         }
-        !intents.steps.is_empty()
+        !intents.steps.is_empty() || !intents.tasks.is_empty()
     });
     let awaited: BTreeSet<&NodeName> = state
         .intents
@@ -156,6 +166,16 @@ pub fn ended(
         .filter(|(_, step)| creates(step))
         .map(|(name, _)| name)
         .collect();
+    let making = |action: &IntentAction| *action == IntentAction::Create;
+    let awaited_tasks: BTreeSet<&NodeName> = state
+        .intents
+        .values()
+        .flat_map(|intents| &intents.tasks)
+        .filter(|(_, action)| making(action))
+        .map(|(name, _)| name)
+        .collect();
+    state.tasks.extend(ending.tasks.clone());
+    state.tasks.retain(|name, _| !ending.gone.contains(name) || awaited_tasks.contains(name));
     let mut graph = record.graph.clone();
     for name in ending.gone.iter().filter(|name| !awaited.contains(name)) {
         graph.remove(name);

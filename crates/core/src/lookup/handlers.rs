@@ -14,8 +14,8 @@ use crate::ident::StackFqn;
 use crate::provider::ErrorKind;
 use crate::registry::LookupRequest;
 
-/// Every lookup of CFNgin, but for those that start with `awslambda.`.
-pub const KNOWN: [&str; 17] = [
+/// Every lookup of CFNgin, but for those that start with `awslambda.`; and `task` and `place`, which CFNgin does not have.
+pub const KNOWN: [&str; 19] = [
     "ami",
     "awslambda",
     "cfn",
@@ -28,10 +28,12 @@ pub const KNOWN: [&str; 17] = [
     "hook_data",
     "kms",
     "output",
+    "place",
     "random.string",
     "rxref",
     "split",
     "ssm",
+    "task",
     "xref",
 ];
 
@@ -96,6 +98,8 @@ pub(super) fn call(name: &str, query: &str, place: usize, scope: &dyn Scope) -> 
 fn answer(name: &str, query: &str, place: usize, scope: &dyn Scope) -> Result<Resolved, Failure> {
     match name {
         "output" => output(query, scope),
+        "task" => task(query, scope),
+        "place" => place_of(query, scope),
         "rxref" => {
             let (stack, output, arguments) = stack_and_output(query, &["region"])?;
             existing(&scope.fqn(stack), output, arguments, scope)
@@ -211,6 +215,36 @@ fn output(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
             arguments.default_or(format!("output `{stack}.{output}` is not available: {reason}"))
         }
     }
+}
+
+/// An output of a task of this config.
+fn task(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
+    let (name, arguments) = Arguments::split(query, &[])?;
+    let (task, output) = match name.split_once('.') {
+        Some((task, output)) if !task.is_empty() && !output.is_empty() => (task.trim(), output.trim()),
+        _ => return Err(malformed(query, "task.output", "${task event_bus/main.arn}")),
+    };
+    match scope.task_output(task, output) {
+        OutputValue::Known(value) => {
+            let value = arguments.apply(Value::String(value))?;
+            Ok(Resolved::Known { value, secret: scope.is_hidden_task(task) })
+        }
+        OutputValue::Unknown(after) => Ok(Resolved::Unknown { after }),
+        OutputValue::Missing(reason) => {
+            arguments.default_or(format!("output `{output}` of task `{task}` is not available: {reason}"))
+        }
+    }
+}
+
+/// The account or the region of what the value is for.
+fn place_of(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
+    let place = scope.place();
+    let value = match query.trim() {
+        "account" => place.account,
+        "region" => place.region,
+        _ => return Err(malformed(query, "account` or `region", "${place region}")),
+    };
+    Ok(value.map_or_else(unknown, |value| known(Value::String(value))))
 }
 
 /// An output of any stack that exists in the account, in the run's region or in the one that is named.

@@ -65,9 +65,18 @@ impl VariableValue {
     /// Every stack that an `output` lookup at any depth names, with the place of that lookup. The name is as written
     /// (a short name or an fqn); a name that is itself computed is left out.
     pub fn output_references(&self) -> Vec<(NodeName, Span)> {
+        self.references("output")
+    }
+
+    /// The same for `task` lookups.
+    pub fn task_references(&self) -> Vec<(NodeName, Span)> {
+        self.references("task")
+    }
+
+    fn references(&self, lookup: &str) -> Vec<(NodeName, Span)> {
         let mut found = Vec::new();
         self.visit_lookups(&mut |call| {
-            if call.name == "output"
+            if call.name == lookup
                 && let Some(name) = parse::referenced_stack(&call.query)
             {
                 found.push((name, call.span));

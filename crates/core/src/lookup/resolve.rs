@@ -8,6 +8,7 @@ use super::{Cause, Expression, LookupCall, Part, Resolved, VariableValue, handle
 use crate::ident::{NodeName, StackFqn};
 use crate::provider::{ErrorKind, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
+use crate::task::TaskPlace;
 
 /// What an `output` lookup finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,18 @@ pub trait Scope {
     /// Whether an output of a stack of this config must not be shown. `stack` is as written.
     fn is_hidden(&self, _stack: &str, _output: &str) -> bool {
         false
+    }
+    /// An output of a task of this config. `task` is as written.
+    fn task_output(&self, _task: &str, _output: &str) -> OutputValue {
+        OutputValue::Missing("there are no tasks here".to_owned())
+    }
+    /// Whether the outputs of a task of this config must not be shown. `task` is as written.
+    fn is_hidden_task(&self, _task: &str) -> bool {
+        false
+    }
+    /// Account and region of what is resolved, as far as they are known.
+    fn place(&self) -> TaskPlace {
+        TaskPlace::default()
     }
     /// Whether what a value waits for may turn out to be a secret.
     fn may_hide(&self, _after: &BTreeSet<Cause>) -> bool {

@@ -31,6 +31,8 @@ pub struct Changes {
     pub termination_protection: Option<(bool, bool)>,
     /// Whether the stack policy differs.
     pub stack_policy: bool,
+    /// What differs of what a task keeps, in the order in which its kind tells it.
+    pub details: Vec<PropertyChange>,
 }
 
 /// How a template differs as it is written, as logical ids.

@@ -5,24 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Pending, PendingStacks};
 use super::compare::{Comparison, compare, compare_unknown};
 use super::consumers::consumers;
-use super::effects::removal;
 use super::hidden::Hidden;
 use super::losses::losses;
+use super::remarks::{cannot_update, leaves_resources, left_behind, recreation_notes, renamed};
 use super::scope::PlanScope;
 use super::select::Selected;
+use super::tasks::{self, PlannedOutputs, Subjects, Unsure};
 use super::template::{Wanted, wanted_template};
 use super::world::renames;
 use super::{
     Action, Certainty, Changes, Desired, Note, Plan, PlanProblem, PlannedHook, Purpose, Reason, Settings,
     Step, World, removal as removals,
 };
-use crate::config::{Config, StackDefinition};
+use crate::config::{OnRemove, StackDefinition};
 use crate::error::{Finding, Findings};
+use crate::graph::state::TaskFacts;
 use crate::graph::{GraphState, dependency};
 use crate::ident::NodeName;
 use crate::provider::{Place, StackState, StackStatus};
 use crate::registry::HookStage;
 use crate::template::Template;
+use crate::text::Span;
 
 /// Longest template that a request may carry, in bytes (CloudFormation quotas).
 pub(crate) const LONGEST_BODY: usize = 51_200;
@@ -41,8 +44,12 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     }
     let selected = Selected::find(settings.selection.as_ref(), desired, world)?;
     let deletes_all = desired.config.stacks.is_empty() && !selected.is_part();
-    if deletes_all && world.nodes().next().is_some() && !settings.allow_empty {
-        let names: Vec<&str> = world.nodes().map(NodeName::as_str).collect();
+    // A config without anything is one that was not read as it was meant: then tasks do not go either.
+    let deletable = |facts: &TaskFacts| facts.on_remove == OnRemove::Delete;
+    let tasks = world.state.tasks.iter().filter(|(_, facts)| deletable(facts)).map(|(node, _)| node);
+    let tasks = tasks.filter(|_| desired.config.tasks.is_empty());
+    let names: Vec<&str> = world.nodes().chain(tasks).map(NodeName::as_str).collect();
+    if deletes_all && !names.is_empty() && !settings.allow_empty {
         let recorded =
             if names.len() > 10 { format!("{}, ...", names[..10].join(", ")) } else { names.join(", ") };
         let span = desired.config.stacks_span.into();
@@ -52,19 +59,39 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     }
     let renamed_to = renames(desired, world).into_values().collect();
     let hidden = Hidden::of(desired, world, settings);
-    let pending = PendingStacks::new();
-    let mut planner = Planner { desired, world, settings, selected, renamed_to, pending, hidden, findings };
+    let mut planner = Planner {
+        desired,
+        world,
+        settings,
+        selected,
+        renamed_to,
+        pending: PendingStacks::new(),
+        outputs: PlannedOutputs::new(),
+        changing: BTreeSet::new(),
+        perhaps: BTreeSet::new(),
+        subjects: Subjects::new(),
+        unsure: Unsure::new(),
+        hidden,
+        findings,
+    };
     let mut steps: BTreeMap<NodeName, Step> = BTreeMap::new();
     for name in desired.graph.order() {
-        let Some(definition) = desired.config.stacks.get(&name) else { continue };
-        if let Some(step) = planner.step(definition) {
+        let stack = desired.config.stacks.get(&name).map(|definition| planner.step(definition));
+        let task = || desired.config.tasks.get(&name).map(|definition| planner.task(definition));
+        if let Some(Some(step)) = stack.or_else(task) {
+            if step.action.is_change() {
+                planner.changing.insert(name.clone());
+                planner.perhaps.extend((step.certainty == Certainty::May).then(|| name.clone()));
+            }
             if let Some(pending) = pending_outputs(&step) {
                 planner.pending.insert(name.clone(), pending);
             }
             steps.insert(name, step);
         }
     }
-    for step in removals::removed(desired, world, &planner.hidden) {
+    let Planner { subjects, unsure, findings, .. } = &mut planner;
+    let tasks = tasks::removed(desired, world, subjects, unsure, findings);
+    for step in removals::removed(desired, world, &planner.hidden, tasks) {
         steps.insert(step.name.clone(), step);
     }
     planner.selected.leave_others(desired, Purpose::Deploy, &mut steps);
@@ -80,6 +107,9 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
 
 /// Outputs that may be others after a step; `None` if it changes no resource.
 fn pending_outputs(step: &Step) -> Option<Pending> {
+    if step.task.is_some() {
+        return None;
+    }
     let touches = step.action.is_change() && step.reasons.iter().any(Reason::touches_resources);
     touches.then(|| {
         if step.action == Action::Update && !step.changes.outputs_open {
@@ -130,16 +160,18 @@ pub(super) fn refuse_other_place(world: &World, findings: &mut Findings) {
 
 /// The first recorded stack that is in another account or region than `place`, as a refusal.
 pub fn other_place(state: &GraphState, place: &Place) -> Option<PlanProblem> {
-    let (stack, facts) = state.nodes.iter().find(|(_, facts)| {
-        facts.account.as_ref().is_some_and(|account| *account != place.account)
-            || facts.region.as_ref().is_some_and(|region| *region != place.region)
+    let stacks = state.nodes.iter().map(|(name, facts)| (name, &facts.account, &facts.region));
+    let tasks = state.tasks.iter().map(|(name, facts)| (name, &facts.account, &facts.region));
+    let (stack, account, region) = stacks.chain(tasks).find(|(_, account, region)| {
+        account.as_ref().is_some_and(|account| *account != place.account)
+            || region.as_ref().is_some_and(|region| *region != place.region)
     })?;
     let named = |account: Option<&str>, region: Option<&str>| {
         format!("account {}, region {}", account.unwrap_or("unknown"), region.unwrap_or("unknown"))
     };
     Some(PlanProblem::OtherPlace {
         stack: stack.as_str().to_owned(),
-        theirs: named(facts.account.as_deref(), facts.region.as_deref()),
+        theirs: named(account.as_deref(), region.as_deref()),
         ours: named(Some(&place.account), Some(&place.region)),
     })
 }
@@ -155,6 +187,7 @@ pub(super) fn step(
     Step {
         name: name.clone(),
         fqn: definition_or.clone(),
+        task: None,
         stack_id: None,
         action,
         reasons: vec![reason],
@@ -172,17 +205,27 @@ pub(super) fn note(code: &'static str, text: impl Into<String>) -> Note {
     Note { warning: true, code, text: text.into() }
 }
 
-struct Planner<'a> {
-    desired: &'a Desired,
-    world: &'a World,
-    settings: &'a Settings,
-    selected: Selected,
+pub(super) struct Planner<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) world: &'a World,
+    pub(super) settings: &'a Settings,
+    pub(super) selected: Selected,
     /// Stacks of the config that are recorded under another name.
     renamed_to: BTreeSet<NodeName>,
     /// Stacks of which some outputs are known only after their step.
-    pending: PendingStacks,
-    hidden: Hidden,
-    findings: Findings,
+    pub(super) pending: PendingStacks,
+    /// Outputs of the tasks that are planned.
+    pub(super) outputs: PlannedOutputs,
+    /// Steps that change something.
+    pub(super) changing: BTreeSet<NodeName>,
+    /// Those that only may.
+    pub(super) perhaps: BTreeSet<NodeName>,
+    /// What the planned tasks keep.
+    pub(super) subjects: Subjects,
+    /// Where that is not known of all of them.
+    pub(super) unsure: Unsure,
+    pub(super) hidden: Hidden,
+    pub(super) findings: Findings,
 }
 
 impl Planner<'_> {
@@ -219,14 +262,7 @@ impl Planner<'_> {
         if !definition.enabled {
             return Some(plain(Action::Skip, Reason::Disabled));
         }
-        let absent = self.selected.absent_needs(self.desired, self.world, &definition.name);
-        if !absent.is_empty() {
-            let names: Vec<String> = absent.iter().map(|name| format!("`{name}`")).collect();
-            self.report(PlanProblem::NeedsUnselected {
-                stack: definition.name.as_str().to_owned(),
-                missing: names.join(", "),
-                span: definition.span.into(),
-            });
+        if !self.needs_are_there(&definition.name, definition.span) {
             return None;
         }
         let Some(live) = live else {
@@ -265,6 +301,17 @@ impl Planner<'_> {
         }
     }
 
+    /// Whether everything that a node needs exists or is selected; otherwise that is a finding.
+    pub(super) fn needs_are_there(&mut self, name: &NodeName, span: Span) -> bool {
+        let absent = self.selected.absent_needs(self.desired, self.world, name);
+        if !absent.is_empty() {
+            let missing: Vec<String> = absent.iter().map(|name| format!("`{name}`")).collect();
+            let (stack, missing) = (name.as_str().to_owned(), missing.join(", "));
+            self.report(PlanProblem::NeedsUnselected { stack, missing, span: span.into() });
+        }
+        absent.is_empty()
+    }
+
     /// A stack that will be created, now or after a deletion.
     fn creation(&mut self, definition: &StackDefinition, mut step: Step) -> Option<Step> {
         let comparison = self.compare(definition, None)?;
@@ -281,13 +328,19 @@ impl Planner<'_> {
         let mut upstream = BTreeSet::new();
         if definition.asks_services() {
             let needs = self.desired.graph.all_needs_of(&definition.name);
-            upstream.extend(needs.into_iter().filter(|name| self.pending.contains_key(name)));
+            let changes = |name: &NodeName| {
+                self.pending.contains_key(name)
+                    || self.desired.graph.is_task(name) && self.changing.contains(name)
+            };
+            upstream.extend(needs.into_iter().filter(changes));
         }
         let scope = PlanScope {
             desired: self.desired,
             world: self.world,
             settings: self.settings,
             pending: &self.pending,
+            tasks: &self.outputs,
+            task: None,
             planning: true,
             upstream: &upstream,
             hidden: &self.hidden,
@@ -390,7 +443,7 @@ impl Planner<'_> {
         definition.wait_if_in_progress || begun_by_us || created
     }
 
-    fn report(&mut self, problem: PlanProblem) {
+    pub(super) fn report(&mut self, problem: PlanProblem) {
         let document = &self.desired.config.document;
         let finding = match problem {
             PlanProblem::EmptyConfig { .. } | PlanProblem::OtherPlace { .. } => Finding::general(problem),
@@ -398,96 +451,4 @@ impl Planner<'_> {
         };
         self.findings.push(finding);
     }
-}
-
-/// A stack that was deployed under another name, and would be left behind without a record.
-pub(super) fn renamed(desired: &Desired, world: &World, definition: &StackDefinition) -> Option<PlanProblem> {
-    let known = world.state.nodes.get(&definition.name).and_then(|facts| facts.fqn.clone());
-    let before = match known {
-        Some(fqn) => fqn,
-        // A graph that CFNgin wrote does not say what a stack is called. It is the usual name if only that exists.
-        None if world.is_recorded(&definition.name) && !world.stacks.contains_key(&definition.fqn) => {
-            desired.config.fqn(definition.name.as_str())
-        }
-        None => return None,
-    };
-    let taken_over = desired.config.stacks.values().any(|other| other.fqn == before);
-    (before != definition.fqn && world.stacks.contains_key(&before) && !taken_over).then(|| {
-        PlanProblem::Renamed {
-            stack: definition.name.as_str().to_owned(),
-            before: before.as_str().to_owned(),
-            now: definition.fqn.as_str().to_owned(),
-            span: definition.span.into(),
-        }
-    })
-}
-
-/// Why CloudFormation will refuse an update in this status, and what helps.
-fn cannot_update(status: StackStatus) -> Option<String> {
-    match status {
-        StackStatus::DeleteFailed => Some(format!(
-            "its last deletion failed ({status}): CloudFormation will refuse the update; finish the deletion first"
-        )),
-        StackStatus::UpdateRollbackFailed | StackStatus::UpdateFailed => Some(format!(
-            "its last update failed ({status}): CloudFormation will refuse the update until `aws cloudformation continue-update-rollback` or `rollback-stack` has succeeded"
-        )),
-        StackStatus::ImportRollbackFailed => {
-            Some(format!("its last import failed ({status}): CloudFormation will refuse the update"))
-        }
-        _ => None,
-    }
-}
-
-/// Whether a failed creation left resources, which may have been in use since.
-fn leaves_resources(status: StackStatus) -> bool {
-    matches!(status, StackStatus::CreateFailed | StackStatus::RollbackFailed)
-}
-
-/// Data in what a failed creation left is lost when the stack is made anew.
-fn left_behind(world: &World, live: &StackState, hidden: &Hidden, changes: &mut Changes) {
-    let left = removal(world, hidden, live);
-    changes.contents_unknown |= left.contents_unknown;
-    for (id, change) in left.resources.into_iter().filter(|(_, change)| change.data.is_some()) {
-        let data = change.data.clone();
-        changes.resources.entry(id).or_insert(change).data = data;
-    }
-}
-
-/// What a reviewer should know of a failed stack that is deleted and created anew.
-fn recreation_notes(live: &StackState) -> Vec<Note> {
-    let left = leaves_resources(live.status).then(|| {
-        note(
-            "plan::resources_left",
-            "resources that its creation left behind are deleted with it, and the data in them",
-        )
-    });
-    let protected = live.termination_protection.then(|| {
-        note("plan::protection_lifted", "termination protection is on: it is switched off for the deletion")
-    });
-    left.into_iter().chain(protected).collect()
-}
-
-/// A warning that a deletion will fail.
-pub(super) fn protection_note(live: &StackState) -> Option<Note> {
-    live.termination_protection.then(|| {
-        note(
-            "plan::termination_protected",
-            "termination protection is on: the deletion will be refused until it is switched off",
-        )
-    })
-}
-
-/// What the config says about a stack that a destroy does not heed.
-pub(super) fn ignored_flags(config: &Config, name: &NodeName) -> Option<Note> {
-    let definition = config.stacks.get(name)?;
-    let flags: Vec<&str> = [
-        (!definition.enabled, "enabled: false"),
-        (definition.locked, "locked: true"),
-        (definition.protected, "protected: true"),
-    ]
-    .into_iter()
-    .filter_map(|(set, text)| set.then_some(text))
-    .collect();
-    (!flags.is_empty())
-        .then(|| note("plan::flags_ignored", format!("a destroy does not heed `{}`", flags.join("`, `"))))
 }

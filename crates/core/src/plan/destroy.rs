@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deploy::{assemble, ignored_flags, note, protection_note, refuse_other_place, renamed, step};
+use super::deploy::{assemble, note, refuse_other_place, step};
+use super::remarks::{ignored_flags, protection_note, renamed};
 use super::removal::gone;
 use super::select::Selected;
+use super::tasks;
 use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Plan, Purpose, Reason, Settings, Step, World, fqn_of_recorded};
 use crate::config::StackDefinition;
@@ -35,6 +37,8 @@ pub fn destroy(desired: &Desired, world: &World, settings: &Settings) -> Result<
     let names: BTreeSet<&NodeName> = desired.config.stacks.keys().chain(world.nodes()).collect();
     let mut steps: BTreeMap<NodeName, Step> =
         names.into_iter().map(|name| (name.clone(), one(desired, world, name))).collect();
+    let tasks = tasks::destroyed(desired, world, settings, &mut findings);
+    steps.extend(tasks.into_iter().map(|step| (step.name.clone(), step)));
     selected.leave_others(desired, Purpose::Destroy, &mut steps);
     selected.refuse_orphans(desired, world, &steps, &mut findings);
     if findings.has_errors() {
@@ -114,7 +118,9 @@ fn edges(
     deleted: &BTreeSet<NodeName>,
 ) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
     let recorded = world.recorded.as_ref().map(|graph| graph.nodes.clone()).unwrap_or_default();
-    let facts = world.state.nodes.iter().map(|(name, facts)| (name.clone(), facts.needs.clone())).collect();
+    let stacks = world.state.nodes.iter().map(|(name, facts)| (name, &facts.needs));
+    let tasks = world.state.tasks.iter().map(|(name, facts)| (name, &facts.needs));
+    let facts = stacks.chain(tasks).map(|(name, needs)| (name.clone(), needs.clone())).collect();
     let configured = desired.graph.needs().clone();
     let mut best = BTreeMap::new();
     let mut union: BTreeMap<NodeName, BTreeSet<NodeName>> = BTreeMap::new();

@@ -10,7 +10,7 @@ use super::effective::surroundings;
 use super::scope::PlanScope;
 use super::template::{Wanted, wanted_template};
 use super::{Desired, Rendered, Settings, World};
-use crate::config::StackDefinition;
+use crate::config::{StackDefinition, TaskDefinition};
 use crate::ident::NodeName;
 use crate::lookup::Resolved;
 use crate::lookup::resolve::{Scope, resolve};
@@ -39,6 +39,8 @@ impl Hidden {
         for name in desired.graph.order() {
             if let Some(definition) = desired.config.stacks.get(&name) {
                 found.stack(desired, world, settings, definition);
+            } else if let Some(definition) = desired.config.tasks.get(&name) {
+                found.task(desired, world, settings, definition);
             }
         }
         found.sealed(desired, world)
@@ -55,6 +57,52 @@ impl Hidden {
         let mut found = Self { outputs, ..Self::default() };
         found.stack(desired, world, settings, definition);
         found.sealed(desired, world)
+    }
+
+    /// The same of one task.
+    pub fn of_task(
+        desired: &Desired,
+        world: &World,
+        settings: &Settings,
+        definition: &TaskDefinition,
+        outputs: BTreeMap<NodeName, BTreeSet<String>>,
+    ) -> Self {
+        let mut found = Self { outputs, ..Self::default() };
+        found.task(desired, world, settings, definition);
+        found.sealed(desired, world)
+    }
+
+    /// What a task is given that must not be shown; what it gives back may be made of it.
+    pub(crate) fn task(
+        &mut self,
+        desired: &Desired,
+        world: &World,
+        settings: &Settings,
+        definition: &TaskDefinition,
+    ) {
+        let (mut secret, mut found) = (false, Vec::new());
+        {
+            let scope = PlanScope { hidden: self, ..PlanScope::now(desired, world, settings) };
+            let scope = scope.of_task(definition);
+            for variable in definition.args.values() {
+                match resolve(&variable.value, &scope) {
+                    Ok(Resolved::Known { value, secret: true }) => {
+                        texts(&value, &mut found);
+                        secret = true;
+                    }
+                    Ok(Resolved::Unknown { after }) => {
+                        secret |= variable.asks_services() || scope.may_hide(&after);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if secret {
+            let outputs = world.outputs.get(&definition.node).into_iter().flatten();
+            outputs.for_each(|(_, value)| texts(&Value::from(value.as_str()), &mut found));
+            self.outputs.insert(definition.node.clone(), BTreeSet::from(["*".to_owned()]));
+        }
+        self.texts.extend(found);
     }
 
     fn sealed(mut self, desired: &Desired, world: &World) -> Self {

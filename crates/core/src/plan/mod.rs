@@ -23,12 +23,14 @@ mod losses;
 pub mod outstanding;
 pub mod parameters;
 mod problem;
+mod remarks;
 mod removal;
 mod replacing;
 mod resources;
 pub mod saved;
 mod scope;
 mod select;
+pub(crate) mod tasks;
 mod template;
 mod veil;
 mod world;
@@ -49,6 +51,7 @@ pub use losses::{Allowed, Loss, LossKind};
 pub use problem::PlanProblem;
 pub use scope::hook_scope;
 pub use select::{Selection, selected};
+pub use tasks::{StepTask, TaskKey};
 pub(crate) use world::meaning;
 pub use world::{
     Answers, Desired, HookResults, RenderKey, Rendered, Settings, TemplateFact, Templates, World,
@@ -97,13 +100,15 @@ pub struct Plan {
     pub notes: Vec<Note>,
 }
 
-/// One step: what happens to one stack.
+/// One step: what happens to one stack, or to one task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The stack.
+    /// The stack or task.
     pub name: NodeName,
-    /// Its name in CloudFormation.
+    /// Its name in CloudFormation; of a task its own name, which no stack can have.
     pub fqn: StackFqn,
+    /// What it works on, if it is a task.
+    pub task: Option<StepTask>,
     /// Its id, if it exists.
     pub stack_id: Option<StackId>,
     /// What happens.
@@ -137,6 +142,8 @@ pub enum Action {
     Delete,
     /// DeleteStack of a failed or empty stack, then CreateStack.
     Recreate,
+    /// A task that only has effects has them.
+    Run,
     /// Nothing: it is as the config says.
     None,
     /// Nothing: the config says to leave it alone, or it does not exist.
@@ -146,7 +153,7 @@ pub enum Action {
 impl Action {
     /// Whether it changes anything.
     pub fn is_change(self) -> bool {
-        matches!(self, Self::Create | Self::Update | Self::Delete | Self::Recreate)
+        matches!(self, Self::Create | Self::Update | Self::Delete | Self::Recreate | Self::Run)
     }
 
     /// The word in JSON and text.
@@ -156,6 +163,7 @@ impl Action {
             Self::Update => "update",
             Self::Delete => "delete",
             Self::Recreate => "recreate",
+            Self::Run => "run",
             Self::None => "none",
             Self::Skip => "skip",
         }
@@ -244,6 +252,41 @@ pub enum Reason {
     },
     /// Only the state object knows it; it is recorded again, and left alone in this run.
     RecordedAgain,
+    /// This of what a task keeps is not as specified.
+    Differs(Vec<String>),
+    /// A task is to have nothing there, and there is something.
+    Unwanted,
+    /// These arguments of a task depend on values that are known only later.
+    ArgumentsUnknown {
+        /// Their names.
+        arguments: Vec<String>,
+        /// What they wait for.
+        after: BTreeSet<Cause>,
+    },
+    /// What a task keeps could not be looked at yet, and something that it needs changes before.
+    StateUnknown {
+        /// What changes before.
+        after: BTreeSet<Cause>,
+    },
+    /// A task that only has effects is not known to have run.
+    NeverRan,
+    /// A task that only has effects last ran with other arguments.
+    ArgumentsChanged,
+    /// A task that only has effects runs in every deploy.
+    Always,
+    /// A task that only has effects runs because these, which it needs, change.
+    NeedsChange(BTreeSet<NodeName>),
+    /// What a task keeps stays, and is not known any more.
+    Retained,
+    /// What a task keeps may be what another one of the config keeps; its record stays.
+    MaybeRenamed,
+    /// What a task keeps cannot be found by what is recorded of it; its record stays.
+    NotFindable,
+    /// A task was made, or found, as specified so long ago, and the config trusts that.
+    Trusted {
+        /// How long ago, in words.
+        since: String,
+    },
 }
 
 impl Reason {
@@ -288,6 +331,8 @@ pub struct Summary {
     pub update: usize,
     pub delete: usize,
     pub recreate: usize,
+    #[serde(default)]
+    pub run: usize,
     pub none: usize,
     pub skip: usize,
 }
@@ -309,6 +354,7 @@ impl Plan {
                 Action::Update => summary.update += 1,
                 Action::Delete => summary.delete += 1,
                 Action::Recreate => summary.recreate += 1,
+                Action::Run => summary.run += 1,
                 Action::None => summary.none += 1,
                 Action::Skip => summary.skip += 1,
             }

@@ -2,19 +2,22 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::scope::PlanScope;
+use super::tasks::{self, TaskKey};
 use super::template::{Variables, is_rendered, render_key, variables};
 use super::{Answers, Desired, HookResults, RenderKey, Settings, World};
-use crate::config::{StackDefinition, Variable};
+use crate::config::{StackDefinition, TaskDefinition, Variable};
 use crate::ident::{NodeName, StackFqn};
 use crate::lookup::Cause;
 use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
 use crate::provider::StackState;
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
 use crate::secrets::texts;
+use crate::task::{AnyTaskKind, TaskPlace};
 
 /// Questions that have no answer yet.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub struct Outstanding {
     pub lookups: BTreeSet<LookupRequest>,
     /// Templates to render.
     pub renders: BTreeMap<RenderKey, Unrendered>,
+    /// What tasks keep, to be read.
+    pub tasks: BTreeSet<TaskKey>,
 }
 
 /// A template to render.
@@ -35,9 +40,21 @@ pub struct Unrendered {
 }
 
 impl Outstanding {
+    /// Takes further questions in.
+    pub fn extend(&mut self, other: Self) {
+        self.lookups.extend(other.lookups);
+        self.renders.extend(other.renders);
+        self.tasks.extend(other.tasks);
+    }
+
+    /// Takes in what has to be read of tasks, unless it has been.
+    pub(crate) fn extend_tasks(&mut self, questions: BTreeSet<TaskKey>, world: &World) {
+        self.tasks.extend(questions.into_iter().filter(|key| !world.answers.tasks.contains_key(key)));
+    }
+
     /// Whether everything is answered.
     pub fn is_empty(&self) -> bool {
-        self.lookups.is_empty() && self.renders.is_empty()
+        self.lookups.is_empty() && self.renders.is_empty() && self.tasks.is_empty()
     }
 }
 
@@ -46,6 +63,7 @@ impl Answers {
     pub fn extend(&mut self, other: Self) {
         self.lookups.extend(other.lookups);
         self.rendered.extend(other.rendered);
+        self.tasks.extend(other.tasks);
         self.importers.extend(other.importers);
     }
 
@@ -53,6 +71,7 @@ impl Answers {
     pub fn after_hooks(&mut self, results: HookResults) {
         self.lookups.retain(|request, _| request.place.is_some());
         self.rendered.clear();
+        self.tasks.clear();
         self.hooks = Some(results);
     }
 }
@@ -88,6 +107,32 @@ pub fn of_stacks<'a>(
                 });
                 outstanding.renders.insert(key, Unrendered { variables, secrets });
             }
+        }
+    }
+    outstanding
+}
+
+/// What the arguments of these tasks need, and then what they keep. With `reads` false only the former: the step itself
+/// reads.
+pub fn of_tasks<'a>(
+    desired: &'a Desired,
+    world: &World,
+    settings: &Settings,
+    definitions: impl Iterator<Item = &'a TaskDefinition>,
+    reads: bool,
+) -> Outstanding {
+    let mut outstanding = Outstanding::default();
+    for definition in definitions {
+        let scope = PlanScope::now(desired, world, settings).of_task(definition);
+        definition.args.values().for_each(|variable| ask(variable, &scope, &mut outstanding));
+        let is_read = |kind: &&Arc<dyn AnyTaskKind>| reads && !kind.effects();
+        let Some(kind) = desired.kinds.get(&definition.kind).filter(is_read) else { continue };
+        if let Ok(arguments) = tasks::arguments(&scope, definition)
+            && let Some(values) = arguments.known()
+            && kind.check(values).is_empty()
+        {
+            let key = TaskKey::new(&definition.kind, &definition.place, values);
+            outstanding.tasks.extend(Some(key).filter(|key| !world.answers.tasks.contains_key(key)));
         }
     }
     outstanding
@@ -143,6 +188,18 @@ impl Scope for Recorder<'_> {
 
     fn is_hidden(&self, stack: &str, output: &str) -> bool {
         self.scope.is_hidden(stack, output)
+    }
+
+    fn task_output(&self, task: &str, output: &str) -> OutputValue {
+        self.scope.task_output(task, output)
+    }
+
+    fn is_hidden_task(&self, task: &str) -> bool {
+        self.scope.is_hidden_task(task)
+    }
+
+    fn place(&self) -> TaskPlace {
+        self.scope.place()
     }
 
     fn may_hide(&self, after: &BTreeSet<Cause>) -> bool {

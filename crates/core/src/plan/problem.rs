@@ -99,6 +99,49 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
+    #[error("task `{task}`: {what}")]
+    #[diagnostic(
+        code(tasks::arguments),
+        help("this shows only now that the values of its lookups are known")
+    )]
+    TaskArguments {
+        task: String,
+        what: String,
+        #[label("this task")]
+        span: SourceSpan,
+    },
+
+    #[error("task `{task}` cannot be planned: {message}")]
+    #[diagnostic(code(tasks::not_read))]
+    TaskNotRead {
+        task: String,
+        message: String,
+        #[help]
+        help: Option<String>,
+        kind: Option<ErrorKind>,
+        #[label("this task")]
+        span: SourceSpan,
+    },
+
+    #[error("what the task `{task}` keeps, which is to be deleted, cannot be looked at: {message}")]
+    #[diagnostic(code(tasks::not_read), help("{help}"))]
+    RemovedTaskNotRead { task: String, message: String, help: String, kind: Option<ErrorKind> },
+
+    #[error("the tasks `{one}` and `{other}` keep the same: {subject}")]
+    #[diagnostic(
+        code(tasks::same_subject),
+        help("they would undo each other's work: remove one of them, or make them differ")
+    )]
+    SameSubject {
+        subject: String,
+        one: String,
+        other: String,
+        #[label("this one")]
+        first: SourceSpan,
+        #[label("and this one")]
+        second: SourceSpan,
+    },
+
     #[error("stack `{stack}` does not exist, and without a template it cannot be created")]
     #[diagnostic(
         code(plan::no_template),
@@ -221,8 +264,13 @@ impl Problem for PlanProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Lookup { kind, .. } => kind.map_or(ExitCode::Lookup, ErrorKind::exit_code_of_lookup),
+            Self::TaskNotRead { kind, .. } | Self::RemovedTaskNotRead { kind, .. } => {
+                kind.map_or(ExitCode::Config, ErrorKind::exit_code)
+            }
             Self::NotRendered { kind, .. } => kind.map_or(ExitCode::Config, ErrorKind::exit_code),
-            Self::MissingParameters { .. }
+            Self::TaskArguments { .. }
+            | Self::SameSubject { .. }
+            | Self::MissingParameters { .. }
             | Self::ParameterShape { .. }
             | Self::ParameterNotAllowed { .. }
             | Self::OpenParameters { .. }

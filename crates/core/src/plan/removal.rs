@@ -2,23 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::deploy::{note, protection_note, step};
+use super::deploy::{note, step};
 use super::effects::removal;
 use super::hidden::Hidden;
+use super::remarks::protection_note;
 use super::world::{in_names_of_config, renames};
 use super::{Action, Desired, Note, Reason, Step, World, fqn_of_recorded};
 use crate::graph::dependency;
 use crate::graph::state::{Intent, IntentAction};
 use crate::ident::{NodeName, StackFqn};
 
-/// Steps of all stacks that are recorded, or known to the state object, and not in the config.
-pub(super) fn removed(desired: &Desired, world: &World, hidden: &Hidden) -> Vec<Step> {
+/// Steps of all stacks that are recorded, or known to the state object, and not in the config; `tasks` are those of such
+/// tasks, and get their places among them.
+pub(super) fn removed(desired: &Desired, world: &World, hidden: &Hidden, tasks: Vec<Step>) -> Vec<Step> {
     let mut steps: Vec<Step> = world
         .nodes()
         .filter(|name| !desired.config.stacks.contains_key(*name))
         .map(|name| removed_stack(desired, world, hidden, name))
         .collect();
     steps.extend(recorded_again(desired, world));
+    steps.extend(tasks);
     let deleted: BTreeSet<NodeName> =
         steps.iter().filter(|step| step.action == Action::Delete).map(|step| step.name.clone()).collect();
     let edges = known_edges(world, &deleted, &renames(desired, world));
@@ -29,7 +32,7 @@ pub(super) fn removed(desired: &Desired, world: &World, hidden: &Hidden) -> Vec<
                 .filter(|(_, needs)| needs.contains(&step.name))
                 .map(|(name, _)| name.clone())
                 // Former dependants that stay are updated first, removed ones are deleted first.
-                .filter(|name| desired.config.stacks.contains_key(name) || deleted.contains(name))
+                .filter(|name| desired.graph.needs().contains_key(name) || deleted.contains(name))
                 .collect();
         }
     }
@@ -124,7 +127,9 @@ fn known_edges(
 ) -> BTreeMap<NodeName, BTreeSet<NodeName>> {
     let recorded = world.recorded.as_ref().map(|graph| graph.nodes.clone()).unwrap_or_default();
     let recorded = in_names_of_config(recorded, renames);
-    let facts = world.state.nodes.iter().map(|(name, facts)| (name.clone(), facts.needs.clone())).collect();
+    let stacks = world.state.nodes.iter().map(|(name, facts)| (name, &facts.needs));
+    let tasks = world.state.tasks.iter().map(|(name, facts)| (name, &facts.needs));
+    let facts = stacks.chain(tasks).map(|(name, needs)| (name.clone(), needs.clone())).collect();
     let mut union = recorded.clone();
     for (name, needs) in in_names_of_config(facts, renames) {
         union.entry(name).or_default().extend(needs);

@@ -5,20 +5,29 @@ use std::sync::LazyLock;
 
 use super::change::PendingStacks;
 use super::hidden::Hidden;
+use super::tasks::PlannedOutputs;
 use super::{Desired, Settings, World};
+use crate::config::{Called, TaskDefinition};
+use crate::graph::dependency::read_by;
 use crate::ident::{NodeName, StackFqn};
 use crate::lookup::Cause;
 use crate::lookup::resolve::{HookData, OutputValue, Scope};
 use crate::provider::StackState;
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
+use crate::task::TaskPlace;
 
 /// Lookups over what is wanted and what was seen.
+#[derive(Clone, Copy)]
 pub(super) struct PlanScope<'a> {
     pub(super) desired: &'a Desired,
     pub(super) world: &'a World,
     pub(super) settings: &'a Settings,
     /// Stacks of which some outputs are known only after their step.
     pub(super) pending: &'a PendingStacks,
+    /// Outputs of tasks as planned so far; those of the others are as the world has them.
+    pub(super) tasks: &'a PlannedOutputs,
+    /// The task whose arguments are resolved, if it is one.
+    pub(super) task: Option<&'a TaskDefinition>,
     /// Whether steps have yet to run, so that what is absent may still come.
     pub(super) planning: bool,
     /// Those of the pending stacks that the stack in question needs, at any distance.
@@ -29,6 +38,8 @@ pub(super) struct PlanScope<'a> {
 
 /// Everything is known.
 static NOTHING: PendingStacks = PendingStacks::new();
+/// No task is planned.
+static NO_TASKS: PlannedOutputs = PlannedOutputs::new();
 /// No stack.
 static NONE: BTreeSet<NodeName> = BTreeSet::new();
 /// Nothing is known to be a secret.
@@ -38,7 +49,24 @@ impl<'a> PlanScope<'a> {
     /// The world as it is now: everything that comes before has been done.
     pub(super) fn now(desired: &'a Desired, world: &'a World, settings: &'a Settings) -> Self {
         let hidden = &OPEN;
-        Self { desired, world, settings, pending: &NOTHING, planning: false, upstream: &NONE, hidden }
+        let (pending, tasks, upstream) = (&NOTHING, &NO_TASKS, &NONE);
+        Self { desired, world, settings, pending, tasks, task: None, planning: false, upstream, hidden }
+    }
+
+    /// The same for the arguments of a task.
+    pub(super) fn of_task(self, task: &'a TaskDefinition) -> Self {
+        Self { task: Some(task), ..self }
+    }
+
+    /// The task whose output is read, or why there is none.
+    fn task_called(&self, name: &str) -> Result<&'a TaskDefinition, String> {
+        let nodes = match self.desired.config.tasks_called(name) {
+            Called::Nothing => return Err("the config has no such task".to_owned()),
+            Called::Several(_) => return Err("there are several tasks of this name".to_owned()),
+            Called::Nodes(nodes) => nodes,
+        };
+        let several = || format!("it works in {} places", nodes.len());
+        read_by(&nodes, self.task).ok_or_else(several)
     }
 }
 
@@ -85,8 +113,46 @@ impl Scope for PlanScope<'_> {
         definition.is_some_and(|definition| self.hidden.has_output(&definition.name, output))
     }
 
+    fn task_output(&self, task: &str, output: &str) -> OutputValue {
+        let definition = match self.task_called(task) {
+            Ok(definition) => definition,
+            Err(reason) => return OutputValue::Missing(reason),
+        };
+        let missing = || OutputValue::Missing("it has no such output".to_owned());
+        if let Some(planned) = self.tasks.get(&definition.node) {
+            return match planned.known.get(output) {
+                Some(value) => OutputValue::Known(value.clone()),
+                None if planned.open => {
+                    let cause = Cause::Output(definition.node.clone(), output.to_owned());
+                    OutputValue::Unknown(BTreeSet::from([cause]))
+                }
+                None => missing(),
+            };
+        }
+        match self.world.outputs.get(&definition.node) {
+            Some(known) => known.get(output).map_or_else(missing, |value| OutputValue::Known(value.clone())),
+            None if !definition.enabled => OutputValue::Missing("it is disabled".to_owned()),
+            None => OutputValue::Missing("it has not been carried out".to_owned()),
+        }
+    }
+
+    fn is_hidden_task(&self, task: &str) -> bool {
+        self.task_called(task).is_ok_and(|definition| self.hidden.has_outputs(&definition.node))
+    }
+
+    fn place(&self) -> TaskPlace {
+        let own = self.task.map(|task| task.place.clone()).unwrap_or_default();
+        let of_run = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        TaskPlace {
+            account: own.account.or_else(|| of_run(&self.world.place.account)),
+            region: own.region.or_else(|| of_run(&self.world.place.region)),
+            role_chain: own.role_chain,
+        }
+    }
+
     fn may_hide(&self, after: &BTreeSet<Cause>) -> bool {
         after.iter().any(|cause| match cause {
+            Cause::Output(task, _) if self.desired.graph.is_task(task) => self.hidden.has_outputs(task),
             Cause::Output(stack, output) => self.hidden.has_output(stack, output),
             Cause::Stack(stack) => self.hidden.has_outputs(stack),
             Cause::Hook(key) => self.hidden.has_hook(key.as_ref()),

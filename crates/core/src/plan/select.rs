@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Desired, PlanProblem, Purpose, Reason, Step, World, fqn_of_recorded};
+use crate::config::Called;
 use crate::error::{Finding, Findings, nearest};
 use crate::ident::{NodeName, StackFqn};
 
@@ -17,7 +18,7 @@ pub struct Selection {
     pub with_dependents: bool,
 }
 
-/// Names of the config's stacks that are worked on.
+/// Names of the config's stacks and tasks that are worked on.
 ///
 /// # Errors
 /// [`Findings`] with every name of the selection that nothing is called.
@@ -27,7 +28,7 @@ pub fn selected(
     world: &World,
 ) -> Result<BTreeSet<NodeName>, Findings> {
     let selected = Selected::find(selection, desired, world)?;
-    Ok(desired.config.stacks.keys().filter(|name| selected.has(name)).cloned().collect())
+    Ok(desired.graph.needs().keys().filter(|name| selected.has(name)).cloned().collect())
 }
 
 /// What a run works on.
@@ -60,12 +61,17 @@ impl Selected {
         // What the config says a stack is called wins over what was recorded.
         let mut known: BTreeMap<&NodeName, StackFqn> = recorded.collect();
         known.extend(desired.config.stacks.iter().map(|(name, definition)| (name, definition.fqn.clone())));
+        let tasks = desired.config.tasks.keys().chain(world.state.tasks.keys());
+        known.extend(tasks.map(|name| (name, StackFqn::new(name.as_str()))));
         let mut findings = Findings::default();
         let mut named = BTreeSet::new();
         for wanted in &selection.stacks {
             let by_fqn = || known.iter().find(|(_, fqn)| fqn.as_str() == wanted).map(|(name, _)| *name);
             match known.keys().copied().find(|name| name.as_str() == wanted).or_else(by_fqn) {
                 Some(name) => drop(named.insert(name.clone())),
+                None if let Called::Nodes(nodes) = desired.config.tasks_called(wanted) => {
+                    named.extend(nodes.into_iter().map(|task| task.node.clone()));
+                }
                 None => findings.push(Finding::general(PlanProblem::UnknownSelection {
                     name: wanted.clone(),
                     help: match nearest(wanted, known.keys().map(|name| name.as_str())) {
@@ -122,13 +128,14 @@ impl Selected {
     ) {
         for (name, step) in steps.iter_mut() {
             let stays = match purpose {
-                Purpose::Deploy if desired.config.stacks.contains_key(name) => self.has(name),
+                Purpose::Deploy if desired.graph.needs().contains_key(name) => self.has(name),
                 _ => self.may_remove(name, purpose),
             };
             if !stays && !step.reasons.contains(&Reason::RecordedAgain) {
                 *step = Step {
                     needs: std::mem::take(&mut step.needs),
                     stack_id: step.stack_id.take(),
+                    task: step.task.take(),
                     ..super::deploy::step(name, &step.fqn, Action::Skip, Reason::NotSelected)
                 };
             }
@@ -139,6 +146,10 @@ impl Selected {
     pub(super) fn absent_needs(&self, desired: &Desired, world: &World, name: &NodeName) -> Vec<NodeName> {
         let is_absent = |need: &NodeName| {
             let definition = desired.config.stacks.get(need);
+            let task = desired.config.tasks.get(need).filter(|task| task.enabled);
+            if task.is_some() {
+                return !self.has(need) && world.recorded.is_some() && !world.state.tasks.contains_key(need);
+            }
             !self.has(need)
                 && definition.is_some_and(|definition| {
                     definition.enabled && !world.stacks.contains_key(&definition.fqn)
@@ -161,7 +172,9 @@ impl Selected {
         let dependants = reversed(&all_edges(desired, world));
         let is_left = |name: &&NodeName| {
             steps.get(*name).is_some_and(|step| {
-                step.reasons.contains(&Reason::NotSelected) && world.stacks.contains_key(&step.fqn)
+                let exists =
+                    world.stacks.contains_key(&step.fqn) || world.state.tasks.contains_key(&step.name);
+                step.reasons.contains(&Reason::NotSelected) && exists
             })
         };
         for (name, step) in steps.iter().filter(|(_, step)| step.action == Action::Delete) {
@@ -181,7 +194,8 @@ fn all_edges(desired: &Desired, world: &World) -> BTreeMap<NodeName, BTreeSet<No
     let mut edges = desired.graph.needs().clone();
     let recorded = world.recorded.iter().flat_map(|graph| &graph.nodes);
     let deployed = world.state.nodes.iter().map(|(name, facts)| (name, &facts.needs));
-    for (name, needs) in recorded.chain(deployed) {
+    let tasks = world.state.tasks.iter().map(|(name, facts)| (name, &facts.needs));
+    for (name, needs) in recorded.chain(deployed).chain(tasks) {
         edges.entry(name.clone()).or_default().extend(needs.iter().cloned());
     }
     edges

@@ -7,6 +7,9 @@ impl Plan {
     /// Hides these secrets wherever the plan has texts of values.
     pub fn hide(&mut self, secrets: &Secrets) {
         for step in &mut self.steps {
+            if let Some(subject) = step.task.as_mut().and_then(|task| task.subject.as_mut()) {
+                text(subject, secrets);
+            }
             step.notes.iter_mut().for_each(|note| text(&mut note.text, secrets));
             changes(&mut step.changes, secrets);
             match &mut step.change_set {
@@ -36,6 +39,10 @@ fn changes(changes: &mut Changes, secrets: &Secrets) {
         both(&mut property.before, &mut property.after, secrets);
         optional(&mut property.because, secrets);
         text(&mut property.path, secrets);
+    }
+    for detail in &mut changes.details {
+        both(&mut detail.before, &mut detail.after, secrets);
+        text(&mut detail.path, secrets);
     }
     for output in changes.outputs.values_mut() {
         both(&mut output.before, &mut output.after, secrets);

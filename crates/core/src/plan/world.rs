@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Allowed;
 use super::select::Selection;
+use super::tasks::TaskKey;
 use crate::cache::{CacheOutput, Digest};
 use crate::config::{Config, StackDefinition};
 use crate::error::Findings;
@@ -18,6 +19,7 @@ use crate::ident::{NodeName, StackFqn};
 use crate::provider::{Place, StackState};
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
 use crate::secrets::texts;
+use crate::task::{TaskFailure, TaskKinds};
 use crate::template::Template;
 
 /// A config with the files it names.
@@ -35,6 +37,8 @@ pub struct Desired {
     pub unmade: BTreeSet<NodeName>,
     /// Texts of its stack policies.
     pub policies: BTreeMap<NodeName, String>,
+    /// The kinds that its tasks may be of.
+    pub kinds: TaskKinds,
 }
 
 impl Desired {
@@ -60,6 +64,8 @@ pub struct World {
     pub templates: Templates,
     /// Stack policies of existing stacks whose config names one; `None` where the stack has none.
     pub policies: BTreeMap<StackFqn, Option<String>>,
+    /// Outputs of tasks as they are now, as far as they are known.
+    pub outputs: BTreeMap<NodeName, BTreeMap<String, String>>,
     /// What was asked outside graph and stacks.
     pub answers: Answers,
 }
@@ -152,6 +158,8 @@ pub struct Answers {
     pub lookups: BTreeMap<LookupRequest, Result<Fetched, LookupFailure>>,
     /// Templates that variables go into.
     pub rendered: BTreeMap<RenderKey, Result<Arc<Rendered>, Findings>>,
+    /// What tasks keep.
+    pub tasks: BTreeMap<TaskKey, Result<Value, TaskFailure>>,
     /// Stacks that import an export, by its name, as CloudFormation tells; exports that were not asked for are missing.
     pub importers: BTreeMap<String, BTreeSet<StackFqn>>,
     /// Results of hooks; `None` as long as hooks have yet to run before the stacks.
@@ -235,6 +243,8 @@ pub struct Settings {
     pub selection: Option<Selection>,
     /// Data that may be lost.
     pub allowed: BTreeSet<Allowed>,
+    /// The kinds that tasks may be of.
+    pub kinds: TaskKinds,
     /// The day of the run in UTC, for what the config allows up to a day; without it, nothing of that holds.
     pub today: Option<Date>,
 }

@@ -28,6 +28,12 @@ pub(super) fn of(plan: &Plan, step: &Step) -> Vec<String> {
         }
     }
     for reason in &step.reasons {
+        if let Reason::ArgumentsUnknown { after, .. } = reason {
+            for cause in after {
+                links.push(format!("its arguments wait for {}", source(cause)));
+                next.extend(output(cause));
+            }
+        }
         if let Reason::TemplateUnknown { after } = reason {
             for cause in after {
                 links.push(format!("the template waits for {}", source(cause)));

@@ -47,10 +47,11 @@ pub(super) fn lines(step: &StepDocument, depth: Depth) -> Vec<Line> {
     let changes = &step.changes;
     let mut lines = Vec::new();
     match step.action {
+        _ if step.task.is_some() => lines.extend(changes.details.iter().map(property)),
         Action::Create | Action::Recreate => whole_stack(&mut lines, changes, '+', depth),
         Action::Delete => whole_stack(&mut lines, changes, '-', depth),
         Action::Update => updated(&mut lines, changes, depth),
-        Action::None | Action::Skip => {}
+        Action::Run | Action::None | Action::Skip => {}
     }
     if step.action != Action::Delete {
         outputs(&mut lines, changes, depth);

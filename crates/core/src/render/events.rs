@@ -36,11 +36,15 @@ pub fn lines(event: &Event) -> Vec<String> {
         Event::LockLost { reason } => format!("lock lost, nothing new starts: {reason}"),
         Event::HookStarted { stage, path } => format!("{stage} hook {path}: running"),
         Event::HookOutput { line, .. } => format!("  | {line}"),
+        Event::TaskOutput { name, line } => format!("  {name} | {line}"),
         Event::HookFinished { stage, path, failure: None, elapsed } => {
             format!("{stage} hook {path}: done in {:.1} s", elapsed.as_secs_f64())
         }
         Event::HookFinished { stage, path, failure: Some(_), elapsed } => {
             format!("{stage} hook {path}: FAILED after {:.1} s", elapsed.as_secs_f64())
+        }
+        Event::StepStarted { name, fqn, action } if fqn.as_str() == name.as_str() => {
+            format!("{name}: {}", doing(*action))
         }
         Event::StepStarted { name, fqn, action } => format!("{name} ({fqn}): {}", doing(*action)),
         Event::Resource { .. } | Event::StackStatus { .. } | Event::Outcomes { .. } => return Vec::new(),
@@ -115,6 +119,7 @@ pub fn doing(action: Action) -> &'static str {
         Action::Update => "updating",
         Action::Delete => "deleting",
         Action::Recreate => "deleting, then creating",
+        Action::Run => "running",
         Action::None | Action::Skip => "looking",
     }
 }
@@ -126,6 +131,7 @@ pub fn done(action: Action) -> &'static str {
         Action::Update => "updated",
         Action::Delete => "deleted",
         Action::Recreate => "deleted and created",
+        Action::Run => "ran",
         Action::None | Action::Skip => "unchanged",
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{chain, words};
 use crate::plan::{
     Action, Certainty, ChangeSetAnswer, Loss, LossKind, Note, OutputChange, Plan, PlannedHook,
-    PropertyChange, Purpose, ResourceAction, ResourceChange, ShownValue, Step, Summary, TemplateChange,
-    differences,
+    PropertyChange, Purpose, ResourceAction, ResourceChange, ShownValue, Step, StepTask, Summary,
+    TemplateChange, differences,
 };
 use crate::provider::AnnouncedChange;
 use crate::resources::{DataFate, Replacement};
@@ -56,8 +56,11 @@ pub struct StepDocument {
     pub reasons: Vec<String>,
     /// Steps that must have succeeded before.
     pub needs: BTreeSet<String>,
-    /// What the step works on.
+    /// What the step works on: `stack` or `task`.
     pub kind: String,
+    /// Which task it is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskDocument>,
     /// How sure it is.
     pub certainty: Certainty,
     /// Why it may happen: from each unknown parameter back to what changes first.
@@ -75,6 +78,29 @@ pub struct StepDocument {
     /// What CloudFormation itself says, if it was to be asked (`plan --change-sets`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change_set: Option<ChangeSetDocument>,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TaskDocument {
+    /// Its kind.
+    pub kind: String,
+    /// What it keeps, in words; null as long as its arguments are not known.
+    pub subject: Option<String>,
+    /// Account id.
+    pub account: String,
+    /// Region.
+    pub region: String,
+    /// Digest of its arguments as far as they are known; secrets are left out.
+    pub digest: String,
+}
+
+impl TaskDocument {
+    /// Account and region, as texts show them.
+    pub(super) fn place(&self) -> String {
+        format!("{}/{}", self.account, self.region)
+    }
 }
 
 /// What CloudFormation says of a step.
@@ -129,6 +155,9 @@ pub struct ChangesDocument {
     pub termination_protection: Option<(bool, bool)>,
     /// Whether the stack policy differs.
     pub stack_policy: bool,
+    /// What differs of what a task keeps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<PropertyDocument>,
 }
 
 /// How a resource changes.
@@ -294,7 +323,8 @@ fn step(plan: &Plan, step: &Step) -> StepDocument {
         reason: words::reasons(step),
         reasons: step.reasons.iter().map(|reason| words::reason_code(reason).to_owned()).collect(),
         needs: step.needs.iter().map(ToString::to_string).collect(),
-        kind: "stack".to_owned(),
+        kind: if step.task.is_some() { "task" } else { "stack" }.to_owned(),
+        task: step.task.as_ref().map(task),
         certainty: step.certainty,
         chain: chain::of(plan, step),
         adopted: step.adopted,
@@ -324,6 +354,7 @@ fn step(plan: &Plan, step: &Step) -> StepDocument {
                 .collect(),
             termination_protection: changes.termination_protection,
             stack_policy: changes.stack_policy,
+            details: changes.details.iter().map(property).collect(),
         },
         notes: step.notes.iter().map(note).collect(),
         change_set: step.change_set.as_ref().map(|answer| change_set(step, answer)),
@@ -345,14 +376,27 @@ fn change_set(step: &Step, answer: &ChangeSetAnswer) -> ChangeSetDocument {
     }
 }
 
-fn resource(change: &ResourceChange) -> ResourceDocument {
-    let property = |change: &PropertyChange| PropertyDocument {
+fn task(task: &StepTask) -> TaskDocument {
+    TaskDocument {
+        kind: task.kind.clone(),
+        subject: task.subject.clone(),
+        account: task.account.clone(),
+        region: task.region.clone(),
+        digest: task.digest.clone(),
+    }
+}
+
+fn property(change: &PropertyChange) -> PropertyDocument {
+    PropertyDocument {
         path: change.path.clone(),
         before: change.before.as_ref().map(ValueDocument::of),
         after: change.after.as_ref().map(ValueDocument::of),
         replacement: change.replacement,
         because: change.because.clone(),
-    };
+    }
+}
+
+fn resource(change: &ResourceChange) -> ResourceDocument {
     ResourceDocument {
         kind: change.kind.clone(),
         action: change.action,

@@ -136,6 +136,7 @@ fn shape(kind: Kind) -> (&'static str, &'static str) {
         Kind::May => ("{{", "}}"),
         Kind::Delete => ("[[", "]]"),
         Kind::Recreate => ("[/", "/]"),
+        Kind::Run => (">", "]"),
         Kind::Update | Kind::Skip | Kind::None => ("[", "]"),
     }
 }
@@ -145,6 +146,7 @@ fn colours(kind: Kind) -> (&'static str, &'static str, &'static str) {
     match kind {
         Kind::Create => ("#dafbe1", "#116329", "#0a3d17"),
         Kind::Update => ("#ddf4ff", "#0550ae", "#032f62"),
+        Kind::Run => ("#e6f7f5", "#0b6b5f", "#063d36"),
         Kind::May => ("#fff8c5", "#7d4e00", "#4d2d00"),
         Kind::Delete => ("#ffebe9", "#a40e26", "#67060c"),
         Kind::Recreate => ("#fbefff", "#6639ba", "#3e1f79"),

@@ -66,6 +66,9 @@ pub fn plan(plan: &Plan, options: &TextOptions) -> String {
         (Purpose::Deploy, true) if !unselected.is_empty() => {
             "No changes: the selected stacks are as the config says.".to_owned()
         }
+        (Purpose::Deploy, true) if plan.steps.iter().any(|step| step.task.is_some()) => {
+            "No changes: stacks and tasks are as the config says.".to_owned()
+        }
         (Purpose::Deploy, true) => "No changes: the stacks are as the config says.".to_owned(),
         (Purpose::Destroy, true) => "No changes: there is nothing to destroy.".to_owned(),
     };
@@ -81,7 +84,7 @@ fn changing(out: &mut String, step: &Step, document: &StepDocument, options: &Te
     let mark = match step.action {
         Action::Create => Mark::Create,
         Action::Delete | Action::Recreate => Mark::Delete,
-        Action::Update | Action::None | Action::Skip => Mark::Change,
+        Action::Update | Action::Run | Action::None | Action::Skip => Mark::Change,
     };
     let head = format!(
         "{} {} {}",
@@ -89,8 +92,13 @@ fn changing(out: &mut String, step: &Step, document: &StepDocument, options: &Te
         words::verb(step.action, step.certainty),
         harmless(step.name.as_str())
     );
-    let fqn =
-        if step.fqn.as_str() == step.name.as_str() { String::new() } else { format!(" ({})", step.fqn) };
+    let fqn = if step.task.is_some() {
+        document.task.as_ref().map(|task| format!(" ({})", harmless(&task.place()))).unwrap_or_default()
+    } else if step.fqn.as_str() == step.name.as_str() {
+        String::new()
+    } else {
+        format!(" ({})", step.fqn)
+    };
     let _ = writeln!(out, "  {}{}", options.style.paint(mark, &head), options.style.paint(Mark::Faint, &fqn));
     paragraph(out, &words::reasons(step), "      ", options);
     for link in &document.chain {
@@ -146,7 +154,8 @@ fn quiet(out: &mut String, steps: &[&Step], title: &str, options: &TextOptions) 
         paragraph(out, &names.join(", "), "      ", options);
     } else {
         for step in steps {
-            let line = format!("{} ({}): {}", step.name, step.fqn, words::reasons(step));
+            let fqn = if step.task.is_some() { String::new() } else { format!(" ({})", step.fqn) };
+            let line = format!("{}{fqn}: {}", step.name, words::reasons(step));
             hanging(out, &harmless(&line), "      ", options);
             for note in &step.notes {
                 write_note(out, note, "        ", options);
@@ -164,11 +173,14 @@ fn deletions(out: &mut String, plan: &Plan, options: &TextOptions) {
         return;
     }
     let count = deleted.len();
-    let title = if count == 1 {
-        "1 stack WILL BE DELETED:".to_owned()
-    } else {
-        format!("{count} stacks WILL BE DELETED:")
+    let what = match deleted.iter().filter(|step| step.task.is_some()).count() {
+        0 if count == 1 => "stack",
+        0 => "stacks",
+        tasks if tasks < count => "stacks and tasks",
+        1 => "task",
+        _ => "tasks",
     };
+    let title = format!("{count} {what} WILL BE DELETED:");
     let _ = writeln!(out, "{}", options.style.paint(Mark::Delete, &title));
     for step in deleted {
         let again = if step.action == Action::Recreate { ", then created anew" } else { "" };

@@ -45,6 +45,24 @@ pub fn reason(reason: &Reason) -> String {
         Reason::OtherIncarnation => "was created anew by somebody else; it is left alone".to_owned(),
         Reason::Renamed { to } => format!("is now called {to}"),
         Reason::RecordedAgain => "was missing in the persistent graph; it is recorded again".to_owned(),
+        Reason::Differs(paths) if paths.is_empty() => "is not as specified".to_owned(),
+        Reason::Differs(paths) => format!("differs: {}", paths.join(", ")),
+        Reason::Unwanted => "is to be absent".to_owned(),
+        Reason::ArgumentsUnknown { arguments, after } => {
+            format!("arguments known {}: {}", known(after), arguments.join(", "))
+        }
+        Reason::StateUnknown { after } => format!("can be looked at {}", known(after)),
+        Reason::NeverRan => "has not run".to_owned(),
+        Reason::ArgumentsChanged => "arguments changed since it ran".to_owned(),
+        Reason::Always => "runs in every deploy".to_owned(),
+        Reason::NeedsChange(names) => {
+            let names: Vec<&str> = names.iter().map(NodeName::as_str).collect();
+            format!("what it needs changes: {}", names.join(", "))
+        }
+        Reason::Retained => "not in config any more; what it keeps is retained".to_owned(),
+        Reason::MaybeRenamed => "may have another name now; it is left alone".to_owned(),
+        Reason::NotFindable => "what it keeps cannot be told; its record is kept".to_owned(),
+        Reason::Trusted { since } => format!("was as specified {since}, which is trusted"),
     }
 }
 
@@ -77,6 +95,18 @@ pub fn reason_code(reason: &Reason) -> &'static str {
         Reason::OtherIncarnation => "other_incarnation",
         Reason::Renamed { .. } => "renamed",
         Reason::RecordedAgain => "recorded_again",
+        Reason::Differs(_) => "differs",
+        Reason::Unwanted => "unwanted",
+        Reason::ArgumentsUnknown { .. } => "arguments_unknown",
+        Reason::StateUnknown { .. } => "state_unknown",
+        Reason::NeverRan => "never_ran",
+        Reason::ArgumentsChanged => "arguments_changed",
+        Reason::Always => "always",
+        Reason::NeedsChange(_) => "needs_change",
+        Reason::Retained => "retained",
+        Reason::MaybeRenamed => "maybe_renamed",
+        Reason::NotFindable => "not_findable",
+        Reason::Trusted { .. } => "trusted",
     }
 }
 
@@ -92,11 +122,14 @@ pub fn reasons(step: &Step) -> String {
 /// The verb of a step, as a plan says it.
 pub fn verb(action: Action, certainty: Certainty) -> &'static str {
     match (action, certainty) {
+        (Action::Create, Certainty::May) => "may create",
         (Action::Create, _) => "create",
         (Action::Update, Certainty::May) => "may update",
         (Action::Update, _) => "update",
         (Action::Delete, _) => "DELETE",
         (Action::Recreate, _) => "DELETE and create",
+        (Action::Run, Certainty::May) => "may run",
+        (Action::Run, _) => "run",
         (Action::None, _) => "unchanged",
         (Action::Skip, _) => "skip",
     }
@@ -109,6 +142,7 @@ pub fn sign(action: Action) -> char {
         Action::Update => '~',
         Action::Delete => '-',
         Action::Recreate => '±',
+        Action::Run => '>',
         Action::None => ' ',
         Action::Skip => '.',
     }
@@ -119,6 +153,7 @@ pub fn counts(summary: &Summary) -> String {
     let parts = [
         (summary.create, "to create"),
         (summary.update, "to update"),
+        (summary.run, "to run"),
         (summary.recreate, "to DELETE and create"),
         (summary.delete, "to DELETE"),
     ];

@@ -132,7 +132,7 @@ fn of_stack(step: &StepDocument) -> Option<Hazard<'_>> {
     let kind = match step.action {
         Action::Delete => Kind::Deleted,
         Action::Recreate => Kind::Recreated,
-        Action::Create | Action::Update | Action::None | Action::Skip => return None,
+        Action::Create | Action::Update | Action::Run | Action::None | Action::Skip => return None,
     };
     Some(Hazard {
         kind,

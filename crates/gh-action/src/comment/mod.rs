@@ -281,7 +281,7 @@ fn left_out(left: Left, report: &Report, about: &About<'_>) -> String {
 }
 
 fn changes(summary: &Summary) -> usize {
-    summary.create + summary.update + summary.delete + summary.recreate
+    summary.create + summary.update + summary.delete + summary.recreate + summary.run
 }
 
 /// The last line: commit and run.

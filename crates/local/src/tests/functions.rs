@@ -44,7 +44,7 @@ async fn functions_compute_what_cloudformation_computes() {
         (json!({"Fn::Select": [1, {"Fn::Split": ["|", "x|y|z"]}]}), "y"),
         (json!({"Fn::Select": ["2", {"Fn::GetAZs": ""}]}), "us-east-1c"),
         (
-            json!({"Fn::Sub": "${AWS::NodeName}.${Env}.${!Literal}.${Vpc.CidrBlock}"}),
+            json!({"Fn::Sub": "${AWS::StackName}.${Env}.${!Literal}.${Vpc.CidrBlock}"}),
             "app.prod.${Literal}.10.0.0.0/16",
         ),
         (json!({"Fn::Sub": ["${A}-${Env}", {"A": {"Fn::Select": [0, {"Ref": "Zones"}]}}]}), "a-prod"),

@@ -1,4 +1,7 @@
 mod codec;
 mod keys;
 mod laws;
+mod maintain;
+mod modes;
 mod run;
+mod trouble;

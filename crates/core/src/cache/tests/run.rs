@@ -11,7 +11,7 @@ use serde_json::json;
 use super::super::*;
 use crate::clock::{Clock, TokioClock};
 
-const PURE: Kind = Kind { name: "example", revision: 1, class: Class::Pure };
+pub(super) const PURE: Kind = Kind { name: "example", revision: 1, class: Class::Pure };
 
 pub(super) struct World {
     pub(super) store: Arc<Counting>,

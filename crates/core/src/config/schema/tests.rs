@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::{cache, load, package_sources, stacks};
+use super::super::{cache, load, package_sources, stacks, tasks};
 use super::*;
 use crate::text::Document;
 use crate::yaml::{Node, resolve};
@@ -44,6 +44,10 @@ fn the_schema_has_exactly_the_fields_that_are_read() {
     // They are known only to be refused with a remedy.
     let refused = ["region", "profile"];
     assert_eq!(properties(&schema, "/$defs/Stack/properties"), sorted(&stacks::FIELDS, &refused));
+    assert_eq!(properties(&schema, "/$defs/Task/properties"), sorted(&tasks::FIELDS, &[]));
+    assert_eq!(properties(&schema, "/$defs/TaskAccount/properties"), sorted(&tasks::ACCOUNT_FIELDS, &[]));
+    assert_eq!(properties(&schema, "/$defs/TaskCache/properties"), sorted(&tasks::CACHE_FIELDS, &[]));
+    assert_eq!(properties(&schema, "/$defs/TaskNeed/properties"), sorted(&tasks::NEED_FIELDS, &[]));
     assert_eq!(properties(&schema, "/$defs/Hook/properties"), sorted(&load::HOOK_FIELDS, &[]));
     assert_eq!(properties(&schema, "/$defs/Cache/properties"), sorted(&cache::FIELDS, &[]));
     assert_eq!(properties(&schema, "/$defs/LocalSource/properties"), sorted(&package_sources::LOCAL, &[]));
@@ -58,6 +62,10 @@ fn every_field_is_described() {
     let places = [
         "",
         "/$defs/Stack",
+        "/$defs/Task",
+        "/$defs/TaskAccount",
+        "/$defs/TaskCache",
+        "/$defs/TaskNeed",
         "/$defs/Cache",
         "/$defs/Hook",
         "/$defs/PackageSources",

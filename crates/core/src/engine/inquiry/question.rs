@@ -31,7 +31,7 @@ impl Engine {
         backing: &Backing,
         step: &Step,
     ) -> Option<Question> {
-        if !matches!(step.action, Action::Create | Action::Update | Action::Recreate) {
+        if step.task.is_some() || !matches!(step.action, Action::Create | Action::Update | Action::Recreate) {
             return None;
         }
         Some(match self.prepare_question(desired, world, backing, step).await {

@@ -233,9 +233,12 @@ fn refuse_missing(config: &Config, observed: &Observed) -> Result<(), EngineErro
 /// made up.
 fn bucket_config(config: &Config, region: &str) -> Config {
     let name = NodeName::from(STACK);
-    let mut stacks = IndexMap::new();
+    let (mut stacks, mut tasks) = (IndexMap::new(), IndexMap::new());
     if config.stacks.contains_key(STACK) {
         let wanted = with_needs(config, &name);
+        tasks.extend(config.tasks.clone().into_iter().filter(|(node, _)| wanted.contains(node)));
+        // Whom else they serve is of no matter here.
+        tasks.values_mut().for_each(|task| task.required_by.clear());
         for (name, definition) in config.stacks.iter().filter(|(name, _)| wanted.contains(*name)) {
             let mut definition = definition.clone();
             definition.required_by.retain(|(name, _)| wanted.contains(name));
@@ -249,6 +252,7 @@ fn bucket_config(config: &Config, region: &str) -> Config {
         bucket: BucketSetting::Off,
         persistent_graph_key: None,
         hooks: Default::default(),
+        tasks,
         stacks,
         ..config.clone()
     }

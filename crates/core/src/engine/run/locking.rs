@@ -184,6 +184,7 @@ impl Run<'_> {
                 Err(error) => return Err(EngineError::of(error)),
             };
             again += 1;
+            engine.asked.forget_tasks();
             if approval != Approval::Standing || again > engine.options.replans {
                 return Err(EngineError::of(EngineProblem::Stale { what }));
             }

@@ -8,6 +8,7 @@ fn step(name: &str, action: Action, needs: &[&str]) -> Step {
     Step {
         name: name.into(),
         fqn: StackFqn::new(name),
+        task: None,
         stack_id: None,
         action,
         reasons: vec![Reason::Absent],

@@ -10,6 +10,9 @@ use crate::provider::StackStatus;
 
 /// The operations of a step, in order.
 pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
+    if step.task.is_some() {
+        return VecDeque::from([Operation::Task]);
+    }
     let status = world.stacks.get(&step.fqn).map(|stack| stack.status);
     let busy = status.is_some_and(StackStatus::is_in_progress);
     let mut operations = VecDeque::new();
@@ -56,7 +59,7 @@ pub(crate) fn operations(step: &Step, world: &World) -> VecDeque<Operation> {
                 operations.push_back(Operation::SetStackPolicy);
             }
         }
-        Action::None | Action::Skip => {}
+        Action::Run | Action::None | Action::Skip => {}
     }
     operations
 }

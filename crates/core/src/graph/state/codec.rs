@@ -70,9 +70,14 @@ enum Shape {
 }
 
 const PLAIN: Shape = Shape::Record(&[]);
+// What is in arguments and outputs is not ours to bring back.
+const TASK: Shape =
+    Shape::Record(&[("arguments", Shape::Entries(&PLAIN)), ("outputs", Shape::Entries(&PLAIN))]);
+const SESSION: Shape = Shape::Record(&[("steps", Shape::Entries(&PLAIN)), ("tasks", Shape::Entries(&PLAIN))]);
 const STATE: Shape = Shape::Record(&[
     ("nodes", Shape::Entries(&PLAIN)),
-    ("intents", Shape::Entries(&Shape::Record(&[("steps", Shape::Entries(&PLAIN))]))),
+    ("tasks", Shape::Entries(&TASK)),
+    ("intents", Shape::Entries(&SESSION)),
 ]);
 
 fn restore(value: &mut Value, rest: &Map<String, Value>, shape: &Shape) {

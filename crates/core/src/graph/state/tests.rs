@@ -64,8 +64,8 @@ fn unknown_members_are_kept_where_their_owner_is_kept() {
     let mut state = read(body).unwrap();
     state.nodes.remove("b");
     state.intents.remove("t");
-    let again: serde_json::Value = serde_json::from_str(&state.to_json()).unwrap();
-    let expected: serde_json::Value = serde_json::json!({
+    let again: Value = serde_json::from_str(&state.to_json()).unwrap();
+    let expected: Value = serde_json::json!({
         "version": 1, "code": "c", "n": 1, "later": {"x": 1},
         "nodes": {"a": {"needs": [], "colour": "red"}},
         "intents": {"s": {"at": "", "mood": 1,

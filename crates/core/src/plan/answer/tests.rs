@@ -34,6 +34,7 @@ fn step(predicted: Option<ResourceChange>, announced: Option<AnnouncedChange>) -
     Step {
         name: "db".into(),
         fqn: StackFqn::new("ns-db"),
+        task: None,
         stack_id: None,
         action: Action::Update,
         reasons: vec![Reason::TemplateChanged],

@@ -84,7 +84,7 @@ impl Row {
                 Kind::Delete => "removed",
                 Kind::May => "may change",
                 Kind::Recreate => "replaced",
-                Kind::Update | Kind::Skip | Kind::None => "changed",
+                Kind::Update | Kind::Run | Kind::Skip | Kind::None => "changed",
             },
             name: name.to_owned(),
             below: false,

@@ -169,7 +169,7 @@ impl<'a> Symbols<'a> {
             "AWS::NoValue" => return None,
             "AWS::AccountId" => Term::plain(account),
             "AWS::Region" => Term::plain(region),
-            "AWS::NodeName" => Term::plain(stack_name),
+            "AWS::StackName" => Term::plain(stack_name),
             "AWS::StackId" => match stack_id {
                 Some(id) => Term::plain(id),
                 None => Term::Call("AWS::StackId".to_owned(), Box::new(Term::plain(""))),

@@ -43,7 +43,7 @@ fn functions_come_to_one_form() {
         ("'1'", "1"),
         ("!Ref Other", "!Ref Other"),
         ("!ImportValue vpc-id", "!ImportValue vpc-id"),
-        ("!Sub 'arn:${AWS::Partition}:${AWS::AccountId}:${AWS::NodeName}'", "arn:aws:111111111111:ns-app"),
+        ("!Sub 'arn:${AWS::Partition}:${AWS::AccountId}:${AWS::StackName}'", "arn:aws:111111111111:ns-app"),
     ] {
         assert_eq!(value(text).as_deref(), Some(expected), "{text}");
     }

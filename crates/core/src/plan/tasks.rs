@@ -1,0 +1,283 @@
+//! Tasks in plans: their arguments, what is read of what they keep, and what is recorded of them.
+
+mod decide;
+mod removal;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+pub(crate) use self::decide::effects_run;
+pub(crate) use self::removal::questions;
+pub(crate) use self::removal::{Subjects, Unsure};
+pub(super) use self::removal::{destroyed, removed};
+use super::change::PropertyChange;
+use super::scope::PlanScope;
+use super::{Desired, Hidden, PlanProblem, Settings, ShownValue, World};
+use crate::config::{OnRemove, TaskDefinition};
+use crate::error::{Finding, Findings};
+use crate::graph::state::TaskFacts;
+use crate::ident::NodeName;
+use crate::lookup::resolve::resolve;
+use crate::lookup::{Cause, Resolved};
+use crate::resources::Replacement;
+use crate::secrets::{HIDDEN, texts};
+use crate::task::{AnyTaskKind, TaskDetail, TaskPlace};
+
+/// What is recorded in place of an argument that was not known yet.
+const UNKNOWN: &str = "(not known yet)";
+
+/// A question about what a task keeps. Equal questions have one answer in a run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TaskKey {
+    /// Kind of the task.
+    pub kind: String,
+    /// Where.
+    pub place: TaskPlace,
+    /// Its arguments as JSON with sorted keys.
+    arguments: String,
+}
+
+impl TaskKey {
+    /// The question of a task with these arguments.
+    pub fn new(kind: &str, place: &TaskPlace, arguments: &Map<String, Value>) -> Self {
+        let arguments = sorted(&Value::Object(arguments.clone())).to_string();
+        Self { kind: kind.to_owned(), place: place.clone(), arguments }
+    }
+
+    /// The arguments.
+    pub fn arguments(&self) -> Map<String, Value> {
+        // It was written from a map.
+        serde_json::from_str(&self.arguments).unwrap_or_default()
+    }
+}
+
+/// What the step of a task works on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepTask {
+    /// Kind of the task.
+    pub kind: String,
+    /// What it keeps, in words; `None` as long as its arguments are not known.
+    pub subject: Option<String>,
+    /// Account id.
+    pub account: String,
+    /// Region.
+    pub region: String,
+    /// The service it mainly works with.
+    pub service: String,
+    /// Digest of its arguments as far as they are known; secrets are left out.
+    pub digest: String,
+    /// What is recorded of it once it is as specified.
+    pub record: Option<TaskFacts>,
+    /// Nothing that it needs changes before it, so that it finds what the plan found.
+    pub settled: bool,
+    /// It left the config, or the run destroys: what it keeps goes.
+    pub leaves: bool,
+}
+
+/// Outputs of a task as planned.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct TaskOutputs {
+    /// Those that are known now and stay.
+    pub(crate) known: BTreeMap<String, String>,
+    /// Others may come.
+    pub(crate) open: bool,
+}
+
+/// Outputs of tasks by node.
+pub(crate) type PlannedOutputs = BTreeMap<NodeName, TaskOutputs>;
+
+/// The arguments of a task as far as they are known.
+#[derive(Debug, Default)]
+pub(crate) struct Arguments {
+    pub(crate) values: Map<String, Value>,
+    /// Names of those that must not be shown.
+    pub(crate) secrets: BTreeSet<String>,
+    /// Those that are known only later, with what they wait for.
+    pub(crate) unknown: BTreeMap<String, BTreeSet<Cause>>,
+}
+
+impl Arguments {
+    /// All of them, if all are known.
+    pub(crate) fn known(&self) -> Option<&Map<String, Value>> {
+        self.unknown.is_empty().then_some(&self.values)
+    }
+
+    /// The same for records: sorted, with placeholders for secrets and for what is not known.
+    fn recorded(&self) -> BTreeMap<String, Value> {
+        let known = self.values.iter().map(|(name, value)| {
+            let shown = if self.secrets.contains(name) { masked(value) } else { sorted(value) };
+            (name.clone(), shown)
+        });
+        known.chain(self.unknown.keys().map(|name| (name.clone(), Value::from(UNKNOWN)))).collect()
+    }
+
+    /// Digest of what is known and no secret, and of the revision of the kind.
+    pub(crate) fn digest(&self, revision: u32) -> String {
+        let text = serde_json::json!([revision, self.recorded()]).to_string();
+        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// Resolves the arguments of a task.
+///
+/// # Errors
+/// [`Findings`] with every lookup that has no value.
+pub(super) fn arguments(scope: &PlanScope<'_>, definition: &TaskDefinition) -> Result<Arguments, Findings> {
+    let (mut found, mut findings) = (Arguments::default(), Findings::default());
+    for (name, variable) in &definition.args {
+        match resolve(&variable.value, scope) {
+            Ok(Resolved::Known { value, secret }) => {
+                if secret {
+                    found.secrets.insert(name.clone());
+                }
+                found.values.insert(name.clone(), value);
+            }
+            Ok(Resolved::Unknown { after }) => drop(found.unknown.insert(name.clone(), after)),
+            Err(error) => {
+                let problem = PlanProblem::Lookup {
+                    message: format!("task `{}`, argument `{name}`: {}", definition.node, error.message),
+                    help: error.help,
+                    kind: error.kind,
+                    span: variable.span.into(),
+                };
+                findings.push(Finding::at(&scope.desired.config.document, problem));
+            }
+        }
+    }
+    if findings.has_errors() { Err(findings) } else { Ok(found) }
+}
+
+/// The arguments of a task now that everything before it is done.
+///
+/// # Errors
+/// As [`arguments`].
+pub(crate) fn arguments_now(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    definition: &TaskDefinition,
+    hidden: &Hidden,
+) -> Result<Arguments, Findings> {
+    let scope = PlanScope { hidden, ..PlanScope::now(desired, world, settings) };
+    arguments(&scope.of_task(definition), definition)
+}
+
+/// Outputs of the tasks of the config as they are now: what was read tells them, or else what was recorded.
+pub(crate) fn outputs_now(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+) -> BTreeMap<NodeName, BTreeMap<String, String>> {
+    let mut now = World { outputs: BTreeMap::new(), ..world.clone() };
+    for name in desired.graph.order() {
+        let Some(definition) = desired.config.tasks.get(&name) else { continue };
+        let recorded = || world.state.tasks.get(&name).map(|facts| facts.outputs.clone());
+        let read = || {
+            let kind = desired.kinds.get(&definition.kind).filter(|kind| !kind.effects())?;
+            let scope = PlanScope::now(desired, &now, settings);
+            let arguments = arguments(&scope.of_task(definition), definition).ok()?;
+            let values = arguments.known()?;
+            let key = TaskKey::new(&definition.kind, &definition.place, values);
+            let state = world.answers.tasks.get(&key)?.as_ref().ok()?;
+            kind.diff(values, state, false).ok().map(|change| change.outputs)
+        };
+        if let Some(outputs) = read().or_else(recorded) {
+            now.outputs.insert(name, outputs);
+        }
+    }
+    now.outputs
+}
+
+/// What is recorded of a task once it is as specified.
+pub(crate) fn record(
+    desired: &Desired,
+    world: &World,
+    definition: &TaskDefinition,
+    kind: &dyn AnyTaskKind,
+    arguments: &Arguments,
+    outputs: &BTreeMap<String, String>,
+) -> TaskFacts {
+    let keeps = arguments.secrets.is_empty();
+    TaskFacts {
+        kind: definition.kind.clone(),
+        revision: kind.revision(),
+        arguments: arguments.recorded(),
+        place: definition.place.clone(),
+        account: Some(world.place.account.clone()),
+        region: Some(world.place.region.clone()),
+        on_remove: on_remove(definition, kind),
+        digest: Some(arguments.digest(kind.revision())),
+        outputs: if keeps { outputs.clone() } else { BTreeMap::new() },
+        needs: desired.graph.needs_of(&definition.node),
+    }
+}
+
+/// What becomes of what a task keeps when it leaves the config.
+pub(crate) fn on_remove(definition: &TaskDefinition, kind: &dyn AnyTaskKind) -> OnRemove {
+    let default = if kind.retains() || kind.effects() { OnRemove::Retain } else { OnRemove::Delete };
+    definition.on_remove.unwrap_or(default)
+}
+
+/// Account and region of a place in this run.
+fn place_in(world: &World, place: &TaskPlace) -> (String, String) {
+    let account = place.account.clone().unwrap_or_else(|| world.place.account.clone());
+    (account, place.region.clone().unwrap_or_else(|| world.place.region.clone()))
+}
+
+/// What differs, as a plan shows it.
+pub(crate) fn shown(details: &[TaskDetail], secrets: &BTreeSet<String>) -> Vec<PropertyChange> {
+    let value = |value: &Value, secret: bool| match value {
+        _ if secret => ShownValue::Secret,
+        Value::String(text) => ShownValue::Plain(text.clone()),
+        value => ShownValue::Plain(sorted(value).to_string()),
+    };
+    let change = |detail: &TaskDetail| {
+        let top = detail.path.split(['.', '[']).next().unwrap_or_default();
+        let secret = secrets.contains(top);
+        PropertyChange {
+            path: detail.path.clone(),
+            before: detail.before.as_ref().map(|before| value(before, secret)),
+            after: detail.after.as_ref().map(|after| value(after, secret)),
+            replacement: Replacement::Never,
+            because: None,
+        }
+    };
+    details.iter().map(change).collect()
+}
+
+/// Texts in the arguments of a task that must not be shown.
+pub(crate) fn secret_texts(arguments: &Arguments) -> Vec<String> {
+    let mut found = Vec::new();
+    let secret = arguments.values.iter().filter(|(name, _)| arguments.secrets.contains(*name));
+    secret.for_each(|(_, value)| texts(value, &mut found));
+    found
+}
+
+/// The same shape without what is in it.
+fn masked(value: &Value) -> Value {
+    match value {
+        Value::String(_) => Value::from(HIDDEN),
+        Value::Number(_) => Value::from(0),
+        Value::Bool(_) => Value::from(false),
+        Value::Null => Value::Null,
+        Value::Array(items) => items.iter().map(masked).collect(),
+        Value::Object(entries) => {
+            sorted(&entries.iter().map(|(name, value)| (name.clone(), masked(value))).collect())
+        }
+    }
+}
+
+/// The same value with the keys of its maps in order.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(entries) => {
+            let ordered: BTreeMap<&String, Value> =
+                entries.iter().map(|(name, value)| (name, sorted(value))).collect();
+            ordered.into_iter().map(|(name, value)| (name.clone(), value)).collect()
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}

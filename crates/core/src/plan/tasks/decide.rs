@@ -1,0 +1,280 @@
+//! What a task of the config needs: pure, so that the plan and the step's own turn decide alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, place_in, record, shown};
+use crate::config::{TaskDefinition, When};
+use crate::error::Finding;
+use crate::graph::state::TaskFacts;
+use crate::ident::{NodeName, StackFqn};
+use crate::lookup::Cause;
+use crate::lookup::resolve::Scope as _;
+use crate::plan::deploy::{Planner, step};
+use crate::plan::scope::PlanScope;
+use crate::plan::{Action, Certainty, PlanProblem, Reason, Step};
+use crate::task::{AnyTaskKind, TaskAction, TaskChange, TaskFailure};
+
+/// Why a task that only has effects runs now; `None` if it need not.
+pub(crate) fn effects_run(
+    when: When,
+    recorded: Option<&TaskFacts>,
+    digest: &str,
+    changed: &BTreeSet<NodeName>,
+) -> Option<Reason> {
+    if when == When::Always {
+        return Some(Reason::Always);
+    }
+    match recorded.and_then(|facts| facts.digest.as_deref()) {
+        None => Some(Reason::NeverRan),
+        Some(last) if last != digest => Some(Reason::ArgumentsChanged),
+        Some(_) => (!changed.is_empty()).then(|| Reason::NeedsChange(changed.clone())),
+    }
+}
+
+/// What is to be done, and why.
+fn by_change(change: &TaskChange) -> (Action, Reason) {
+    match change.action {
+        TaskAction::None => (Action::None, Reason::Unchanged),
+        TaskAction::Create => (Action::Create, Reason::Absent),
+        TaskAction::Update => (Action::Update, differs(change)),
+        TaskAction::Delete => (Action::Delete, Reason::Unwanted),
+        TaskAction::Run => (Action::Run, differs(change)),
+    }
+}
+
+/// What differs, by the names of what it is in.
+fn differs(change: &TaskChange) -> Reason {
+    Reason::Differs(change.details.iter().map(|detail| detail.path.clone()).collect())
+}
+
+impl Planner<'_> {
+    /// Plans one task of the config; `None` if there was a problem, which then is a finding.
+    pub(in crate::plan) fn task(&mut self, definition: &TaskDefinition) -> Option<Step> {
+        let kind = self.desired.kinds.get(&definition.kind)?.clone();
+        let fqn = StackFqn::new(definition.node.as_str());
+        let (account, region) = place_in(self.world, &definition.place);
+        let mut task = StepTask {
+            kind: definition.kind.clone(),
+            subject: None,
+            account,
+            region,
+            service: kind.service().to_owned(),
+            digest: String::new(),
+            record: None,
+            settled: true,
+            leaves: false,
+        };
+        let mut planned = if !definition.enabled {
+            self.left_alone(definition, kind.as_ref(), &task);
+            step(&definition.node, &fqn, Action::Skip, Reason::Disabled)
+        } else if !self.selected.has(&definition.node) {
+            self.left_alone(definition, kind.as_ref(), &task);
+            step(&definition.node, &fqn, Action::Skip, Reason::NotSelected)
+        } else {
+            self.decide_task(definition, kind.as_ref(), &mut task)?
+        };
+        planned.needs = self.desired.graph.needs_of(&definition.node);
+        planned.task = Some(task);
+        Some(planned)
+    }
+
+    /// A task that is left alone still keeps what it keeps: nobody else may delete it.
+    fn left_alone(&mut self, definition: &TaskDefinition, kind: &dyn AnyTaskKind, task: &StepTask) {
+        let scope = PlanScope::now(self.desired, self.world, self.settings).of_task(definition);
+        let found = arguments(&scope, definition).ok();
+        let subject = found.as_ref().and_then(Arguments::known).and_then(|values| kind.subject(values));
+        let place = (definition.kind.clone(), task.account.clone(), task.region.clone());
+        match subject {
+            Some(subject) => {
+                let key = (place.0, place.1, place.2, subject);
+                self.subjects.entry(key).or_insert_with(|| definition.node.clone());
+            }
+            None => drop(self.unsure.insert(place)),
+        }
+    }
+
+    fn decide_task(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        task: &mut StepTask,
+    ) -> Option<Step> {
+        if !self.needs_are_there(&definition.node, definition.span) {
+            return None;
+        }
+        let needs = self.desired.graph.all_needs_of(&definition.node);
+        let changing: BTreeSet<NodeName> = needs.intersection(&self.changing).cloned().collect();
+        let upstream = if definition.asks_services() { changing.clone() } else { BTreeSet::new() };
+        let scope = PlanScope {
+            desired: self.desired,
+            world: self.world,
+            settings: self.settings,
+            pending: &self.pending,
+            tasks: &self.outputs,
+            task: Some(definition),
+            planning: true,
+            upstream: &upstream,
+            hidden: &self.hidden,
+        };
+        let awaits_hooks = scope.awaits_hooks();
+        let found = match arguments(&scope, definition) {
+            Ok(found) => found,
+            Err(findings) => {
+                self.findings.extend(findings);
+                return None;
+            }
+        };
+        task.settled = changing.is_empty() && !awaits_hooks;
+        task.digest = found.digest(kind.revision());
+        let none = BTreeMap::new();
+        task.record = Some(record(self.desired, self.world, definition, kind, &found, &none));
+        let Some(values) = found.known() else {
+            self.unsure.insert((definition.kind.clone(), task.account.clone(), task.region.clone()));
+            return Some(self.unknown_arguments(definition, kind, &found));
+        };
+        let wrong = kind.check(values);
+        for what in &wrong {
+            let (task, what) = (definition.node.as_str().to_owned(), what.clone());
+            self.report(PlanProblem::TaskArguments { task, what, span: definition.span.into() });
+        }
+        if !wrong.is_empty() || !self.claim(definition, kind, values, task) {
+            return None;
+        }
+        if kind.effects() {
+            return Some(self.effects(definition, kind, &found, values, task));
+        }
+        let after: BTreeSet<Cause> = changing.into_iter().map(Cause::Stack).collect();
+        let hooks = awaits_hooks.then_some(Cause::Hook(None));
+        let after: BTreeSet<Cause> = after.into_iter().chain(hooks).collect();
+        let key = TaskKey::new(&definition.kind, &definition.place, values);
+        match self.world.answers.tasks.get(&key) {
+            Some(Ok(state)) => match kind.diff(values, state, false) {
+                Ok(change) => Some(self.changed(definition, kind, &found, &change, task)),
+                Err(failure) => self.not_read(definition, failure),
+            },
+            // What it looks at, or the way there, may come with what is done before.
+            Some(Err(_)) if !task.settled => Some(self.open(definition, Reason::StateUnknown { after })),
+            None => Some(self.open(definition, Reason::StateUnknown { after })),
+            Some(Err(failure)) => self.not_read(definition, failure.clone()),
+        }
+    }
+
+    /// Takes what a task keeps for it alone; `false` if another one has it, which then is a finding.
+    fn claim(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        values: &Map<String, Value>,
+        task: &mut StepTask,
+    ) -> bool {
+        task.subject = kind.subject(values);
+        let Some(subject) = task.subject.clone().filter(|_| !kind.effects()) else { return true };
+        let key = (definition.kind.clone(), task.account.clone(), task.region.clone(), subject.clone());
+        let works = |first: &&TaskDefinition| first.enabled && self.selected.has(&first.node);
+        let known = self.subjects.get(&key).and_then(|node| self.desired.config.tasks.get(node));
+        if let Some(first) = known.filter(works) {
+            let problem = PlanProblem::SameSubject {
+                subject,
+                one: first.node.as_str().to_owned(),
+                other: definition.node.as_str().to_owned(),
+                first: first.span.into(),
+                second: definition.span.into(),
+            };
+            self.report(problem);
+            return false;
+        }
+        self.subjects.insert(key, definition.node.clone());
+        true
+    }
+
+    /// A task of which is known what it keeps.
+    fn changed(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        found: &Arguments,
+        change: &TaskChange,
+        task: &mut StepTask,
+    ) -> Step {
+        let (action, reason) = by_change(change);
+        let mut planned = step(&definition.node, &StackFqn::new(definition.node.as_str()), action, reason);
+        planned.changes.details = shown(&change.details, &found.secrets);
+        task.record = Some(record(self.desired, self.world, definition, kind, found, &change.outputs));
+        let open = action.is_change() && action != Action::Delete;
+        self.outputs.insert(definition.node.clone(), TaskOutputs { known: change.outputs.clone(), open });
+        planned
+    }
+
+    /// A task that only has effects.
+    fn effects(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        found: &Arguments,
+        values: &Map<String, Value>,
+        task: &mut StepTask,
+    ) -> Step {
+        let recorded = self.world.state.tasks.get(&definition.node);
+        let needs = self.desired.graph.needs_of(&definition.node);
+        let changed: BTreeSet<NodeName> = needs.intersection(&self.changing).cloned().collect();
+        let (node, fqn) = (&definition.node, StackFqn::new(definition.node.as_str()));
+        let Some(reason) = effects_run(definition.when, recorded, &task.digest, &changed) else {
+            let known = recorded.map(|facts| facts.outputs.clone()).unwrap_or_default();
+            task.record = Some(record(self.desired, self.world, definition, kind, found, &known));
+            self.outputs.insert(node.clone(), TaskOutputs { known, open: false });
+            return step(node, &fqn, Action::None, Reason::Unchanged);
+        };
+        let only_may = matches!(&reason, Reason::NeedsChange(by) if by.is_subset(&self.perhaps));
+        let mut planned = step(node, &fqn, Action::Run, reason);
+        if only_may {
+            planned.certainty = Certainty::May;
+        }
+        if let Ok(change) = kind.diff(values, &Value::Null, false) {
+            planned.changes.details = shown(&change.details, &found.secrets);
+        }
+        self.outputs.insert(node.clone(), TaskOutputs { known: BTreeMap::new(), open: true });
+        planned
+    }
+
+    /// A task whose arguments are not all known.
+    fn unknown_arguments(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        found: &Arguments,
+    ) -> Step {
+        let reason = Reason::ArgumentsUnknown {
+            arguments: found.unknown.keys().cloned().collect(),
+            after: found.unknown.values().flatten().cloned().collect(),
+        };
+        let mut planned = self.open(definition, reason);
+        if kind.effects() {
+            planned.action = Action::Run;
+            let sure = definition.when == When::Always
+                || self.world.state.tasks.get(&definition.node).is_none_or(|facts| facts.digest.is_none());
+            planned.certainty = if sure { Certainty::Will } else { Certainty::May };
+        }
+        planned
+    }
+
+    /// A task of which only its turn shows what it does.
+    fn open(&mut self, definition: &TaskDefinition, reason: Reason) -> Step {
+        let recorded = self.world.state.tasks.contains_key(&definition.node);
+        let action = if recorded { Action::Update } else { Action::Create };
+        let fqn = StackFqn::new(definition.node.as_str());
+        let mut planned = step(&definition.node, &fqn, action, reason);
+        planned.certainty = Certainty::May;
+        self.outputs.insert(definition.node.clone(), TaskOutputs { known: BTreeMap::new(), open: true });
+        planned
+    }
+
+    fn not_read(&mut self, definition: &TaskDefinition, failure: TaskFailure) -> Option<Step> {
+        let TaskFailure { message, help, kind } = failure;
+        let (task, span) = (definition.node.as_str().to_owned(), definition.span.into());
+        let problem = PlanProblem::TaskNotRead { task, message, help, kind, span };
+        self.findings.push(Finding::at(&self.desired.config.document, problem));
+        None
+    }
+}

@@ -1,0 +1,225 @@
+//! Recorded tasks that go: those that left the config, and in a destroy all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::{Arguments, StepTask, TaskKey, UNKNOWN, on_remove, place_in, record, shown};
+use crate::config::{OnRemove, TaskDefinition};
+use crate::error::{Finding, Findings};
+use crate::graph::state::TaskFacts;
+use crate::ident::{NodeName, StackFqn};
+use crate::plan::deploy::{note, step};
+use crate::plan::scope::PlanScope;
+use crate::plan::{Action, Desired, Note, PlanProblem, Purpose, Reason, Settings, Step, World};
+use crate::secrets::HIDDEN;
+use crate::task::TaskAction;
+
+/// What tasks of the config keep: kind, account, region and subject, and the node that keeps it.
+pub(crate) type Subjects = BTreeMap<(String, String, String, String), NodeName>;
+/// Kinds, accounts and regions of which it is not known what all tasks keep.
+pub(crate) type Unsure = BTreeSet<(String, String, String)>;
+
+/// What has to be read of recorded tasks before a plan knows whether there is anything to delete.
+pub(crate) fn questions(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    purpose: Purpose,
+) -> BTreeSet<TaskKey> {
+    let ask = |facts: &TaskFacts| {
+        let readable = desired.kinds.get(&facts.kind).is_some_and(|kind| !kind.effects());
+        (readable && is_findable(desired, facts)).then(|| key(facts))
+    };
+    match purpose {
+        Purpose::Deploy => {
+            let left = world.state.tasks.iter().filter(|(node, _)| !desired.config.tasks.contains_key(*node));
+            left.filter(|(_, facts)| facts.on_remove == OnRemove::Delete)
+                .filter_map(|(_, facts)| ask(facts))
+                .collect()
+        }
+        Purpose::Destroy => {
+            let all =
+                nodes(desired, world).into_iter().filter_map(|node| facts(desired, world, settings, node));
+            all.filter(|facts| facts.on_remove == OnRemove::Delete).filter_map(|facts| ask(&facts)).collect()
+        }
+    }
+}
+
+/// Steps of all tasks that are recorded and not in the config.
+pub(in crate::plan) fn removed(
+    desired: &Desired,
+    world: &World,
+    subjects: &Subjects,
+    unsure: &Unsure,
+    findings: &mut Findings,
+) -> Vec<Step> {
+    let left = world.state.tasks.iter().filter(|(node, _)| !desired.config.tasks.contains_key(*node));
+    left.filter_map(|(node, facts)| {
+        let (account, region) = place_in(world, &facts.place);
+        let subject = subject(desired, facts);
+        let same = subject.and_then(|subject| {
+            subjects.get(&(facts.kind.clone(), account.clone(), region.clone(), subject))
+        });
+        if let Some(to) = same {
+            return Some(leaving(world, node, facts, Action::Skip, Reason::Renamed { to: to.clone() }));
+        }
+        let deletes = facts.on_remove == OnRemove::Delete;
+        if deletes && unsure.contains(&(facts.kind.clone(), account, region)) {
+            let mut planned = leaving(world, node, facts, Action::Skip, Reason::MaybeRenamed);
+            let text = "a task of this kind and place has arguments that are known only later, and may be this one under another name: nothing is deleted in this run";
+            planned.notes.push(note("plan::maybe_renamed", text));
+            return Some(planned);
+        }
+        going(desired, world, node, facts, Reason::NotInConfig, findings)
+    })
+    .collect()
+}
+
+/// Steps of all tasks in a destroy.
+pub(in crate::plan) fn destroyed(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    findings: &mut Findings,
+) -> Vec<Step> {
+    let step_of = |node: &NodeName| {
+        let Some(facts) = facts(desired, world, settings, node) else {
+            let fqn = StackFqn::new(node.as_str());
+            return Some(step(node, &fqn, Action::Skip, Reason::NeverExisted));
+        };
+        let configured = desired.config.tasks.contains_key(node);
+        let reason = if configured { Reason::Destroy } else { Reason::NotInConfig };
+        let mut planned = going(desired, world, node, &facts, reason, findings)?;
+        let disabled = desired.config.tasks.get(node).is_some_and(|definition| !definition.enabled);
+        if disabled && planned.action == Action::Delete {
+            planned.notes.push(note("plan::flags_ignored", "a destroy does not heed `enabled: false`"));
+        }
+        Some(planned)
+    };
+    nodes(desired, world).into_iter().filter_map(step_of).collect()
+}
+
+fn nodes<'a>(desired: &'a Desired, world: &'a World) -> BTreeSet<&'a NodeName> {
+    desired.config.tasks.keys().chain(world.state.tasks.keys()).collect()
+}
+
+/// What is known of a task: what was recorded, with what the config says now of its removal; without a persistent graph
+/// what the config says.
+fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName) -> Option<TaskFacts> {
+    let definition = desired.config.tasks.get(node);
+    if let Some(recorded) = world.state.tasks.get(node) {
+        let kind = definition.and_then(|definition| desired.kinds.get(&definition.kind));
+        let now = definition.zip(kind).map(|(definition, kind)| on_remove(definition, kind.as_ref()));
+        return Some(TaskFacts { on_remove: now.unwrap_or(recorded.on_remove), ..recorded.clone() });
+    }
+    let definition: &TaskDefinition = definition.filter(|_| world.recorded.is_none())?;
+    let kind = desired.kinds.get(&definition.kind)?;
+    let scope = PlanScope::now(desired, world, settings).of_task(definition);
+    let arguments: Arguments = super::arguments(&scope, definition).ok()?;
+    Some(record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new()))
+}
+
+/// What happens to a task that goes; `None` if it could not be looked at, which then is a finding.
+fn going(
+    desired: &Desired,
+    world: &World,
+    node: &NodeName,
+    facts: &TaskFacts,
+    reason: Reason,
+    findings: &mut Findings,
+) -> Option<Step> {
+    let skip = |reason| leaving(world, node, facts, Action::Skip, reason);
+    let Some(kind) = desired.kinds.get(&facts.kind) else {
+        let mut planned = skip(Reason::NotFindable);
+        let text = format!(
+            "this version knows no tasks of kind `{}`, so its record is kept; `runway-rs graph forget {node}` drops it",
+            facts.kind
+        );
+        planned.notes.push(note("plan::unknown_kind", text));
+        return Some(planned);
+    };
+    if kind.effects() {
+        return Some(skip(Reason::Gone));
+    }
+    if facts.on_remove == OnRemove::Retain {
+        let mut planned = skip(Reason::Retained);
+        let what = subject(desired, facts).unwrap_or_else(|| node.as_str().to_owned());
+        let text =
+            format!("`{what}` stays, as `on_remove: retain` says, and is not known to the graph any more");
+        planned.notes.push(Note { warning: false, code: "plan::retained", text });
+        return Some(planned);
+    }
+    if !is_findable(desired, facts) {
+        let mut planned = skip(Reason::NotFindable);
+        let text = format!(
+            "what it keeps cannot be told from its record, which stays; look for it by hand, then `runway-rs graph forget {node}`"
+        );
+        planned.notes.push(note("plan::not_findable", text));
+        return Some(planned);
+    }
+    let arguments = values(facts);
+    let decided = match world.answers.tasks.get(&key(facts)) {
+        None => Ok(None),
+        Some(Err(failure)) => Err(failure.clone()),
+        Some(Ok(state)) => kind.diff(&arguments, state, true).map(Some),
+    };
+    match decided {
+        // What was not looked at is left alone.
+        Ok(None) => Some(skip(Reason::NotFindable)),
+        Ok(Some(change)) if change.action == TaskAction::None => Some(skip(Reason::Gone)),
+        Ok(Some(change)) => {
+            let mut planned = leaving(world, node, facts, Action::Delete, reason);
+            planned.changes.details = shown(&change.details, &BTreeSet::new());
+            Some(planned)
+        }
+        Err(failure) => {
+            let task = node.as_str().to_owned();
+            let (message, kind) = (failure.message, failure.kind);
+            let help = failure
+                .help
+                .into_iter()
+                .chain([format!("or `runway-rs graph forget {node}`, which leaves what it keeps as it is")]);
+            let help = help.collect::<Vec<_>>().join("; ");
+            let problem = PlanProblem::RemovedTaskNotRead { task, message, help, kind };
+            findings.push(Finding::general(problem));
+            None
+        }
+    }
+}
+
+/// A step of a task that goes.
+fn leaving(world: &World, node: &NodeName, facts: &TaskFacts, action: Action, reason: Reason) -> Step {
+    let mut planned = step(node, &StackFqn::new(node.as_str()), action, reason);
+    let (account, region) = place_in(world, &facts.place);
+    planned.task = Some(StepTask {
+        kind: facts.kind.clone(),
+        subject: None,
+        account,
+        region,
+        service: facts.kind.clone(),
+        digest: facts.digest.clone().unwrap_or_default(),
+        record: Some(facts.clone()),
+        settled: true,
+        leaves: true,
+    });
+    planned
+}
+
+fn values(facts: &TaskFacts) -> Map<String, Value> {
+    facts.arguments.clone().into_iter().collect()
+}
+
+fn key(facts: &TaskFacts) -> TaskKey {
+    TaskKey::new(&facts.kind, &facts.place, &values(facts))
+}
+
+fn subject(desired: &Desired, facts: &TaskFacts) -> Option<String> {
+    desired.kinds.get(&facts.kind)?.subject(&values(facts))
+}
+
+/// Whether what a task keeps can be told by its record: not if a secret, or what was not known yet, is a part of it.
+fn is_findable(desired: &Desired, facts: &TaskFacts) -> bool {
+    let open = |subject: &String| !subject.contains(UNKNOWN) && !subject.contains(HIDDEN);
+    subject(desired, facts).is_some_and(|subject| open(&subject))
+}
