@@ -3,6 +3,7 @@
 
 mod accounts;
 mod catalog;
+mod documentation;
 mod model;
 mod moto;
 mod others;

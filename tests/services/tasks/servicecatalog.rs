@@ -197,6 +197,8 @@ fn products_and_principals() {
         };
         constraint(&mut served.world.lock().unwrap(), true);
         let absent = json!({"portfolio": "Core", "product": "db", "state": "absent"});
+        // Lists are late.
+        stand.plan("portfolio_product", &absent).await;
         stand.plan("portfolio_product", &absent).await;
         let failure = stand.deploy("portfolio_product", &absent).await.unwrap_err();
         assert!(failure.help.unwrap().contains("constraints still name the product"));

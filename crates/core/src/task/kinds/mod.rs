@@ -35,8 +35,6 @@ mod shares;
 mod ssm_parameter;
 mod stack;
 mod stack_absent;
-#[cfg(test)]
-mod tests;
 
 /// Every kind that is built in.
 fn built_in() -> Vec<Arc<dyn AnyTaskKind>> {

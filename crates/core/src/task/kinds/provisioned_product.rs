@@ -167,13 +167,20 @@ impl TaskKind for ProvisionedProduct {
 
     async fn read(&self, context: &ReadContext<'_>, spec: &Spec) -> Result<State, TaskFailure> {
         let present = spec.state == Wanted::Present;
-        let seen = provisioning::provisioned(context, &spec.name, present).await?;
+        let mut seen = provisioning::provisioned(context, &spec.name, present).await?;
         let wanted = if present { spec.wanted(context).await } else { Ok(None) };
         let (wanted, problem) = match wanted {
             Ok(wanted) => (wanted, None),
             Err(failure) if failure.kind.is_none() => (None, Some(failure.message)),
             Err(failure) => return Err(failure),
         };
+        let mut live = seen.as_mut().and_then(|seen| seen.parameters.as_mut());
+        for parameter in wanted.iter().flat_map(|wanted| &wanted.parameters).filter(|one| one.no_echo) {
+            // CloudFormation hides it already; an emulator may not.
+            if let Some(value) = live.as_deref_mut().and_then(|live| live.get_mut(&parameter.name)) {
+                HIDDEN.clone_into(value);
+            }
+        }
         Ok(State { seen, wanted, problem })
     }
 
