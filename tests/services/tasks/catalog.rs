@@ -334,7 +334,13 @@ impl Catalog {
                 Ok(json!({"ProvisioningArtifactParameters": product.parameters}))
             }
             "DescribeProvisionedProduct" => {
-                let (name, found) = self.of_name_or_id(call.text("Name"), call.text("Id"))?;
+                let (name, _) = self.of_name_or_id(call.text("Name"), call.text("Id"))?;
+                // Time goes on for whoever asks.
+                let last = self.records.iter().rfind(|(_, record)| record.name == name);
+                if let Some(record) = last.map(|(id, _)| json!({"Id": id})) {
+                    self.record(&Call { input: &record, ..*call })?;
+                }
+                let (name, found) = self.of_name_or_id(&name, "")?;
                 let mut detail = json!({
                     "Name": name, "Id": found.id, "Arn": format!("arn:aws:servicecatalog:{REGION}:1:stack/{name}/{}", found.id),
                     "Status": found.status, "ProductId": found.product, "ProvisioningArtifactId": found.version,

@@ -15,6 +15,7 @@ pub(crate) const HERE: &str = "123456789012";
 pub(crate) struct Refusal(pub(crate) &'static str, pub(crate) String);
 
 /// A request that the model allows.
+#[derive(Clone, Copy)]
 pub(crate) struct Call<'a> {
     pub(crate) account: &'a str,
     pub(crate) operation: &'a str,
