@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use runway_core::cache::{
-    Cache, CacheConfig, Filter, Ingredients, Pace, PlainJson, Remote, Scope, Setup, Tiers, kinds,
+    Cache, CacheConfig, Class, Filter, Ingredients, Kind, Pace, PlainJson, Remote, Scope, Setup, Tiers,
 };
 use runway_core::clock::{Clock, TokioClock};
 use runway_core::provider::Provider as _;
@@ -19,6 +19,8 @@ use crate::support::{Scene, finished};
 
 /// Set in the process that uses the bucket; its value is the bucket.
 const BUCKET: &str = "RUNWAY_RS_CACHE_TEST_BUCKET";
+
+const KIND: Kind = Kind { name: "example", revision: 1, class: Class::Pure };
 
 /// Runs that end at the same time.
 const WRITERS: u64 = 16;
@@ -89,7 +91,7 @@ async fn begun(store: &Arc<dyn ObjectStore>, number: u64) -> Cache {
 
 fn made(number: u64, part: usize) -> (Ingredients, PlainJson) {
     let name = format!("{number}-{part}");
-    let ingredients = Ingredients::new(kinds::STACK_TEMPLATE, &Scope::default(), &name).input("name", &name);
+    let ingredients = Ingredients::new(KIND, &Scope::default(), &name).input("name", &name);
     (ingredients, PlainJson::known(json!({"of": name})))
 }
 
