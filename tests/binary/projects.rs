@@ -1,5 +1,6 @@
 //! Projects: modules in their regions, in order, together or chosen, on the embedded provider.
 
+mod cached;
 mod choice;
 mod environments;
 mod graphs;

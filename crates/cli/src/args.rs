@@ -1,11 +1,16 @@
 //! What can be typed. Runway's own spellings keep working.
 
+mod cache;
+
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use runway_core::cache::{Mode, RemoteMode};
 use runway_core::plan::Allowed;
 use runway_core::render::details::Depth;
+
+pub(crate) use self::cache::{CacheClear, CacheCollect, CacheCommand, CacheStatus, Percent};
 
 /// Keeps a declared set of AWS CloudFormation stacks true.
 #[derive(Debug, Parser)]
@@ -70,6 +75,15 @@ pub struct Global {
     /// Of a project, only the module of this name (`MODULE` or `DEPLOYMENT.MODULE`); may be given more than once
     #[arg(long, value_name = "MODULE", global = true)]
     pub module: Vec<String>,
+    /// How the task cache is used: off, read, read-write or refresh (ask for everything again, and keep it)
+    #[arg(long, value_name = "MODE", global = true)]
+    pub cache: Option<Mode>,
+    /// The same for the bucket's part alone; auto reads in plans, and reads and writes in deploys
+    #[arg(long, value_name = "MODE", global = true)]
+    pub cache_remote: Option<RemoteMode>,
+    /// Without the task cache
+    #[arg(long, global = true, conflicts_with_all = ["cache", "cache_remote"])]
+    pub no_cache: bool,
     /// Requests by API on standard error at the end
     #[arg(long, global = true)]
     pub stats: bool,
@@ -96,6 +110,9 @@ pub enum Command {
     /// Look at the persistent graph, or mend it
     #[command(subcommand)]
     Graph(GraphCommand),
+    /// Look at the task cache, or empty it
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Check configs and everything they name, without looking at the cloud
     Validate(ValidateArguments),
     /// Write a project to begin with: runway.yml, a module and a template
@@ -148,6 +165,16 @@ pub enum SchemaDocument {
     Events,
     /// The file of `deploy --report` and `destroy --report`
     Report,
+    /// `cache status --format json`
+    CacheStatus,
+    /// `cache ls --format json`
+    CacheRecords,
+    /// `cache explain --format json`
+    CacheExplain,
+    /// `cache verify --format json`
+    CacheVerify,
+    /// `cache clear`, `gc`, `import` and `warm` with `--format json`
+    CacheChange,
     /// What any command prints with `--format json` if it fails
     Error,
 }

@@ -1,5 +1,6 @@
 //! From a command line to a command: settings, configs, a provider, and then [`session`] does the work.
 
+mod cache;
 mod documents;
 mod pages;
 mod project;
@@ -8,6 +9,7 @@ mod saved;
 mod session;
 mod together;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +31,7 @@ use crate::args::{
     Command, FormatArguments, GraphCommand, OutputsArguments, PlanArguments, PlanningArguments, TextOrJson,
     ValidateArguments,
 };
+use crate::cache::Caches;
 use crate::clock::SystemClock;
 use crate::commands::documents::{schema, wants_json};
 use crate::commands::pages::Pages;
@@ -106,7 +109,17 @@ pub(crate) fn run(mut arguments: Arguments) -> ExitCode {
         Ok(reports) => reports,
         Err(error) => return failed(&output, EngineError::of(error)),
     };
-    let context = Context { arguments, environment, output, current, known_sources, saved, reports };
+    let context = Context {
+        arguments,
+        environment,
+        output,
+        current,
+        known_sources,
+        saved,
+        reports,
+        caches: Caches::default(),
+        seen_caches: Mutex::default(),
+    };
     let ended = context.start();
     let (exit, findings) = match ended {
         Ok(exit) => (exit, Vec::new()),
@@ -144,6 +157,10 @@ struct Context {
     saved: Option<SavedPlans>,
     /// What is to be written about the run.
     reports: Reports,
+    /// The task caches that the command works with.
+    caches: Caches,
+    /// Where the caches are that a command about them was carried out on.
+    seen_caches: Mutex<BTreeSet<String>>,
 }
 
 impl Context {
@@ -178,6 +195,7 @@ impl Context {
             Command::Plan(arguments) if arguments.destroy => Purpose::Destroy,
             // These look at stacks only; templates may be missing.
             Command::Status(_) | Command::Outputs(_) | Command::Graph(_) | Command::Init => Purpose::Destroy,
+            Command::Cache(command) if !command.plans() => Purpose::Destroy,
             _ => Purpose::Deploy,
         }
     }
@@ -242,11 +260,31 @@ impl Context {
         done
     }
 
-    /// Carries out the command on everything, in order.
+    /// Carries out the command on everything, in order, and keeps what is of use to later ones. Trouble with that changes
+    /// nothing else.
     async fn carry_out(&self, tree: &Tree, output: &Output) -> Result<ExitCode, EngineError> {
+        let interrupt = Interrupt::default();
+        let ended = self.carry_out_all(tree, output, &interrupt).await;
+        let changes = matches!(self.arguments.command, Command::Deploy(_) | Command::Destroy(_));
+        self.caches.publish(changes, interrupt.stop.is_cancelled(), output).await;
+        if let Some(used) = self.caches.used() {
+            self.reports.cache(used);
+            if !wants_json(&self.arguments.command) {
+                output.progress(&render::cache::used(&used));
+            }
+        }
+        ended
+    }
+
+    async fn carry_out_all(
+        &self,
+        tree: &Tree,
+        output: &Output,
+        interrupt: &Interrupt,
+    ) -> Result<ExitCode, EngineError> {
         let works = tree.works();
         let purpose = self.purpose();
-        let (interrupt, turns, pages) = (Interrupt::default(), Turns::default(), Pages::default());
+        let (turns, pages) = (Turns::default(), Pages::default());
         let planned = Mutex::new(Vec::new());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let plans =
@@ -258,7 +296,7 @@ impl Context {
             works: &works,
             output,
             clock,
-            interrupt: &interrupt,
+            interrupt,
             turns: &turns,
             pages: &pages,
             planned: &planned,
@@ -290,7 +328,7 @@ impl Context {
         }
         let asks = matches!(&self.arguments.command, Command::Plan(arguments) if arguments.change_sets);
         if runs || asks || matches!(self.arguments.command, Command::Init) {
-            signals::connect(&interrupt);
+            signals::connect(interrupt);
         }
         if let Some(saved) = &self.saved {
             let sessions: Vec<Session<'_>> =
@@ -447,6 +485,7 @@ fn name(command: &Command) -> &'static str {
         Command::Graph(GraphCommand::Show { .. }) => "graph show",
         Command::Graph(GraphCommand::Unlock { .. }) => "graph unlock",
         Command::Graph(GraphCommand::Forget { .. }) => "graph forget",
+        Command::Cache(command) => command.name(),
         Command::Validate(_) => "validate",
         Command::Schema { .. } => "schema",
         Command::Completions { .. } => "completions",

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::args::Global;
+use crate::cache::CacheChoice;
 
 /// The process environment as a value.
 pub(crate) type Environment = BTreeMap<String, String>;
@@ -95,6 +96,21 @@ pub(crate) enum SettingsProblem {
     )]
     Exists { path: Utf8PathBuf },
 
+    #[error("{name}: {reason}")]
+    #[diagnostic(code(settings::cache_variable), help("unset the variable or correct it"))]
+    CacheVariable { name: &'static str, reason: String },
+
+    #[error("the configs have task caches of their own, and this is one file")]
+    #[diagnostic(
+        code(settings::several_caches),
+        help("name a config with -c FILE, or a module of a project with --module")
+    )]
+    SeveralCaches,
+
+    #[error("this config uses no bucket, so its task cache is on this machine alone")]
+    #[diagnostic(code(settings::no_bucket_for_cache), help("`cfngin_bucket` names one"))]
+    NoBucketForCache,
+
     #[error("{path} cannot be both reports")]
     #[diagnostic(code(settings::same_file), help("give --report and --junit a file each"))]
     SameFile { path: Utf8PathBuf },
@@ -132,6 +148,8 @@ impl Problem for SettingsProblem {
             | Self::Variable { .. }
             | Self::Seconds { .. }
             | Self::SameFile { .. }
+            | Self::CacheVariable { .. }
+            | Self::SeveralCaches
             | Self::NoModules { .. } => ExitCode::Usage,
             _ => ExitCode::Config,
         }
@@ -173,6 +191,8 @@ pub(crate) struct Settings {
     /// How long one request to Python may take.
     pub(crate) python_timeout: Duration,
     pub(crate) holder: Holder,
+    /// What the command line and the environment say about the task cache.
+    pub(crate) cache: CacheChoice,
 }
 
 impl Settings {
@@ -237,6 +257,7 @@ impl Settings {
             poll_limit,
             python_timeout: python_timeout(environment)?,
             holder: holder(command, environment),
+            cache: CacheChoice::resolve(global, environment)?,
         })
     }
 }

@@ -3,6 +3,9 @@
 use schemars::schema_for;
 
 use crate::plan::saved::SavedPlans;
+use crate::render::cache::{
+    ChangeDocument, ExplainDocument, RecordsDocument, StatusDocument as CacheStatusDocument, VerifyDocument,
+};
 use crate::render::events::EventLine;
 use crate::render::graph::GraphDocument;
 use crate::render::json::{PlanDocument, pretty};
@@ -13,6 +16,11 @@ use crate::render::tables::{OutputsDocument, StatusDocument};
 /// Every schema: the name of its document, and the schema as indented JSON.
 pub fn documents() -> Vec<(&'static str, String)> {
     vec![
+        ("cache-change", pretty(&schema_for!(ChangeDocument))),
+        ("cache-explain", pretty(&schema_for!(ExplainDocument))),
+        ("cache-records", pretty(&schema_for!(RecordsDocument))),
+        ("cache-status", pretty(&schema_for!(CacheStatusDocument))),
+        ("cache-verify", pretty(&schema_for!(VerifyDocument))),
         ("cfngin", pretty(&crate::config::schema::schema())),
         ("error", pretty(&schema_for!(ErrorDocument))),
         ("events", pretty(&schema_for!(EventLine<'_>))),

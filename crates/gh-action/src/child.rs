@@ -28,11 +28,12 @@ pub(crate) fn program(named: Option<&str>, current: &Path, executable: Option<&P
 /// Runs the program to its end and takes what it reports. Its standard error goes to our standard output, and so does
 /// a log of what it does: with one stream, what stands between the two marks that switch workflow commands off and on
 /// really is between them. The file `findings` is where it puts errors and warnings: on its standard output warnings have
-/// no place beside a plan.
+/// no place beside a plan. `cache` is the mode of the bucket's part of the task cache, if it is to be another one.
 pub(crate) fn run(
     program: &Path,
     arguments: &[String],
     (directory, findings): (&Path, &Path),
+    cache: Option<&str>,
     report: &mut Report,
 ) -> std::io::Result<u8> {
     let mut child = std::process::Command::new(program)
@@ -41,6 +42,7 @@ pub(crate) fn run(
         // For the comment alone; hooks have no use for it.
         .env_remove(variable("token"))
         .env("RUNWAY_RS_FINDINGS", findings)
+        .envs(cache.map(|mode| (crate::cache::REMOTE, mode)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(std::io::stdout())

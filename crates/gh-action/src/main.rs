@@ -3,6 +3,7 @@
 
 mod annotations;
 mod api;
+mod cache;
 mod child;
 mod comment;
 mod github;
@@ -62,7 +63,13 @@ fn step(environment: &Environment) -> u8 {
     child::say(&format!("::stop-commands::{token}"));
     let mut report = Report::new(inputs.command);
     let findings = temporary(environment).join(unique());
-    let ended = child::run(&program, &inputs.arguments, (&directory, &findings), &mut report);
+    let ended = child::run(
+        &program,
+        &inputs.arguments,
+        (&directory, &findings),
+        cache::remote_mode(environment),
+        &mut report,
+    );
     // Without errors and warnings there is none.
     let _ = fs_err::remove_file(&findings);
     // On a line of its own, whatever the last words of the program were.

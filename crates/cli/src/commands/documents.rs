@@ -12,6 +12,7 @@ pub(super) fn wants_json(command: &Command) -> bool {
         Command::Status(arguments) => arguments.format == TextOrJson::Json,
         Command::Validate(arguments) => arguments.form.format == TextOrJson::Json,
         Command::Outputs(arguments) => arguments.format == OutputsFormat::Json,
+        Command::Cache(command) => command.format() == TextOrJson::Json,
         Command::Graph(GraphCommand::Show { format }) => *format == GraphFormat::Json,
         _ => false,
     }
@@ -28,6 +29,11 @@ pub(super) fn schema(document: SchemaDocument) -> &'static str {
         SchemaDocument::Outputs => include_str!("../../../../config-schema/outputs.schema.json"),
         SchemaDocument::Graph => include_str!("../../../../config-schema/graph.schema.json"),
         SchemaDocument::Report => include_str!("../../../../config-schema/report.schema.json"),
+        SchemaDocument::CacheStatus => include_str!("../../../../config-schema/cache-status.schema.json"),
+        SchemaDocument::CacheRecords => include_str!("../../../../config-schema/cache-records.schema.json"),
+        SchemaDocument::CacheExplain => include_str!("../../../../config-schema/cache-explain.schema.json"),
+        SchemaDocument::CacheVerify => include_str!("../../../../config-schema/cache-verify.schema.json"),
+        SchemaDocument::CacheChange => include_str!("../../../../config-schema/cache-change.schema.json"),
         SchemaDocument::Error => include_str!("../../../../config-schema/error.schema.json"),
         SchemaDocument::Events => include_str!("../../../../config-schema/events.schema.json"),
     }

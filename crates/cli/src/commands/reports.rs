@@ -10,6 +10,7 @@ use runway_core::engine::{EngineError, RunOutcome};
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
 use runway_core::outcome::Tally;
+use runway_core::render::cache::UseDocument;
 use runway_core::render::report::{ConfigDocument, ReportDocument, ReportedError, RunDocument};
 use runway_core::render::{junit, report};
 
@@ -56,6 +57,7 @@ struct Gathered {
     expected: Vec<ConfigDocument>,
     runs: Vec<RunDocument>,
     requests: BTreeMap<String, u64>,
+    cache: Option<UseDocument>,
 }
 
 impl Reports {
@@ -97,6 +99,11 @@ impl Reports {
     /// Requests so far, by operation.
     pub(super) fn requests(&self, requests: &BTreeMap<String, u64>) {
         self.gathered().requests.clone_from(requests);
+    }
+
+    /// What the command had of the task cache.
+    pub(super) fn cache(&self, used: UseDocument) {
+        self.gathered().cache = Some(used);
     }
 
     /// The end of a run.
@@ -166,6 +173,7 @@ impl Reports {
             exit: exit.number(),
             summary: Tally::default(),
             requests: gathered.requests.into(),
+            cache: gathered.cache,
             not_reached,
             errors,
             runs: gathered.runs,
@@ -174,7 +182,7 @@ impl Reports {
     }
 
     fn put(&self, path: &Utf8Path, text: &str) -> Result<(), SettingsProblem> {
-        replace(&self.current.join(path), text, 0o666).map_err(|error| unwritable(path, &error))
+        replace(&self.current.join(path), text.as_bytes(), 0o666).map_err(|error| unwritable(path, &error))
     }
 }
 

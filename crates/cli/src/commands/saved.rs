@@ -42,7 +42,7 @@ pub(super) fn read(arguments: &mut Arguments, current: &Utf8Path) -> Result<Opti
     if let Some((_, option)) = given.into_iter().find(|(names, _)| !names.is_empty()) {
         return Err(EngineError::of(SavedProblem::FixedOption { option }));
     }
-    let bytes = bytes(&current.join(&path))
+    let bytes = bytes(&current.join(&path), LONGEST)
         .map_err(|message| EngineError::of(SettingsProblem::Unreadable { path: path.clone(), message }))?;
     let saved = open(path.as_str(), &bytes).map_err(EngineError::of)?;
     let (wanted, common) = match &mut arguments.command {
@@ -77,7 +77,8 @@ pub(super) fn read(arguments: &mut Arguments, current: &Utf8Path) -> Result<Opti
     Ok(Some(saved))
 }
 
-fn bytes(path: &Utf8Path) -> Result<Vec<u8>, String> {
+/// The bytes of a file that is not longer than `longest`.
+pub(super) fn bytes(path: &Utf8Path, longest: u64) -> Result<Vec<u8>, String> {
     let message = |error: std::io::Error| error.kind().to_string();
     // Before it is opened: a named pipe would keep this program waiting for ever.
     if !fs_err::metadata(path).map_err(message)?.is_file() {
@@ -85,9 +86,9 @@ fn bytes(path: &Utf8Path) -> Result<Vec<u8>, String> {
     }
     let mut bytes = Vec::new();
     let file = fs_err::File::open(path).map_err(message)?;
-    file.take(LONGEST + 1).read_to_end(&mut bytes).map_err(message)?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(format!("it is larger than {} MiB", LONGEST / 1024 / 1024));
+    file.take(longest + 1).read_to_end(&mut bytes).map_err(message)?;
+    if bytes.len() as u64 > longest {
+        return Err(format!("it is larger than {} MiB", longest / 1024 / 1024));
     }
     Ok(bytes)
 }
@@ -131,7 +132,7 @@ impl Context {
             options: options.unwrap_or_default(),
             plans,
         });
-        replace(&self.current.join(path), &text, 0o600).map_err(|error| {
+        replace(&self.current.join(path), text.as_bytes(), 0o600).map_err(|error| {
             let (path, message) = (path.to_owned(), error.to_string());
             EngineError::of(SettingsProblem::Unwritable { path, message })
         })?;
@@ -146,7 +147,7 @@ impl Context {
 
 /// Writes a file with these permissions, less what the user's mask takes. Whoever looks sees the old one or the new one, and
 /// never a part.
-pub(super) fn replace(path: &Utf8Path, text: &str, mode: u32) -> std::io::Result<()> {
+pub(super) fn replace(path: &Utf8Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     if fs_err::metadata(path).is_ok_and(|about| !about.is_file()) {
         return Err(std::io::Error::other("it exists and is no regular file"));
     }
@@ -154,7 +155,7 @@ pub(super) fn replace(path: &Utf8Path, text: &str, mode: u32) -> std::io::Result
     let beside = path.with_file_name(format!(".{name}.{}.tmp", uuid::Uuid::new_v4()));
     let written = fs_err::OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside);
     let written = written.and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
+        file.write_all(bytes)?;
         file.sync_all()
     });
     let placed = written.and_then(|()| fs_err::rename(&beside, path));
@@ -259,13 +260,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = camino::Utf8PathBuf::from_path_buf(directory.path().join("x.plan")).unwrap();
         for text in ["a long text", "short"] {
-            replace(&path, text, 0o600).unwrap();
+            replace(&path, text.as_bytes(), 0o600).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing is left beside it");
-        assert!(replace(Utf8Path::new("/dev/null"), "x", 0o600).is_err());
-        assert!(replace(&path.join("nowhere/x"), "x", 0o600).is_err());
+        assert!(replace(Utf8Path::new("/dev/null"), b"x", 0o600).is_err());
+        assert!(replace(&path.join("nowhere/x"), b"x", 0o600).is_err());
     }
 
     #[test]

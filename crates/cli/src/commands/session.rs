@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use runway_core::cache::Cache;
 use runway_core::clock::Clock;
 use runway_core::engine::{Asked, Bound, Engine, EngineError, Interrupt, Options};
 use runway_core::error::Findings;
@@ -64,6 +65,7 @@ impl<'s> Session<'s> {
             Command::Status(arguments) => self.status(arguments).await,
             Command::Outputs(arguments) => self.outputs(arguments).await,
             Command::Graph(command) => self.graph(command).await,
+            Command::Cache(command) => self.cache(command).await,
             Command::Validate(_)
             | Command::Schema { .. }
             | Command::Completions { .. }
@@ -74,7 +76,18 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn engine(&self, loaded: &Loaded, change: impl FnOnce(&mut Options)) -> Engine {
+    pub(super) fn engine(&self, loaded: &Loaded, change: impl FnOnce(&mut Options)) -> Engine {
+        let cache = self.context.caches.of(self.work, loaded, self.changes_stacks(), &self.clock);
+        self.engine_with(cache, loaded, change)
+    }
+
+    /// The same with another cache, which is not written at the end.
+    pub(super) fn engine_with(
+        &self,
+        cache: Arc<Cache>,
+        loaded: &Loaded,
+        change: impl FnOnce(&mut Options),
+    ) -> Engine {
         let settings = &self.work.settings;
         let mut environment = self.work.environment.clone();
         // Runway: lookups see the region and the environment's name of the run.
@@ -104,7 +117,6 @@ impl<'s> Session<'s> {
             Arc::new(Beside { directory: loaded.directory.clone(), current: self.context.current.clone() });
         let root = self.work.root.as_deref().unwrap_or(&loaded.directory);
         let clock = Arc::clone(&self.clock);
-        let cache = Arc::default();
         let registry = registry(
             self.work,
             loaded,
@@ -125,9 +137,14 @@ impl<'s> Session<'s> {
         }
     }
 
+    /// Whether the command may change stacks: only then is the bucket's part of the task cache written.
+    fn changes_stacks(&self) -> bool {
+        matches!(self.context.arguments.command, Command::Deploy(_) | Command::Destroy(_))
+    }
+
     /// Waits for `work`, and says so every ten seconds as long as `silent` holds: a cloud that does not answer must not
     /// look like a program that hangs.
-    async fn patiently<T>(&self, work: impl Future<Output = T>, silent: impl Fn() -> bool) -> T {
+    pub(super) async fn patiently<T>(&self, work: impl Future<Output = T>, silent: impl Fn() -> bool) -> T {
         let mut work = pin!(work);
         loop {
             tokio::select! {
@@ -288,7 +305,9 @@ impl<'s> Session<'s> {
         let mut errors = Vec::new();
         for (loaded, selection) in selected {
             let Ok(Some(saved)) = self.context.saved_plan(&target(self.work, loaded)) else { continue };
-            let mut engine = self.engine(loaded, |options| options.selection = selection);
+            // What only looks has a bucket that cannot be written to, and the run will want to.
+            let without = Arc::new(Cache::off());
+            let mut engine = self.engine_with(without, loaded, |options| options.selection = selection);
             engine.asked = Asked::bound_to(saved.pins()).keeping_secrets_in(Arc::clone(&self.output.vault));
             let bound = Bound { saved, hidden: &hidden };
             let comparing = engine.check_saved(&loaded.config, purpose, bound);

@@ -359,22 +359,29 @@ impl Tiers {
         }
     }
 
+    /// The records of both tiers; without the bucket, this machine's copy of its part.
+    ///
+    /// # Errors
+    /// [`CacheError`].
+    pub async fn index(&self) -> Result<Index, CacheError> {
+        let shared = match &self.remote {
+            Some(remote) => self.look(remote).await?.index,
+            None => {
+                let copy = self.local.as_ref().and_then(|local| tier::shared_copy(local.as_ref()));
+                copy.map(|(_, index)| index).unwrap_or_default()
+            }
+        };
+        let (generation, own) = (shared.generation, self.own()?);
+        Ok(Index { generation, ..shared.merge(&Index { generation: 0, ..own }) })
+    }
+
     /// Everything that both tiers have, in one file.
     ///
     /// # Errors
     /// [`CacheError`].
     pub async fn export(&self) -> Result<Vec<u8>, CacheError> {
-        let mut bundle = Bundle::default();
-        if let Some(remote) = &self.remote {
-            bundle.index = self.look(remote).await?.index;
-        } else if let Some((_, shared)) =
-            self.local.as_ref().and_then(|local| tier::shared_copy(local.as_ref()))
-        {
-            bundle.index = shared;
-        }
-        let own = self.own()?;
-        let (generation, writer) = (bundle.index.generation, self.writer.clone());
-        bundle.index = Index { generation, writer, ..bundle.index.merge(&Index { generation: 0, ..own }) };
+        let index = Index { writer: self.writer.clone(), ..self.index().await? };
+        let mut bundle = Bundle { index, ..Bundle::default() };
         let texts: Vec<Digest> = bundle
             .index
             .records

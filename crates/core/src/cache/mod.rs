@@ -17,6 +17,7 @@ mod explain;
 mod index;
 mod key;
 pub mod kinds;
+mod last;
 mod maintain;
 mod policy;
 mod publish;
@@ -37,6 +38,7 @@ mod tests;
 pub use explain::{Difference, Explanation, Nearest};
 pub use index::{Delta, Filter, Index, Limits};
 pub use key::{Class, Ingredients, Key, Kind, Scope};
+pub use last::LastRun;
 pub use maintain::{CacheError, Removed, TierStatus, Tiers};
 #[cfg(any(test, feature = "test-support"))]
 pub use memory::MemoryTier;

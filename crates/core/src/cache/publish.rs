@@ -44,6 +44,7 @@ impl Cache {
         }
         if let Some(local) = self.local().filter(|_| self.settings.local.writes()) {
             self.publish_local(local.as_ref());
+            self.leave_word(local.as_ref());
         }
     }
 

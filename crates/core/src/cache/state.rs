@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use runway_store::ETag;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::explain::Asked;
@@ -15,7 +16,7 @@ use super::value::Digest;
 use super::warning::CacheWarning;
 
 /// What a run had of the cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Results that an earlier run had.
     pub hits: u64,

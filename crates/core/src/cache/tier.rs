@@ -26,6 +26,8 @@ pub enum LocalFile {
     SharedTag,
     /// Records of this machine that are not in the bucket.
     Own,
+    /// What the last run on this machine had of the cache.
+    LastRun,
     /// A text by its digest.
     Blob(Digest),
 }
@@ -37,6 +39,7 @@ impl LocalFile {
             Self::Shared => "shared.jsonl.gz".to_owned(),
             Self::SharedTag => "shared.json".to_owned(),
             Self::Own => "own.jsonl.gz".to_owned(),
+            Self::LastRun => "last-run.json".to_owned(),
             Self::Blob(digest) => format!("blob/{digest}"),
         }
     }
@@ -203,6 +206,11 @@ impl Remote {
     /// Key of a text.
     pub fn blob_key(&self, digest: &Digest) -> ObjectKey {
         ObjectKey::new(format!("{}blob/{digest}", self.prefix))
+    }
+
+    /// Starts the keys of everything.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Starts the keys of all texts.

@@ -1,5 +1,6 @@
 //! Plans, graphs, events and tables as text, JSON, Markdown, Mermaid, DOT, SVG and HTML: values in, strings out.
 
+pub mod cache;
 mod chain;
 mod chart;
 pub mod details;

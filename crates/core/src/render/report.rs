@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use miette::Diagnostic as _;
 use serde::Serialize;
 
+use super::cache::UseDocument;
 use super::json::pretty;
 use crate::error::Finding;
 use crate::exit::ExitCode;
@@ -31,6 +32,8 @@ pub struct ReportDocument {
     pub summary: Tally,
     /// Requests to the cloud.
     pub requests: RequestsDocument,
+    /// What the command had of the task cache; `null` if nothing was asked.
+    pub cache: Option<UseDocument>,
     /// One for each config that was worked on, in the order in which they ended.
     pub runs: Vec<RunDocument>,
     /// Configs whose turn did not come, because the command ended before.

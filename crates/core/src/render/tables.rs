@@ -51,10 +51,15 @@ pub fn status_text(rows: &[StatusRow]) -> String {
             word(row.configured),
         ]);
     }
+    aligned(&cells)
+}
+
+/// Cells with columns below each other.
+pub(crate) fn aligned<const N: usize>(cells: &[[String; N]]) -> String {
     let width = |column: usize| cells.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..5).map(width).collect();
+    let widths: Vec<usize> = (0..N).map(width).collect();
     let mut out = String::new();
-    for row in &cells {
+    for row in cells {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             let _ = write!(line, "{cell:<width$}  ");

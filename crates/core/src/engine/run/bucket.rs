@@ -8,6 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 
 use super::{Made, ended, tell};
+use crate::cache::Cache;
 use crate::config::{BucketSetting, Config, StackDefinition, TemplateSource, Variable};
 use crate::engine::backing::Backing;
 use crate::engine::execute::{Executed, Execution};
@@ -134,7 +135,8 @@ impl Engine {
             options,
             registry: self.registry.clone(),
             asked: Asked::default().keeping_secrets_in(Arc::clone(self.asked.vault())),
-            cache: Arc::clone(&self.cache),
+            // There is no bucket for it yet, and this is one stack.
+            cache: Arc::new(Cache::off()),
         }
     }
 

@@ -5,10 +5,12 @@ use proptest::prelude::*;
 use quick_xml::Reader;
 
 use super::*;
+use crate::cache::Counters;
 use crate::event::{FailedResource, StepFailure};
 use crate::ident::StackFqn;
 use crate::outcome::{Stop, Tally};
 use crate::plan::Action;
+use crate::render::cache::UseDocument;
 use crate::render::report;
 
 fn node(name: &str, action: Action, end: NodeEnd, millis: Option<u64>) -> NodeOutcome {
@@ -63,6 +65,13 @@ fn document(runs: Vec<RunDocument>, exit: u8) -> ReportDocument {
         exit,
         summary: Tally::default(),
         requests: BTreeMap::from([("DescribeStacks".to_owned(), 3), ("CreateStack".to_owned(), 1)]).into(),
+        cache: Some(UseDocument::of(&Counters {
+            hits: 41,
+            misses: 3,
+            requests: 1,
+            saved_ms: 9_800,
+            ..Counters::default()
+        })),
         runs,
         not_reached: Vec::new(),
         errors: Vec::new(),
