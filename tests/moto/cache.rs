@@ -153,3 +153,35 @@ async fn runs(bucket: &str) {
     assert_eq!(tiers.remote_status().await.unwrap().unwrap().texts, 1);
     assert_eq!(tiers.clear_remote(&Filter::default()).await.unwrap().texts, 1);
 }
+
+/// The whole program on an index that is none, or is gone: one warning, the same plan, the same exit code.
+#[test]
+fn whatever_lies_in_the_bucket_a_run_does_the_same() {
+    let scene = Scene::new();
+    scene.make_bucket();
+    scene.config("  - {name: a, template_path: templates/t.yml, variables: {Note: x, Up: y}}\n");
+    scene.run("deploy --yes").ended(0);
+    let plan = scene.run("plan").ended(0);
+    assert!(!plan.stderr.contains("cache::"), "{}", plan.stderr);
+    let index = json!({"Bucket": scene.bucket, "Key": "cache/example/v1/index.jsonl.gz"});
+    let put = |body: &str| {
+        let mut wanted = index.clone();
+        wanted["Body"] = json!(body);
+        scene.boto("s3", "put_object", &wanted);
+    };
+    for body in ["", "garbage", "{\"Resources\": {}}"] {
+        put(body);
+        let damaged = scene.run("plan").ended(0);
+        assert_eq!(damaged.stderr.matches("cache::unreadable").count(), 1, "{}", damaged.stderr);
+        assert_eq!(damaged.stdout, plan.stdout, "{body}");
+    }
+    let deployed = scene.run("deploy --yes").ended(0);
+    assert_eq!(deployed.stderr.matches("cache::unreadable").count(), 1, "{}", deployed.stderr);
+    let again = scene.run("plan").ended(0);
+    assert!(!again.stderr.contains("cache::"), "it was replaced: {}", again.stderr);
+
+    scene.boto("s3", "delete_object", &index);
+    let emptied = scene.run("plan").ended(0);
+    assert!(!emptied.stderr.contains("cache::"), "{}", emptied.stderr);
+    assert_eq!(emptied.stdout, plan.stdout);
+}
