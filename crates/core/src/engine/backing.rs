@@ -19,7 +19,7 @@ pub(crate) struct Backing {
     pub(crate) objects: Option<Objects>,
     /// The bucket for the task cache. That is written by [`Cache::publish`](crate::cache::Cache::publish) alone, which whoever
     /// started the command calls, and tells whether it may: a run may look at a saved plan before it writes.
-    cache: Option<Arc<dyn ObjectStore>>,
+    pub(crate) cache: Option<Arc<dyn ObjectStore>>,
     /// Another run may make the same stacks at the same time, to the same end: what it creates is waited for.
     pub(crate) shares_stacks: bool,
 }
