@@ -4,6 +4,7 @@
 mod accounts;
 mod catalog;
 mod documentation;
+mod launches;
 mod model;
 mod moto;
 mod others;
