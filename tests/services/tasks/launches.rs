@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::catalog::{Catalog, Provisioned, REGION, Record, view};
+use super::catalog::{Catalog, Product, Provisioned, REGION, Record, view};
 use super::served::{Call, Outcome, Refusal, missing, page};
 use crate::support::boto;
 
