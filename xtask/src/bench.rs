@@ -18,8 +18,20 @@ use report::{Comparison, Measured, Report, StartUp};
 use server::Server;
 
 /// What is measured, in this order.
-const ACTIONS: [Action; 6] =
-    [Action::PlanNew, Action::Deploy, Action::Again, Action::PlanSame, Action::UpdateOne, Action::Destroy];
+const ACTIONS: [Action; 7] = [
+    Action::PlanNew,
+    Action::Deploy,
+    Action::Again,
+    Action::Known,
+    Action::PlanSame,
+    Action::UpdateOne,
+    Action::Destroy,
+];
+
+/// The shape whose runs without changes have to be so many times cheaper than Runway's.
+const HELD: &str = "flat:200";
+/// Runway's requests, seconds and seconds of CPU, divided by ours, at least.
+const AT_LEAST: [(&str, f64); 3] = [("requests", 80.0), ("wall time", 10.0), ("CPU time", 40.0)];
 
 /// The two programs.
 const PROGRAMS: [Program; 2] = [Program::Runway, Program::RunwayRs];
@@ -43,8 +55,10 @@ pub(crate) enum Action {
     PlanNew,
     /// First deploy.
     Deploy,
-    /// Deploy without a change.
+    /// Deploy without a change; what is learned is kept.
     Again,
+    /// The same with what was learned.
+    Known,
     /// Plan without a change.
     PlanSame,
     /// Deploy with one changed parameter.
@@ -91,7 +105,20 @@ pub(crate) fn run_bench(shapes: &[String], write: bool) -> Result<(), Failure> {
         fs_err::write(root().join("docs/benchmark.md"), &text)?;
     }
     crate::chore::print(&text);
-    Ok(())
+    held(&report)
+}
+
+/// Whether a run without changes is as cheap beside Runway's as it has to be, if that was measured.
+fn held(report: &Report) -> Result<(), Failure> {
+    let Some(ratios) = report.ratios(HELD, Action::Known) else { return Ok(()) };
+    for ((what, least), ratio) in AT_LEAST.into_iter().zip(ratios) {
+        say(&format!("no-op deploy of {HELD}, {what}: Runway {ratio:.0} times as much, {least:.0} wanted"));
+    }
+    let missed = AT_LEAST.iter().zip(ratios).find(|((_, least), ratio)| ratio < least);
+    match missed {
+        Some(((what, least), ratio)) => Err(format!("{what}: {ratio:.1} times, not {least}").into()),
+        None => Ok(()),
+    }
 }
 
 struct Bench<'a> {
@@ -161,7 +188,7 @@ impl Bench<'_> {
     fn command_line(&self, action: Action) -> Vec<String> {
         let verb = match action {
             Action::PlanNew | Action::PlanSame => "plan",
-            Action::Deploy | Action::Again | Action::UpdateOne => "deploy",
+            Action::Deploy | Action::Again | Action::Known | Action::UpdateOne => "deploy",
             Action::Destroy => "destroy",
         };
         match self.program {

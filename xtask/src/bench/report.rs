@@ -49,7 +49,8 @@ impl Action {
         match self {
             Self::PlanNew => "plan, all new",
             Self::Deploy => "first deploy",
-            Self::Again => "no-op deploy",
+            Self::Again => "no-op deploy, the first",
+            Self::Known => "no-op deploy",
             Self::PlanSame => "plan, no change",
             Self::UpdateOne => "update one",
             Self::Destroy => "destroy",
@@ -93,6 +94,19 @@ impl Report {
                 Some((shape, action, of(Program::Runway)?, of(Program::RunwayRs)?))
             },
         )
+    }
+
+    /// Requests, wall time and CPU time of Runway divided by ours, if both were measured.
+    pub(crate) fn ratios(&self, shape: &str, action: Action) -> Option<[f64; 3]> {
+        let (_, _, theirs, ours) =
+            self.pairs().find(|pair| pair.0.to_string() == shape && pair.1 == action)?;
+        let requests = |measured: &Measured| f64::from(u32::try_from(measured.total()).unwrap_or(u32::MAX));
+        let per = |theirs: f64, ours: f64| theirs / ours.max(0.001);
+        Some([
+            per(requests(theirs), requests(ours)),
+            per(theirs.wall_s, ours.wall_s),
+            per(theirs.cpu_s, ours.cpu_s),
+        ])
     }
 
     fn runs(&self, text: &mut String) {
