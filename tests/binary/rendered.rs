@@ -34,7 +34,8 @@ impl Rendered {
         let mut config = "namespace: ns\ncfngin_bucket: ''\nsys_path: ./\nstacks:\n".to_owned();
         for number in 0..count {
             let stack = "class_path: blueprints.own.Queue";
-            let _ = writeln!(config, "  - {{name: q{number:02}, {stack}, variables: {{Label: label-{number}}}}}");
+            let _ =
+                writeln!(config, "  - {{name: q{number:02}, {stack}, variables: {{Label: label-{number}}}}}");
         }
         let project = Project::new(&config);
         for directory in ["blueprints", "counting"] {
@@ -44,7 +45,8 @@ impl Rendered {
         project.file("blueprints/own.py", BLUEPRINTS);
         project.file("blueprints/text.txt", "1");
         let starts = project.path().join("starts");
-        let text = format!("with open('{}', 'a') as starts:\n    starts.write('start\\n')\n", starts.display());
+        let text =
+            format!("with open('{}', 'a') as starts:\n    starts.write('start\\n')\n", starts.display());
         project.file("counting/sitecustomize.py", &text);
         Self { project, starts }
     }
