@@ -121,6 +121,9 @@ async fn expect(
     blueprint
 }
 
+/// What may become of a file.
+type Damage = fn(&mut Vec<u8>);
+
 type Edit = (&'static str, fn(&mut Project, &mut BlueprintRequest));
 
 /// Changes that a rendering must show.
@@ -385,7 +388,7 @@ async fn lost_and_damaged_files_cost_a_rendering_and_no_more() {
     let mut project = reading();
     let starts = project.count_in_python();
     let without = project.bridge().render(&reader()).await.unwrap();
-    let damages: [(&str, fn(&mut Vec<u8>)); 4] = [
+    let damages: [(&str, Damage); 4] = [
         ("emptied", Vec::clear),
         ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
         ("changed", |bytes| {
