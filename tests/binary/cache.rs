@@ -64,13 +64,12 @@ fn stable(project: &Project, body: impl FnOnce()) {
     settings.add_filter("[0-9a-f]{64}", "[key]");
     settings.add_filter("[0-9a-f]{16}", "[short]");
     settings.add_filter(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "[time]");
-    settings.add_filter(r"\d{4}-\d\d-\d\d", "[day]");
-    settings.add_filter(r"@[^\s,\x22]+", "@[host]");
+    settings.add_filter(r"20[2-9]\d-\d\d-\d\d", "[day]");
     settings.add_filter(r"\d+\.\d s\b", "[saved] s");
     settings.add_filter(r#""(cost|saved)": [0-9.]+"#, "\"$1\": [seconds]");
     settings.add_filter(r#""index_bytes": \d+"#, "\"index_bytes\": [bytes]");
     settings.add_filter(r"records, \d+ bytes", "records, [bytes] bytes");
-    settings.add_filter(r"tester@\S+", "tester@[host]");
+    settings.add_filter(r#"tester@[^\s",]+"#, "tester@[host]");
     settings.bind(body);
 }
 

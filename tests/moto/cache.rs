@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use runway_core::cache::{
-    Cache, CacheConfig, Filter, Ingredients, Pace, PlainJson, Remote, Scope, Setup, Tiers, kinds,
+    Cache, CacheConfig, Class, Filter, Ingredients, Kind, Pace, PlainJson, Remote, Scope, Setup, Tiers,
 };
 use runway_core::clock::{Clock, TokioClock};
 use runway_core::provider::Provider as _;
@@ -19,6 +19,8 @@ use crate::support::{Scene, finished};
 
 /// Set in the process that uses the bucket; its value is the bucket.
 const BUCKET: &str = "RUNWAY_RS_CACHE_TEST_BUCKET";
+
+const KIND: Kind = Kind { name: "example", revision: 1, class: Class::Pure };
 
 /// Runs that end at the same time.
 const WRITERS: u64 = 16;
@@ -89,7 +91,7 @@ async fn begun(store: &Arc<dyn ObjectStore>, number: u64) -> Cache {
 
 fn made(number: u64, part: usize) -> (Ingredients, PlainJson) {
     let name = format!("{number}-{part}");
-    let ingredients = Ingredients::new(kinds::STACK_TEMPLATE, &Scope::default(), &name).input("name", &name);
+    let ingredients = Ingredients::new(KIND, &Scope::default(), &name).input("name", &name);
     (ingredients, PlainJson::known(json!({"of": name})))
 }
 
@@ -150,4 +152,36 @@ async fn runs(bucket: &str) {
     store.put(&key, "text".into(), &how).await.unwrap();
     assert_eq!(tiers.remote_status().await.unwrap().unwrap().texts, 1);
     assert_eq!(tiers.clear_remote(&Filter::default()).await.unwrap().texts, 1);
+}
+
+/// The whole program on an index that is none, or is gone: one warning, the same plan, the same exit code.
+#[test]
+fn whatever_lies_in_the_bucket_a_run_does_the_same() {
+    let scene = Scene::new();
+    scene.make_bucket();
+    scene.config("  - {name: a, template_path: templates/t.yml, variables: {Note: x, Up: y}}\n");
+    scene.run("deploy --yes").ended(0);
+    let plan = scene.run("plan").ended(0);
+    assert!(!plan.stderr.contains("cache::"), "{}", plan.stderr);
+    let index = json!({"Bucket": scene.bucket, "Key": "cache/example/v1/index.jsonl.gz"});
+    let put = |body: &str| {
+        let mut wanted = index.clone();
+        wanted["Body"] = json!(body);
+        scene.boto("s3", "put_object", &wanted);
+    };
+    for body in ["", "garbage", "{\"Resources\": {}}"] {
+        put(body);
+        let damaged = scene.run("plan").ended(0);
+        assert_eq!(damaged.stderr.matches("cache::unreadable").count(), 1, "{}", damaged.stderr);
+        assert_eq!(damaged.stdout, plan.stdout, "{body}");
+    }
+    let deployed = scene.run("deploy --yes").ended(0);
+    assert_eq!(deployed.stderr.matches("cache::unreadable").count(), 1, "{}", deployed.stderr);
+    let again = scene.run("plan").ended(0);
+    assert!(!again.stderr.contains("cache::"), "it was replaced: {}", again.stderr);
+
+    scene.boto("s3", "delete_object", &index);
+    let emptied = scene.run("plan").ended(0);
+    assert!(!emptied.stderr.contains("cache::"), "{}", emptied.stderr);
+    assert_eq!(emptied.stdout, plan.stdout);
 }

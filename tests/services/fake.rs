@@ -40,6 +40,9 @@ impl Request {
 /// What is answered: status, body. `None` ends the connection without a word.
 pub(crate) type Answer = Option<(u16, String)>;
 
+/// The same with headers.
+pub(crate) type FullAnswer = Option<(u16, Vec<(&'static str, String)>, String)>;
+
 /// The running server.
 pub(crate) struct Fake {
     requests: Arc<Mutex<Vec<Request>>>,
@@ -50,6 +53,16 @@ impl Fake {
     pub(crate) fn listen(
         port: u16,
         mut answer: impl FnMut(&Request, usize) -> Answer + Send + 'static,
+    ) -> Self {
+        Self::listen_in_full(port, move |request, number| {
+            answer(request, number).map(|(status, body)| (status, Vec::new(), body))
+        })
+    }
+
+    /// The same with headers in the answers.
+    pub(crate) fn listen_in_full(
+        port: u16,
+        mut answer: impl FnMut(&Request, usize) -> FullAnswer + Send + 'static,
     ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -64,9 +77,11 @@ impl Fake {
                     seen.push(request.clone());
                     seen.len() - 1
                 };
-                let Some((status, body)) = answer(&request, number) else { continue };
+                let Some((status, headers, body)) = answer(&request, number) else { continue };
+                let headers: String =
+                    headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
                 let head = format!(
-                    "HTTP/1.1 {status} x\r\nx-amzn-requestid: fake-{number}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    "HTTP/1.1 {status} x\r\nx-amzn-requestid: fake-{number}\r\ncontent-length: {}\r\n{headers}connection: close\r\n\r\n",
                     body.len()
                 );
                 // Whoever lost patience is gone.

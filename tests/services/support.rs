@@ -117,7 +117,7 @@ pub(crate) fn alone<F: Future<Output = ()>>(test: &str, more: &[(&str, &str)], b
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests are processes of their own")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

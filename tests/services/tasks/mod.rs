@@ -2,5 +2,12 @@
 //! request by the published model of the service where it does not.
 
 mod accounts;
+mod catalog;
+mod documentation;
+mod launches;
+mod model;
 mod moto;
+mod others;
+mod served;
+mod servicecatalog;
 mod stand;

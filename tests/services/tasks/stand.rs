@@ -19,7 +19,8 @@ use serde_json::{Map, Value};
 use crate::support::provider;
 
 /// Verbs with which operations begin that change nothing.
-const READS: [&str; 8] = ["Describe", "Get", "List", "Search", "BatchGet", "Scan", "Validate", "AssumeRole"];
+pub(crate) const READS: [&str; 8] =
+    ["Describe", "Get", "List", "Search", "BatchGet", "Scan", "Validate", "AssumeRole"];
 
 /// Waits for nothing, and remembers for what it would have.
 #[derive(Default)]
@@ -149,7 +150,9 @@ impl Stand {
             return Ok(TaskDone { outputs: planned.outputs.clone() });
         }
         let read = ReadContext::new(&self.place, self.services.as_ref());
-        let token = format!("run-{}", self.runs.fetch_add(1, Ordering::SeqCst));
+        // Tests share one moto, which remembers tokens.
+        let number = self.runs.fetch_add(1, Ordering::SeqCst);
+        let token = format!("run-{}-{number}", std::process::id());
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let context = WriteContext::of_test(read, &token, &clock, &|| true);
         kind(name).apply(&context, &map(arguments), planned).await

@@ -158,8 +158,20 @@ impl Ingredients {
         scope.into_iter().chain(role).chain(inputs).chain(outputs).collect()
     }
 
+    /// Whether all inputs are listed for the kind.
+    fn is_as_listed(&self) -> bool {
+        let listed = super::kinds::INGREDIENTS.iter().find(|(kind, _)| *kind == self.kind);
+        listed.is_none_or(|(_, names)| self.inputs.keys().all(|name| names.contains(&name.as_str())))
+    }
+
     /// The digest of everything.
     pub fn key(&self) -> Key {
+        debug_assert!(
+            self.is_as_listed(),
+            "`kinds::INGREDIENTS` does not have all of {}: {:?}",
+            self.kind.name,
+            self.inputs.keys()
+        );
         let mut encoder = Encoder::new();
         encoder.field(Tag::Part, b"rwc1");
         encoder.field(Tag::Part, self.kind_name().as_bytes());

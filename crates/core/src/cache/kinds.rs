@@ -1,7 +1,7 @@
 //! Every kind of records: what it holds, how far it may be trusted, and by which ingredients it is found.
 //!
-//! A kind is added here and to [`ALL`]. Its ingredients are listed in the snapshot beside this file: a change of them
-//! without a new revision shows there.
+//! A kind is added here, to [`ALL`] and with its ingredients to [`INGREDIENTS`]. They are part of every key, so a change
+//! of them is a change of what old records mean: the snapshot beside this file shows it next to the revision.
 
 use super::key::{Class, Kind};
 
@@ -14,16 +14,65 @@ pub const BLUEPRINT: Kind = Kind { name: "blueprint", revision: 1, class: Class:
 /// What the rendering of a Python blueprint read: by everything it was given. It has to be looked at whether all of that
 /// is still so.
 pub const BLUEPRINT_TRACE: Kind = Kind { name: "blueprint-trace", revision: 1, class: Class::Receipt };
-/// A piece of what a Python process read: by its digest.
-pub const PYTHON_TRACE: Kind = Kind { name: "python-trace", revision: 1, class: Class::Pure };
+/// A piece of what a Python process read: by its digest. It too has to be looked at.
+pub const PYTHON_TRACE: Kind = Kind { name: "python-trace", revision: 1, class: Class::Receipt };
 /// What a lookup found, where the config gives it a time to live. Each lookup is a variant: `lookup.ami`.
 pub const LOOKUP: Kind = Kind { name: "lookup", revision: 1, class: Class::Observed };
-/// A task left something as specified: by kind, arguments, account and region.
-pub const TASK_RECEIPT: Kind = Kind { name: "task-receipt", revision: 1, class: Class::Receipt };
-
 /// All kinds.
-pub const ALL: &[Kind] =
-    &[STACK_TEMPLATE, TEMPLATE_OBJECT, BLUEPRINT, BLUEPRINT_TRACE, PYTHON_TRACE, LOOKUP, TASK_RECEIPT];
+pub const ALL: &[Kind] = &[STACK_TEMPLATE, TEMPLATE_OBJECT, BLUEPRINT, BLUEPRINT_TRACE, PYTHON_TRACE, LOOKUP];
+
+/// Names of the inputs that each kind has, in order. Another one is a mistake in the code that makes the key.
+pub const INGREDIENTS: &[(Kind, &[&str])] = &[
+    (STACK_TEMPLATE, &["CreationTime", "LastUpdatedTime", "StackId", "StackStatus"]),
+    (TEMPLATE_OBJECT, &["bucket", "key", "sha256"]),
+    (
+        BLUEPRINT,
+        &[
+            "bridge",
+            "class_path",
+            "config",
+            "config_path",
+            "deploy_environment",
+            "description",
+            "directory",
+            "environment",
+            "hook_data",
+            "interpreter",
+            "parameters",
+            "read",
+            "region",
+            "root_directory",
+            "stack",
+            "sys_path",
+            "variables",
+            "work_directory",
+        ],
+    ),
+    (
+        BLUEPRINT_TRACE,
+        &[
+            "bridge",
+            "class_path",
+            "config",
+            "config_path",
+            "deploy_environment",
+            "description",
+            "directory",
+            "environment",
+            "hook_data",
+            "interpreter",
+            "parameters",
+            "region",
+            "root_directory",
+            "stack",
+            "sys_path",
+            "variables",
+            "work_directory",
+        ],
+    ),
+    (PYTHON_TRACE, &["digest"]),
+    (LOOKUP, &["arguments", "class", "query"]),
+];
 
 /// Whether records of this kind are neither written to the bucket nor read from there: they tell what files of one machine
 /// are like, and hold templates, which whoever may write to the cache must not be able to change.
@@ -71,4 +120,26 @@ pub fn named(name: &str) -> Option<Kind> {
     let first = name.split_once('.').map_or(name, |(first, _)| first);
     let wanted = if first == LOOKUP.name && first != name { first } else { name };
     ALL.iter().copied().find(|kind| kind.name == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_and_their_ingredients_stay_what_they_are() {
+        let kinds: Vec<String> = ALL
+            .iter()
+            .map(|kind| {
+                let inputs = INGREDIENTS.iter().find(|(listed, _)| listed == kind);
+                let (_, inputs) =
+                    inputs.unwrap_or_else(|| panic!("ingredients of {} are not listed", kind.name));
+                assert!(inputs.is_sorted(), "{}", kind.name);
+                let place = if stays_here(kind.name) { "this machine" } else { "everywhere" };
+                format!("{} {} {} {place}: {}", kind.name, kind.revision, kind.class, inputs.join(" "))
+            })
+            .collect();
+        assert_eq!(INGREDIENTS.len(), ALL.len());
+        insta::assert_snapshot!(kinds.join("\n"));
+    }
 }

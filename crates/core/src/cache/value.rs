@@ -157,32 +157,35 @@ pub trait CacheValue {
 ///
 /// ```
 /// use std::time::Duration;
-/// use runway_core::cache::{Cache, CacheOutput, Ingredients, Scope, kinds};
+/// use runway_core::cache::{Cache, CacheOutput, Class, Ingredients, Kind, Scope};
 ///
 /// # #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Size(u64);
 /// impl CacheOutput for Size {}
 ///
+/// const KIND: Kind = Kind { name: "example", revision: 1, class: Class::Pure };
 /// let cache = Cache::default();
-/// let ingredients = Ingredients::new(kinds::ALL[0], &Scope::default(), "example");
+/// let ingredients = Ingredients::new(KIND, &Scope::default(), "example");
 /// cache.keep(&ingredients, &Size(1), Duration::ZERO);
 /// ```
 ///
 /// ```compile_fail,E0277
 /// use std::time::Duration;
-/// use runway_core::cache::{Cache, CacheOutput, Ingredients, Scope, kinds};
+/// use runway_core::cache::{Cache, CacheOutput, Class, Ingredients, Kind, Scope};
 ///
+/// const KIND: Kind = Kind { name: "example", revision: 1, class: Class::Pure };
 /// let cache = Cache::default();
-/// let ingredients = Ingredients::new(kinds::ALL[0], &Scope::default(), "example");
+/// let ingredients = Ingredients::new(KIND, &Scope::default(), "example");
 /// cache.keep(&ingredients, &serde_json::json!({"password": "secret"}), Duration::ZERO);
 /// ```
 ///
 /// ```compile_fail,E0277
 /// use std::time::Duration;
-/// use runway_core::cache::{Cache, CacheOutput, Ingredients, Scope, kinds};
+/// use runway_core::cache::{Cache, CacheOutput, Class, Ingredients, Kind, Scope};
 ///
+/// const KIND: Kind = Kind { name: "example", revision: 1, class: Class::Pure };
 /// let cache = Cache::default();
-/// let ingredients = Ingredients::new(kinds::ALL[0], &Scope::default(), "example");
+/// let ingredients = Ingredients::new(KIND, &Scope::default(), "example");
 /// cache.keep(&ingredients, &String::from("secret"), Duration::ZERO);
 /// ```
 pub trait CacheOutput: Serialize + DeserializeOwned {}

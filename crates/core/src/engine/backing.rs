@@ -17,6 +17,9 @@ pub(crate) struct Backing {
     pub(crate) bucket: Option<(BucketName, Arc<dyn ObjectStore>)>,
     /// Keys of graph, lease and state; `None` without a persistent graph.
     pub(crate) objects: Option<Objects>,
+    /// The bucket for the task cache. That is written by [`Cache::publish`](crate::cache::Cache::publish) alone, which whoever
+    /// started the command calls, and tells whether it may: a run may look at a saved plan before it writes.
+    pub(crate) cache: Option<Arc<dyn ObjectStore>>,
     /// Another run may make the same stacks at the same time, to the same end: what it creates is waited for.
     pub(crate) shares_stacks: bool,
 }
@@ -30,19 +33,20 @@ impl Backing {
         });
         let key = config.persistent_graph_key.as_deref().filter(|key| !key.is_empty());
         let objects = bucket.as_ref().and(key).map(|key| Objects::new(&config.namespace, key));
-        Self { bucket, objects, shares_stacks: false }
+        let cache = bucket.as_ref().map(|(_, store)| Arc::clone(store));
+        Self { bucket, objects, cache, shares_stacks: false }
     }
 
     /// The backing of a config, for a command that must not write.
     pub(crate) fn read_only(engine: &Engine, config: &Config) -> Self {
-        let Self { bucket, objects, shares_stacks } = Self::of(engine, config);
+        let Self { bucket, objects, cache, shares_stacks } = Self::of(engine, config);
         let read_only = |store| Arc::new(ReadOnly::new(store)) as Arc<dyn ObjectStore>;
-        Self { bucket: bucket.map(|(name, store)| (name, read_only(store))), objects, shares_stacks }
+        Self { bucket: bucket.map(|(name, store)| (name, read_only(store))), objects, cache, shares_stacks }
     }
 
     /// Reads what the cache has in the bucket.
     pub(crate) async fn load_cache(&self, engine: &Engine) {
-        engine.cache.load(self.bucket.as_ref().map(|(_, store)| Arc::clone(store))).await;
+        engine.cache.load(self.cache.clone()).await;
     }
 
     /// The store and the keys of the persistent graph.

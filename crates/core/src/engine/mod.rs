@@ -16,6 +16,7 @@ mod inspect;
 mod judge;
 mod limits;
 mod look;
+mod observations;
 mod observe;
 mod outcomes;
 mod outputs;

@@ -9,6 +9,9 @@ use super::super::*;
 use super::run::{PURE, World, deploying, ingredients, planning, work};
 use crate::clock::Clock as _;
 
+/// A kind of what was made to be as specified.
+const RECEIPT: Kind = Kind { name: "receipt", revision: 1, class: Class::Receipt };
+
 fn modes(local: Mode, remote: Mode) -> Settings {
     Settings { local, remote, ..deploying() }
 }
@@ -89,7 +92,13 @@ async fn a_kind_may_be_disabled() {
 #[tokio::test(start_paused = true)]
 async fn an_observation_is_for_this_run_unless_it_has_a_time_to_live() {
     let world = World::new();
-    let lookup = || ingredients(kinds::LOOKUP, "x").variant("ami");
+    let lookup = || {
+        Ingredients::new(kinds::LOOKUP, &Scope::default(), "x")
+            .variant("ami")
+            .input("arguments", "")
+            .input("class", "")
+            .input("query", "x")
+    };
     let value = PlainJson::known(json!("ami-1"));
     let ask = async |settings: Settings| {
         let cache = world.loaded(settings).await;
@@ -126,7 +135,7 @@ async fn an_observation_is_for_this_run_unless_it_has_a_time_to_live() {
 #[tokio::test(start_paused = true)]
 async fn a_receipt_is_renewed_once_a_day() {
     let world = World::new();
-    let receipt = ingredients(kinds::TASK_RECEIPT, "task");
+    let receipt = ingredients(RECEIPT, "task");
     let verify = async || {
         let cache = world.loaded(deploying()).await;
         let found = cache.find_dated::<bool>(&receipt);

@@ -74,7 +74,7 @@ impl Engine {
         let config = Arc::new(bucket_config(config, self.provider.region()));
         let engine = self.for_bucket(&config);
         let (desired, _) = engine.desired(&config, Purpose::Deploy)?;
-        let backing = Backing { bucket: None, objects: None, shares_stacks: true };
+        let backing = Backing { bucket: None, objects: None, cache: None, shares_stacks: true };
         let made = engine.make(&desired, Purpose::Deploy, &backing, None).await?;
         if let Some(problem) = emptied(&config, &made.observed) {
             // Perhaps another run has just made it.

@@ -46,6 +46,8 @@ pub(super) struct State {
     seen: Option<Provisioned>,
     /// The version that is wanted, once product and version can be found.
     wanted: Option<Version>,
+    /// Why it cannot be launched like this. What leaves the config can still be removed.
+    problem: Option<String>,
 }
 
 impl Spec {
@@ -165,9 +167,21 @@ impl TaskKind for ProvisionedProduct {
 
     async fn read(&self, context: &ReadContext<'_>, spec: &Spec) -> Result<State, TaskFailure> {
         let present = spec.state == Wanted::Present;
-        let seen = provisioning::provisioned(context, &spec.name, present).await?;
-        let wanted = if present { spec.wanted(context).await? } else { None };
-        Ok(State { seen, wanted })
+        let mut seen = provisioning::provisioned(context, &spec.name, present).await?;
+        let wanted = if present { spec.wanted(context).await } else { Ok(None) };
+        let (wanted, problem) = match wanted {
+            Ok(wanted) => (wanted, None),
+            Err(failure) if failure.kind.is_none() => (None, Some(failure.message)),
+            Err(failure) => return Err(failure),
+        };
+        let mut live = seen.as_mut().and_then(|seen| seen.parameters.as_mut());
+        for parameter in wanted.iter().flat_map(|wanted| &wanted.parameters).filter(|one| one.no_echo) {
+            // CloudFormation hides it already; an emulator may not.
+            if let Some(value) = live.as_deref_mut().and_then(|live| live.get_mut(&parameter.name)) {
+                HIDDEN.clone_into(value);
+            }
+        }
+        Ok(State { seen, wanted, problem })
     }
 
     fn diff(&self, spec: &Spec, state: &State) -> TaskChange {
@@ -178,6 +192,7 @@ impl TaskKind for ProvisionedProduct {
         let shown =
             state.wanted.as_ref().map_or_else(|| plain(&spec.parameters), |wanted| spec.shown(wanted));
         let tags = plain(spec.tags.as_ref().unwrap_or(&Texts::new()));
+        details.text("problem", None, state.problem.as_deref());
         let Some(seen) = state.seen.as_ref().filter(|seen| !seen.is_failed_launch()) else {
             if let Some(failed) = &state.seen {
                 details.text("status", Some(&failed.status), None);
@@ -245,7 +260,7 @@ impl TaskKind for ProvisionedProduct {
         };
         match seen {
             Some(seen) if !seen.is_failed_launch() => {
-                let state = State { seen: Some(seen), wanted: Some(wanted) };
+                let state = State { seen: Some(seen), wanted: Some(wanted), problem: None };
                 if self.diff(spec, &state).action != TaskAction::None
                     && let (Some(seen), Some(wanted)) = (&state.seen, &state.wanted)
                 {
