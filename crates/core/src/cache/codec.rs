@@ -34,6 +34,9 @@ struct Head {
     /// Outputs that follow the records: texts of objects of their own, in a bundle.
     #[serde(default, skip_serializing_if = "is_zero")]
     texts: usize,
+    /// Where a bundle comes from.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    place: String,
 }
 
 fn is_zero(number: &usize) -> bool {
@@ -64,19 +67,22 @@ pub struct Bundle {
     pub index: Index,
     /// Texts by digest.
     pub texts: BTreeMap<Digest, String>,
+    /// Where the index was, `s3://bucket/key`: epochs of two places have nothing to do with each other. Empty if it was
+    /// that of a machine.
+    pub place: String,
 }
 
 /// Writes an index.
 pub fn encode(index: &Index) -> Vec<u8> {
-    encode_lines(index, &BTreeMap::new())
+    encode_lines(index, &BTreeMap::new(), "")
 }
 
 /// Writes a bundle.
 pub fn encode_bundle(bundle: &Bundle) -> Vec<u8> {
-    encode_lines(&bundle.index, &bundle.texts)
+    encode_lines(&bundle.index, &bundle.texts, &bundle.place)
 }
 
-fn encode_lines(index: &Index, texts: &BTreeMap<Digest, String>) -> Vec<u8> {
+fn encode_lines(index: &Index, texts: &BTreeMap<Digest, String>, place: &str) -> Vec<u8> {
     let records = index.records.values().filter_map(|record| serde_json::to_string(record).ok());
     let texts: Vec<String> = texts.values().filter_map(|text| serde_json::to_string(text).ok()).collect();
     let (mut body, mut entries) = (String::new(), 0);
@@ -97,6 +103,7 @@ fn encode_lines(index: &Index, texts: &BTreeMap<Digest, String>) -> Vec<u8> {
         entries,
         sha256: Digest::of(body.as_bytes()),
         texts: texts.len(),
+        place: place.to_owned(),
     };
     let head = serde_json::to_string(&head).unwrap_or_default();
     // Neither name nor time: equal records, equal bytes. Writing to memory does not fail.
@@ -144,5 +151,5 @@ pub fn decode_bundle(bytes: &[u8]) -> Result<Bundle, Unreadable> {
     let texts = lines.take(head.texts).filter_map(|line| serde_json::from_slice::<String>(line).ok());
     let texts = texts.map(|text| (Digest::of(text.as_bytes()), text)).collect();
     let Head { epoch, generation, writer, .. } = head;
-    Ok(Bundle { index: Index { epoch, generation, writer, records }, texts })
+    Ok(Bundle { index: Index { epoch, generation, writer, records }, texts, place: head.place })
 }

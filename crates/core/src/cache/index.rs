@@ -132,18 +132,6 @@ impl Index {
         index
     }
 
-    /// Records that `delta` contradicts: the same ingredients gave another output, which is no news for kinds that are
-    /// observed or receipts.
-    pub fn contradicted_by<'i>(&'i self, delta: &'i Delta) -> impl Iterator<Item = &'i Record> {
-        use super::key::Class;
-        delta.made.values().filter(move |made| {
-            matches!(made.class, Class::Pure | Class::Fact)
-                && self.records.get(&made.key).is_some_and(|stored| {
-                    stored.epoch >= self.epoch.max(delta.epoch) && stored.output != made.output
-                })
-        })
-    }
-
     /// Records that are due to be collected: not of use for too long, or more than there may be, least recently used
     /// first. Expired ones go along if anything goes or is written anyway.
     pub fn due(&self, limits: &Limits, now: i64) -> BTreeSet<Key> {

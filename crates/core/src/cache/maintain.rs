@@ -46,7 +46,12 @@ pub enum CacheError {
     },
     /// The files of this machine.
     #[error("the task cache in {place} cannot be used: {reason}")]
-    #[diagnostic(code(cache::unreadable), help("delete the directory: nothing is lost but time"))]
+    #[diagnostic(
+        code(cache::local_unavailable),
+        help(
+            "the directory must be readable and writable; `cfngin_cache_dir` in the config names another one. Whatever is in it may be deleted: nothing is lost but time"
+        )
+    )]
     Local {
         /// Where it is.
         place: String,
@@ -245,7 +250,7 @@ impl Tiers {
             return Ok(removed);
         }
         let copy = self.local.as_ref().and_then(|local| tier::shared_copy(local.as_ref()));
-        let known = copy.map_or(0, |(_, index)| index.epoch);
+        let known = copy.map_or(0, |(_, index)| index.epoch).max(self.own()?.epoch);
         let change = |seen: &Seen| {
             let mut index = seen.index.clone();
             // Also if somebody deleted the object: its epochs stay in the past.
@@ -381,7 +386,7 @@ impl Tiers {
     /// [`CacheError`].
     pub async fn export(&self) -> Result<Vec<u8>, CacheError> {
         let index = Index { writer: self.writer.clone(), ..self.index().await? };
-        let mut bundle = Bundle { index, ..Bundle::default() };
+        let mut bundle = Bundle { index, place: self.place(), ..Bundle::default() };
         let texts: Vec<Digest> = bundle
             .index
             .records
@@ -411,8 +416,13 @@ impl Tiers {
         Ok(codec::encode_bundle(&bundle))
     }
 
-    /// Takes a bundle into this machine's part: records of the present epoch, signed ones only if there is a key. A
-    /// deployment that has use for them publishes them. Returns the numbers of records that were taken and that were not.
+    /// Where the bucket's index is; empty without a bucket.
+    fn place(&self) -> String {
+        self.remote.as_ref().map(Remote::place).unwrap_or_default()
+    }
+
+    /// Takes a bundle into this machine's part, of the same place records of the present epoch only; signed ones only if
+    /// there is a key. A deployment that has use for them publishes them. Returns the numbers of records that were taken and that were not.
     ///
     /// # Errors
     /// [`CacheError`].
@@ -429,10 +439,16 @@ impl Tiers {
         };
         let mut own = self.own()?;
         let epoch = epoch.max(own.epoch);
+        // Elsewhere everything may have been cleared any number of times: such records begin anew here.
+        let is_foreign = bundle.place != self.place();
         let usable = |record: &&Record| {
-            record.epoch >= epoch && self.key.as_ref().is_none_or(|key| key.accepts(record))
+            (is_foreign || record.epoch >= epoch) && self.key.as_ref().is_none_or(|key| key.accepts(record))
         };
-        let taken: Vec<Record> = bundle.index.records.values().filter(usable).cloned().collect();
+        let mut taken: Vec<Record> = bundle.index.records.values().filter(usable).cloned().collect();
+        for record in taken.iter_mut().filter(|_| is_foreign) {
+            record.epoch = epoch;
+            record.signature = self.key.as_ref().and_then(|key| key.sign(record));
+        }
         let failed = |reason| CacheError::Local { place: local.place(), reason };
         for record in taken.iter().filter(|record| record.blob.is_some()) {
             if let Some(text) = bundle.texts.get(&record.output) {

@@ -19,6 +19,11 @@ use super::warning::CacheWarning;
 const PUBLISH_LIMIT: Duration = Duration::from_secs(10);
 
 impl State {
+    /// Files of this machine could not be read or written.
+    pub(super) fn lose_local(&mut self, local: &dyn LocalTier, reason: String) {
+        self.warn(CacheWarning::LocalUnavailable { place: local.place(), reason });
+    }
+
     /// The bucket is not asked again in this run.
     pub(super) fn lose_remote(&mut self, reason: String) {
         if let Some(remote) = &self.remote {
@@ -157,13 +162,17 @@ impl Cache {
             || !state.shared.index.due(&self.settings.limits, self.now()).is_empty()
     }
 
+    /// Files are read, merged and written without a lock: of two runs that end at the same moment the first may lose what it
+    /// noted for this machine alone, which costs it a read the next time.
     fn publish_local(&self, local: &dyn LocalTier) {
         let mut state = self.state();
         let texts: Vec<_> = state.texts.iter().map(|(digest, text)| (*digest, text.clone())).collect();
         for (digest, text) in texts {
             if tier::local_text(local, &digest).is_none() {
-                let _ = local.write(&LocalFile::Blob(digest), &text);
-                state.wrote_text = true;
+                match local.write(&LocalFile::Blob(digest), &text) {
+                    Ok(()) => state.wrote_text = true,
+                    Err(reason) => state.lose_local(local, reason),
+                }
             }
         }
         if std::mem::take(&mut state.wrote_text) {
@@ -171,9 +180,11 @@ impl Cache {
         }
         if state.copy_is_old
             && let (Some(etag), Some(bytes)) = (&state.shared.etag, &state.shared.bytes)
-            && tier::keep_shared_copy(local, etag, bytes).is_ok()
         {
-            state.copy_is_old = false;
+            match tier::keep_shared_copy(local, etag, bytes) {
+                Ok(()) => state.copy_is_old = false,
+                Err(reason) => state.lose_local(local, reason),
+            }
         }
         let today = day(self.now());
         let stale = self.settings.limits.stale_days();
@@ -197,9 +208,11 @@ impl Cache {
         }
         let mut own = stored.after(&delta);
         own.collect(&self.settings.limits, self.now());
-        if own != stored {
+        if own != stored
+            && let Err(reason) = local.write(&LocalFile::Own, &codec::encode(&own))
+        {
             // Without it, the next run makes it again.
-            let _ = local.write(&LocalFile::Own, &codec::encode(&own));
+            state.lose_local(local, reason);
         }
         own.generation = state.own.generation;
         state.own = own;

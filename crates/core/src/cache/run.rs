@@ -125,8 +125,8 @@ impl Cache {
                 }
                 state.copy_is_old = seen.bytes.is_some();
                 let mut seen = seen;
-                if seen.etag.is_none() {
-                    // Somebody deleted the object: what was cleared before stays cleared.
+                if seen.etag.is_none() || seen.unreadable.is_some() {
+                    // Somebody deleted or damaged the object: what was cleared before stays cleared.
                     seen.index.epoch = state.shared.index.epoch.max(state.own.epoch);
                 }
                 let epoch = seen.index.epoch;
@@ -368,7 +368,10 @@ impl Cache {
             && tier::local_text(local.as_ref(), &digest).is_none()
         {
             // Without it, it is made again.
-            let _ = local.write(&LocalFile::Blob(digest), bytes);
+            if let Err(reason) = local.write(&LocalFile::Blob(digest), bytes) {
+                self.state().lose_local(local.as_ref(), reason);
+                return digest;
+            }
             self.state().wrote_text = true;
         }
         digest
@@ -442,11 +445,15 @@ fn seconds(duration: Duration) -> i64 {
 }
 
 fn read_own(local: &dyn LocalTier, state: &mut State) {
-    let read = local.read(&LocalFile::Own).and_then(|bytes| {
-        bytes.map(|bytes| codec::decode(&bytes).map_err(|why| why.to_string())).transpose()
-    });
-    match read {
-        Ok(own) => state.own = own.unwrap_or_default(),
-        Err(reason) => state.warn(CacheWarning::Unreadable { place: local.place(), reason }),
+    match local.read(&LocalFile::Own) {
+        Ok(None) => {}
+        Ok(Some(bytes)) => match codec::decode(&bytes) {
+            Ok(own) => state.own = own,
+            Err(why) => {
+                let (place, reason) = (local.place(), why.to_string());
+                state.warn(CacheWarning::Unreadable { place, reason });
+            }
+        },
+        Err(reason) => state.lose_local(local, reason),
     }
 }

@@ -39,6 +39,21 @@ pub enum CacheWarning {
         /// What is wrong.
         reason: String,
     },
+    /// Files of this machine cannot be used.
+    #[error("the task cache in {place} cannot be used: {reason}; this run goes on without it")]
+    #[diagnostic(
+        code(cache::local_unavailable),
+        severity(Warning),
+        help(
+            "the directory must be readable and writable; `cfngin_cache_dir` in the config names another one, and `--cache off` uses none"
+        )
+    )]
+    LocalUnavailable {
+        /// Where it is.
+        place: String,
+        /// The operating system's words.
+        reason: String,
+    },
     /// Others wrote all the time.
     #[error(
         "the task cache in {place} was written by others {tries} times in a row; new records of this run stay on this machine"

@@ -37,7 +37,7 @@ fn an_index_comes_back_and_equal_records_are_equal_bytes() {
 fn a_bundle_comes_back() {
     let text = "{\"a\": \"line\\n\"}".to_owned();
     let texts = [(Digest::of(text.as_bytes()), text)].into();
-    let bundle = Bundle { index: index(), texts };
+    let bundle = Bundle { index: index(), texts, place: "s3://bucket/key".to_owned() };
     assert_eq!(codec::decode_bundle(&codec::encode_bundle(&bundle)), Ok(bundle));
 }
 

@@ -161,15 +161,3 @@ fn clearing_takes_a_kind_or_a_subject() {
     assert_eq!(index.clear(&Filter::default()), 2);
     assert_eq!(index.epoch, 1);
 }
-
-#[test]
-fn other_outputs_of_the_same_ingredients_are_found_out() {
-    let mut base = Index::default();
-    let old = record(1, 1, 0, 0, 0);
-    base.records.insert(old.key, old.clone());
-    let made = |record: Record| Delta { made: by_key(vec![record]), ..Delta::default() };
-    let contradicts = |delta: &Delta| base.contradicted_by(delta).count();
-    assert_eq!(contradicts(&made(record(1, 2, 1, 0, 0))), 1);
-    assert_eq!(contradicts(&made(record(1, 1, 1, 0, 0))), 0);
-    assert_eq!(contradicts(&made(Record { class: Class::Receipt, ..record(1, 2, 1, 0, 0) })), 0);
-}

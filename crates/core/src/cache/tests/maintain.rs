@@ -135,6 +135,21 @@ async fn a_deleted_index_does_not_take_the_epoch_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_damaged_index_does_not_take_the_epoch_with_it() {
+    let world = World::new();
+    for epoch in 1..=2 {
+        assert_eq!(world.tiers().clear_remote(&Filter::default()).await.unwrap().epoch, epoch);
+    }
+    world.run(deploying(), &["a"]).await;
+    let index = ObjectKey::new("cache/prod/v1/index.jsonl.gz");
+    world.store.put(&index, "garbage".into(), &Put::default()).await.unwrap();
+    world.run(deploying(), &["a"]).await;
+    assert_eq!(world.tiers().remote_status().await.unwrap().unwrap().epoch, 2);
+    world.store.put(&index, "garbage".into(), &Put::default()).await.unwrap();
+    assert_eq!(world.tiers().clear_remote(&Filter::default()).await.unwrap().epoch, 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_part_is_cleared_without_an_epoch() {
     let world = World::new();
     world.run(deploying(), &["a", "b"]).await;
@@ -190,6 +205,13 @@ async fn a_bundle_takes_everything_elsewhere() {
     // What was cleared does not come back in a bundle.
     other.tiers().clear_remote(&Filter::default()).await.unwrap();
     assert_eq!(other.tiers().import(&bundle).await.unwrap(), (0, 3));
+    // One from another bucket knows nothing of what was cleared here, and begins anew.
+    let mut foreign = codec::decode_bundle(&bundle).unwrap();
+    foreign.place = "s3://another/cache/prod/v1/index.jsonl.gz".to_owned();
+    assert_eq!(other.tiers().import(&codec::encode_bundle(&foreign)).await.unwrap(), (3, 0));
+    assert_eq!(other.run(planning(), &["a"]).await.1, [true]);
+    other.tiers().clear_remote(&Filter::default()).await.unwrap();
+    assert_eq!(other.run(planning(), &["a"]).await.1, [false]);
     // Nor does what nobody signed.
     let mut careful = World::new();
     careful.key = TrustKey::new("key");
