@@ -17,3 +17,4 @@ mod saved;
 mod secrets;
 mod sources;
 mod support;
+mod tasks;
