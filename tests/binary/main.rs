@@ -12,6 +12,7 @@ mod inputs;
 mod processes;
 mod projects;
 mod python;
+mod rendered;
 mod reports;
 mod saved;
 mod secrets;

@@ -2,11 +2,14 @@
 //! that a rendering without a cache has.
 
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use runway_core::cache::Cache;
+use runway_core::cache::{Cache, Check, Filter, Pace, Settings, Setup, codec};
+use runway_core::clock::TokioClock;
 use runway_core::registry::{Blueprint, BlueprintRenderer as _, BlueprintRequest, HookHandler as _};
+use runway_host::cache::LocalCache;
 use serde_json::{Value, json};
 
 use crate::support::{Output, Project, Starts, call, python, request};
@@ -40,6 +43,56 @@ fn changing(class: &str) -> BlueprintRequest {
     request(&format!("blueprints.changing.{class}"), json!({}))
 }
 
+/// Files of a machine, between runs.
+struct Machine(tempfile::TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// The cache of one run; with `check`, what is found is made again and compared.
+    async fn cache(&self, check: Option<Check>) -> Arc<Cache> {
+        let clock = TokioClock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+        let local = LocalCache::new(self.0.path(), "local:test", None, "ns", "000011112222");
+        let setup = Setup {
+            namespace: "ns".to_owned(),
+            local: Some(Arc::new(local)),
+            pace: Pace { clock: Arc::new(clock), random: Arc::new(|| 7) },
+            writer: "tester".to_owned(),
+            command: "plan".to_owned(),
+            key: None,
+        };
+        let cache = Cache::new(Settings { check, ..Settings::default() }, setup);
+        cache.load(None).await;
+        Arc::new(cache)
+    }
+
+    /// How many renderings are kept.
+    async fn blueprints(&self) -> usize {
+        let records = self.cache(None).await.records(&Filter::default());
+        records.iter().filter(|record| record.kind == "blueprint").count()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let (mut files, mut left) = (Vec::new(), vec![self.0.path().to_owned()]);
+        while let Some(place) = left.pop() {
+            for entry in fs_err::read_dir(place).unwrap().map(Result::unwrap) {
+                let to = if entry.file_type().unwrap().is_dir() { &mut left } else { &mut files };
+                to.push(entry.path());
+            }
+        }
+        files
+    }
+
+    fn has(&self, text: &str) -> bool {
+        self.files().iter().map(|file| fs_err::read(file).unwrap()).any(|bytes| match codec::decode(&bytes) {
+            Ok(index) => format!("{:?}", index.records).contains(text),
+            Err(_) => String::from_utf8_lossy(&bytes).contains(text),
+        })
+    }
+}
+
 /// Renders in a run of its own; and how often Python was started for it.
 async fn run(
     project: &Project,
@@ -67,6 +120,9 @@ async fn expect(
     assert_eq!(started, needed, "{what}");
     blueprint
 }
+
+/// What may become of a file.
+type Damage = fn(&mut Vec<u8>);
 
 type Edit = (&'static str, fn(&mut Project, &mut BlueprintRequest));
 
@@ -242,13 +298,14 @@ async fn what_cannot_be_found_again_is_rendered_every_time() {
     ];
     let mut project = Project::new();
     let starts = project.count_in_python();
-    let cache = Arc::new(Cache::default());
     for class in classes {
-        for _ in 0..2 {
-            let (_, started) = run(&project, &cache, &starts, &changing(class)).await;
-            assert_eq!(started, 1, "{class}");
-        }
+        let machine = Machine::new();
+        let cache = machine.cache(None).await;
+        run(&project, &cache, &starts, &changing(class)).await;
+        cache.publish(false).await;
+        assert_eq!(machine.blueprints().await, 0, "{class}");
     }
+    let cache = Arc::new(Cache::default());
     // In one process with such a one, nothing that comes later is kept.
     let bridge = project.remembering(&cache);
     bridge.render(&changing("ReadsClock")).await.unwrap();
@@ -287,16 +344,99 @@ async fn what_hooks_and_lookups_may_have_changed_is_not_taken_from_the_cache() {
 async fn secrets_and_what_only_python_has_are_not_kept() {
     let mut project = reading();
     let starts = project.count_in_python();
-    let cache = Arc::new(Cache::default());
+    let machine = Machine::new();
+    let cache = machine.cache(None).await;
     let mut secret = reader();
     secret.variables["Name"] = json!("correct horse");
     secret.secrets = vec!["correct horse".to_owned()];
-    let mut hooked = reader();
-    hooked.hook_data.insert("found".to_owned(), json!({"a": 1}));
-    for request in [secret, hooked] {
+    // A text in what hooks left is a secret that is told in the same way.
+    let mut hidden = reader();
+    hidden.hook_data.insert("login".to_owned(), json!({"password": "battery staple"}));
+    hidden.secrets = vec!["battery staple".to_owned()];
+    let mut python = reader();
+    python.hook_data.insert("code".to_owned(), json!({"$python": "1"}));
+    for request in [secret, hidden, python] {
         for _ in 0..2 {
             assert_eq!(run(&project, &cache, &starts, &request).await.1, 1);
         }
+    }
+    // What hooks outside Python have left in the open is an ingredient.
+    let hooked = |commit: &str| {
+        let mut request = request("blueprints.network.WithHookData", json!({}));
+        request.hook_data.insert("commit".to_owned(), json!({"id": commit}));
+        request
+    };
+    let one = expect(&project, &cache, &starts, &hooked("1"), 1, "hook data").await;
+    let two = expect(&project, &cache, &starts, &hooked("2"), 1, "other hook data").await;
+    assert_ne!(one.body, two.body);
+    assert_eq!(run(&project, &cache, &starts, &hooked("1")).await, (one, 0));
+    // Values of variables of the environment are not written down, be they secrets or not.
+    set(&mut project, "READ_HERE", "value of the environment");
+    let mut with_variable = reader();
+    with_variable.class_path = "blueprints.reading.Quiet".to_owned();
+    run(&project, &cache, &starts, &with_variable).await;
+    cache.publish(false).await;
+    assert_eq!(machine.blueprints().await, 3);
+    assert!(machine.has("sqs") || machine.has("SQS"), "templates are there");
+    for secret in ["correct horse", "battery staple", "value of the environment"] {
+        assert!(!machine.has(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn lost_and_damaged_files_cost_a_rendering_and_no_more() {
+    let mut project = reading();
+    let starts = project.count_in_python();
+    let without = project.bridge().render(&reader()).await.unwrap();
+    let damages: [(&str, Damage); 4] = [
+        ("emptied", Vec::clear),
+        ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("changed", |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 0x20;
+        }),
+        ("other words", |bytes| *bytes = b"{\"before\":null,\"found\":{}}".to_vec()),
+    ];
+    let machine = Machine::new();
+    let keep = async || {
+        let cache = machine.cache(None).await;
+        let (blueprint, started) = run(&project, &cache, &starts, &reader()).await;
+        cache.publish(false).await;
+        assert_eq!(blueprint, without);
+        started
+    };
+    assert_eq!((keep().await, keep().await), (1, 0));
+    // What was read is a file of its own beside the records.
+    let files: Vec<PathBuf> =
+        machine.files().into_iter().filter(|file| fs_err::metadata(file).unwrap().len() > 0).collect();
+    assert!(files.len() > 1, "{files:?}");
+    for file in files {
+        for (what, damage) in damages {
+            let mut bytes = fs_err::read(&file).unwrap();
+            damage(&mut bytes);
+            fs_err::write(&file, bytes).unwrap();
+            assert_eq!((keep().await, keep().await), (1, 0), "{file:?} {what}");
+        }
+        fs_err::remove_file(&file).unwrap();
+        assert_eq!((keep().await, keep().await), (1, 0), "{file:?} is gone");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_checks_renders_again_and_tells_what_came_out_differently() {
+    let mut project = reading();
+    let starts = project.count_in_python();
+    let unseen = changing("DependsOnHashes");
+    for (request, expected) in [(reader(), 0), (unseen, 1)] {
+        let machine = Machine::new();
+        let mut told = Vec::new();
+        for check in [None, Some(Check { percent: 100 })] {
+            let cache = machine.cache(check).await;
+            assert_eq!(run(&project, &cache, &starts, &request).await.1, 1);
+            cache.publish(false).await;
+            told = cache.mismatches();
+        }
+        assert_eq!(told.len(), expected, "{told:?}");
     }
 }
 

@@ -222,7 +222,7 @@ enum Fate {
 
 /// What is kept between the runs of a machine.
 #[derive(Clone, Default)]
-struct Machine(Arc<MemoryTier>);
+pub(crate) struct Machine(Arc<MemoryTier>);
 
 fn index() -> ObjectKey {
     ObjectKey::new("cache/ns/v1/index.jsonl.gz")
@@ -230,7 +230,7 @@ fn index() -> ObjectKey {
 
 impl Machine {
     /// The cache of one run.
-    fn cache(&self, world: &World) -> Arc<Cache> {
+    pub(crate) fn cache(&self, world: &World) -> Arc<Cache> {
         let pace = Pace { clock: Arc::clone(&world.clock) as _, random: Arc::new(|| 7) };
         let local = Some(Arc::clone(&self.0) as _);
         let (namespace, writer, command) = ("ns".to_owned(), "tester".to_owned(), "deploy".to_owned());

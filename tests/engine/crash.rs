@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runway_core::event::Event;
 use runway_core::exit::ExitCode;
 use runway_core::plan::Purpose;
 use runway_local::faulty::{Faulty, Verdict};
@@ -197,4 +198,138 @@ fn what_a_killed_run_left_running_is_waited_for() {
     a_first_deploy(true).survives_every_kill();
     a_change_with_removals(true).survives_every_kill();
     a_destroy(true).survives_every_kill();
+}
+
+/// Names under which the tasks here keep something.
+const THINGS: [&str; 4] = ["base", "old", "new", "link"];
+
+/// Tasks and stacks that need each other in turn, before or after a change of all of them.
+fn with_tasks(is_after: bool) -> Project {
+    let (value, note) = if is_after { ("two", "two") } else { ("one", "one") };
+    let (name, only) = if is_after { ("new", "new") } else { ("old", "old") };
+    let tasks = format!(
+        concat!(
+            "tasks:\n",
+            "  - {{name: base, kind: thing, on_remove: delete, args: {{name: base, value: {value}}}}}\n",
+            "  - {{name: {name}, kind: thing, on_remove: delete, requires: [app], args: {{name: {only}}}}}\n",
+            "  - {{name: link, kind: thing, on_remove: delete, args: {{name: link, value: \"${{output app.Note}}\"}}}}\n",
+        ),
+        value = value,
+        name = name,
+        only = only,
+    );
+    let stacks = format!(
+        "  - {{name: app, template_path: t.yml, variables: {{Note: \"{note} ${{task base.value}}\"}}}}\n"
+    );
+    Project::new(&stacks).with(&tasks).file("t.yml", &template(&[]))
+}
+
+/// What is kept, and what is recorded, of tasks.
+async fn things(world: &World) -> (Vec<&'static str>, String) {
+    let mut kept = Vec::new();
+    for name in THINGS {
+        if world.things.get(name).await.is_some() {
+            kept.push(name);
+        }
+    }
+    (kept, world.state_text().await.unwrap_or_default())
+}
+
+struct TaskJourney {
+    first: Option<Project>,
+    then: Project,
+    purpose: Purpose,
+    kept: &'static [&'static str],
+}
+
+impl TaskJourney {
+    async fn start(&self) -> World {
+        let world = World::new();
+        if let Some(first) = &self.first {
+            let run = world.deploy(first).await;
+            assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+        }
+        world
+    }
+
+    async fn killed_at(&self, number: usize, verdict: Verdict) {
+        let what = format!("{verdict:?} at request {number}");
+        let world = self.start().await;
+        let reached = Arc::new(Notify::new());
+        let at_request = Arc::clone(&reached);
+        let faulty =
+            Faulty::new(Arc::clone(&world.provider)).with_hook(move |now, _| match now.cmp(&number) {
+                std::cmp::Ordering::Less => Verdict::Proceed,
+                std::cmp::Ordering::Equal => {
+                    at_request.notify_one();
+                    verdict
+                }
+                std::cmp::Ordering::Greater => Verdict::HangForever,
+            });
+        let broken = world.behind(Arc::new(faulty));
+        let dead = async {
+            reached.notified().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        tokio::select! {
+            _ = broken.run(&self.then, self.purpose) => {}
+            () = dead => {}
+        }
+        let (kept, state) = things(&world).await;
+        for name in kept {
+            assert!(state.contains(&format!("\"thing/{name}\"")), "{what}: {name} is unknown\n{state}");
+        }
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        let run = world.run(&self.then, self.purpose).await;
+        assert_eq!(run.exit(), ExitCode::Ok, "{what}: {}", run.explain());
+        let (kept, state) = things(&world).await;
+        assert_eq!(kept, self.kept, "{what}\n{state}");
+        for name in THINGS {
+            let recorded = state.contains(&format!("\"thing/{name}\""));
+            assert_eq!(recorded, kept.contains(&name), "{what}: {name}\n{state}");
+        }
+        let graph = world.graph().await;
+        assert!(graph.keys().all(|node| !node.contains('/')), "{what}: {graph:?}");
+        let again = world.run(&self.then, self.purpose).await;
+        let did = again.events.iter().filter(|event| !matches!(event, Event::Outcomes { .. })).count();
+        assert_eq!(did, 0, "{what}: {:#?}", again.events);
+    }
+
+    fn survives_every_kill(&self) {
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_time().start_paused(true).build().unwrap()
+        };
+        let length = runtime().block_on(async {
+            let world = self.start().await;
+            let faulty = Faulty::new(Arc::clone(&world.provider));
+            let run = world.behind(Arc::new(faulty.clone())).run(&self.then, self.purpose).await;
+            assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+            faulty.total()
+        });
+        assert!(length > 12, "a journey of {length} requests proves little");
+        for number in 0..length {
+            for verdict in [Verdict::HangForever, Verdict::HangAfter] {
+                runtime().block_on(self.killed_at(number, verdict));
+            }
+        }
+    }
+}
+
+#[test]
+fn tasks_survive_every_kill() {
+    let deploy = Purpose::Deploy;
+    let (before, after) = (with_tasks(false), with_tasks(true));
+    for journey in [
+        TaskJourney { first: None, then: before.clone(), purpose: deploy, kept: &["base", "old", "link"] },
+        TaskJourney {
+            first: Some(before),
+            then: after.clone(),
+            purpose: deploy,
+            kept: &["base", "new", "link"],
+        },
+        TaskJourney { first: Some(after.clone()), then: after, purpose: Purpose::Destroy, kept: &[] },
+    ] {
+        journey.survives_every_kill();
+    }
 }

@@ -11,6 +11,7 @@ mod importers;
 mod inquiries;
 mod interrupts;
 mod locks;
+mod observed;
 mod recovery;
 mod removals;
 mod requests;

@@ -157,7 +157,7 @@ pub struct BlueprintRequest {
     pub variables: Map<String, Value>,
     /// Results of the hooks that ran before, by `data_key`.
     pub hook_data: Map<String, Value>,
-    /// Texts in the variables that must not be shown.
+    /// Texts in the variables and in the results of hooks that must not be shown.
     pub secrets: Vec<String>,
 }
 

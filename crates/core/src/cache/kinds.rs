@@ -14,12 +14,16 @@ pub const BLUEPRINT: Kind = Kind { name: "blueprint", revision: 1, class: Class:
 /// What the rendering of a Python blueprint read: by everything it was given. It has to be looked at whether all of that
 /// is still so.
 pub const BLUEPRINT_TRACE: Kind = Kind { name: "blueprint-trace", revision: 1, class: Class::Receipt };
-/// A piece of what a Python process read: by its digest.
-pub const PYTHON_TRACE: Kind = Kind { name: "python-trace", revision: 1, class: Class::Pure };
+/// A piece of what a Python process read: by its digest. It too has to be looked at.
+pub const PYTHON_TRACE: Kind = Kind { name: "python-trace", revision: 1, class: Class::Receipt };
 /// What a lookup found, where the config gives it a time to live. Each lookup is a variant: `lookup.ami`.
 pub const LOOKUP: Kind = Kind { name: "lookup", revision: 1, class: Class::Observed };
+/// When a task was seen as specified: by its kind and its arguments, secrets left out. Only what the config trusts for a
+/// while has one.
+pub const TASK_RECEIPT: Kind = Kind { name: "task-receipt", revision: 1, class: Class::Receipt };
 /// All kinds.
-pub const ALL: &[Kind] = &[STACK_TEMPLATE, TEMPLATE_OBJECT, BLUEPRINT, BLUEPRINT_TRACE, PYTHON_TRACE, LOOKUP];
+pub const ALL: &[Kind] =
+    &[STACK_TEMPLATE, TEMPLATE_OBJECT, BLUEPRINT, BLUEPRINT_TRACE, PYTHON_TRACE, LOOKUP, TASK_RECEIPT];
 
 /// Names of the inputs that each kind has, in order. Another one is a mistake in the code that makes the key.
 pub const INGREDIENTS: &[(Kind, &[&str])] = &[
@@ -72,6 +76,7 @@ pub const INGREDIENTS: &[(Kind, &[&str])] = &[
     ),
     (PYTHON_TRACE, &["digest"]),
     (LOOKUP, &["arguments", "class", "query"]),
+    (TASK_RECEIPT, &["arguments", "kind"]),
 ];
 
 /// Whether records of this kind are neither written to the bucket nor read from there: they tell what files of one machine

@@ -178,7 +178,7 @@ impl Settings {
     }
 
     /// What the config says about a kind: about `lookup.ami`, or else about `lookup`.
-    pub(super) fn of_kind(&self, kind: &Kind, name: &str) -> KindSettings {
+    pub fn of_kind(&self, kind: &Kind, name: &str) -> KindSettings {
         let found = self.kinds.get(name).or_else(|| self.kinds.get(kind.name));
         found.copied().unwrap_or_default()
     }

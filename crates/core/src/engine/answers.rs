@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{StreamExt, iter};
+use jiff::SignedDuration;
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
@@ -41,7 +42,11 @@ pub struct Asked {
     outputs: Mutex<BTreeMap<NodeName, BTreeSet<String>>>,
     vault: Arc<Vault>,
     /// What a saved plan was made with, to be given again where that is still possible.
-    planned: BTreeMap<LookupRequest, Value>,
+    pub(super) planned: BTreeMap<LookupRequest, Value>,
+    /// Lookups that were asked at all.
+    ever: Mutex<BTreeSet<LookupRequest>>,
+    /// Lookups with values of an earlier run, and the age of the oldest one.
+    cached: Mutex<BTreeMap<String, SignedDuration>>,
     pub(super) importers: Importers,
 }
 
@@ -119,6 +124,23 @@ impl Asked {
         self.renders.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Whether this is the first time that this is asked.
+    pub(super) fn is_first(&self, request: &LookupRequest) -> bool {
+        self.ever.lock().unwrap_or_else(PoisonError::into_inner).insert(request.clone())
+    }
+
+    /// A value of a lookup is one of an earlier run.
+    pub(super) fn took_from_cache(&self, name: &str, age: SignedDuration) {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = cached.entry(name.to_owned()).or_insert(age);
+        *oldest = age.max(*oldest);
+    }
+
+    /// Lookups with values of an earlier run, and the age of the oldest one.
+    pub(super) fn cached_lookups(&self) -> BTreeMap<String, SignedDuration> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Forgets what was read of what tasks keep.
     pub(crate) fn forget_tasks(&self) {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -137,12 +159,13 @@ impl Engine {
         world.answers = Answers { hooks: self.asked.hooks(), ..Answers::default() };
         let settings = self.options.settings();
         loop {
+            if !desired.config.tasks.is_empty() {
+                world.outputs = tasks::outputs_now(desired, world, &settings);
+                self.trust(desired, world);
+            }
             let is_left_alone = |definition: &StackDefinition| {
                 definition.locked && world.stacks.contains_key(&definition.fqn)
             };
-            if !desired.config.tasks.is_empty() {
-                world.outputs = tasks::outputs_now(desired, world, &settings);
-            }
             // A selection that means nothing is told when the plan is made.
             let selected = selected(settings.selection.as_ref(), desired, world).unwrap_or_default();
             let definitions = desired
@@ -187,7 +210,7 @@ impl Engine {
     pub(crate) async fn answer(&self, desired: &Desired, outstanding: Outstanding, region: &str) -> Answers {
         let width = self.options.requests_at_once();
         let lookups = iter(outstanding.lookups)
-            .map(|request| async move { (request.clone(), self.look_up(&request).await) })
+            .map(|request| async move { (request.clone(), self.look_up(desired, &request).await) })
             .buffer_unordered(width)
             .collect()
             .await;
@@ -221,14 +244,11 @@ impl Engine {
         kind.read(&ReadContext::new(&key.place, services.as_ref()), &key.arguments()).await
     }
 
-    async fn look_up(&self, request: &LookupRequest) -> Lookup {
+    async fn look_up(&self, desired: &Desired, request: &LookupRequest) -> Lookup {
         let ask = || async {
             match self.registry.lookups.get(&request.name) {
                 Some(handler) => {
-                    let answer = match self.asked.planned.get(request) {
-                        Some(planned) => handler.fetch_planned(request, planned).await,
-                        None => handler.fetch(request).await,
-                    };
+                    let answer = self.observe_lookup(desired, handler.as_ref(), request).await;
                     if let Ok(Fetched { value, secret: true }) = &answer {
                         let mut found = Vec::new();
                         texts(value, &mut found);
@@ -272,13 +292,14 @@ impl Engine {
                 ..HandlerFailure::default()
             }));
         };
+        let hooks = self.asked.hooks().unwrap_or_default();
         let request = BlueprintRequest {
             stack: definition.name.clone(),
             class_path: class_path.to_owned(),
             description: definition.description.clone(),
             variables,
-            hook_data: self.asked.hooks().unwrap_or_default().results,
-            secrets: secrets.clone(),
+            secrets: secrets.iter().cloned().chain(hooks.secret_texts()).collect(),
+            hook_data: hooks.results,
         };
         let blueprint = renderer.render(&request).await.map_err(failed)?;
         let template = Template::parse(class_path, &blueprint.body)

@@ -53,6 +53,11 @@ impl Engine {
             }
         }
         for name in desired.graph.order().into_iter().filter(|name| needed.contains(name)) {
+            if let Some(task) = config.tasks.get(&name) {
+                self.ask_for_secrets(&desired, &mut world, task.args.values()).await;
+                hidden.task(&desired, &world, &settings, task);
+                continue;
+            }
             let Some(definition) = config.stacks.get(&name) else { continue };
             let has_outputs = |stack: &StackState| !stack.outputs.is_empty();
             if !world.stacks.get(&definition.fqn).is_some_and(has_outputs) {

@@ -175,6 +175,10 @@ impl Engine {
         if !exports.is_empty() && self.ask_importers(exports.clone(), &mut observed.world).await {
             (plan, findings) = from(&observed.world)?;
         }
+        if purpose == Purpose::Deploy {
+            self.keep_receipts(desired, &observed.world, &plan);
+        }
+        plan.notes.extend(self.cached_lookups());
         plan.notes.extend(self.unknown_importers(&exports));
         plan.notes.extend(notes(&desired.config, observed, &self.options.session));
         for warning in backing.graph_warnings(observed.premises.as_ref()) {

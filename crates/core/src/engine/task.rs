@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::cache::Ingredients;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::engine::execute::Execution;
@@ -37,6 +38,8 @@ pub(crate) struct TaskEnd {
     pub(crate) outputs: BTreeMap<String, String>,
     /// What is recorded of it; `None` if what it kept is gone.
     pub(crate) facts: Option<TaskFacts>,
+    /// What its receipt is found by, if one is kept.
+    pub(crate) receipt: Option<Ingredients>,
 }
 
 /// A kind of tasks, and what tasks call.
@@ -70,6 +73,7 @@ struct Call<'a> {
     /// What is recorded of it once it is as specified.
     facts: Option<TaskFacts>,
     keeps_outputs: bool,
+    receipt: Option<Ingredients>,
     token: String,
     output: Lines,
 }
@@ -106,6 +110,7 @@ pub(crate) fn turn<'a>(
     };
     let (kind, services) = means(engine, desired, &task.kind).map_err(failed)?;
     let definition = desired.config.tasks.get(name).filter(|_| !task.leaves);
+    let mut receipt = None;
     let (place, arguments, secrets, facts, keeps_outputs) = match definition {
         Some(definition) => {
             let settings = engine.options.settings();
@@ -134,6 +139,7 @@ pub(crate) fn turn<'a>(
             let none = BTreeMap::new();
             let facts = record(desired, world, definition, kind.as_ref(), &found, &none);
             let keeps = found.secrets.is_empty();
+            receipt = engine.receipt(world, definition, kind.as_ref(), &found);
             (definition.place.clone(), found.values, found.secrets, Some(facts), keeps)
         }
         None => {
@@ -153,6 +159,7 @@ pub(crate) fn turn<'a>(
         step,
         facts,
         keeps_outputs,
+        receipt,
         token: token(&engine.options.session, 't', &step.fqn),
         output: Lines { name: name.clone(), to: printed.clone() },
     };
@@ -188,7 +195,7 @@ impl Call<'_> {
     fn end(&self, did: Action, outputs: BTreeMap<String, String>) -> TaskEnd {
         let recorded = if self.keeps_outputs { outputs.clone() } else { BTreeMap::new() };
         let facts = self.facts.clone().map(|facts| TaskFacts { outputs: recorded, ..facts });
-        TaskEnd { did, outputs, facts }
+        TaskEnd { did, outputs, facts, receipt: self.receipt.clone() }
     }
 
     /// What no plan has shown is not done: nothing is deleted and nothing run that was to be made or changed, and where

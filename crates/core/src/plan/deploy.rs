@@ -101,8 +101,20 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     }
     consumers(desired, world, &mut steps);
     let mut plan = assemble(desired, world, settings, Purpose::Deploy, steps);
+    let notes: Vec<Note> = plan.steps.iter().filter_map(trust_note).collect();
+    plan.notes.extend(notes);
     plan.hide(planner.hidden.secrets());
     Ok((plan, planner.findings))
+}
+
+/// That a task is not looked at, which the config allows, is told of the run as a whole.
+fn trust_note(step: &Step) -> Option<Note> {
+    let within = step.reasons.iter().find_map(|reason| match reason {
+        Reason::Trusted { within } => Some(within),
+        _ => None,
+    })?;
+    let text = format!("{} is trusted for {within} and was not looked at", step.name);
+    Some(Note { warning: false, code: "plan::trusted", text })
 }
 
 /// Outputs that may be others after a step; `None` if it changes no resource.

@@ -282,10 +282,10 @@ pub enum Reason {
     MaybeRenamed,
     /// What a task keeps cannot be found by what is recorded of it; its record stays.
     NotFindable,
-    /// A task was made, or found, as specified so long ago, and the config trusts that.
+    /// A task was seen as specified within this time, for which the config trusts it.
     Trusted {
-        /// How long ago, in words.
-        since: String,
+        /// The time, in words.
+        within: String,
     },
 }
 

@@ -64,6 +64,7 @@ impl Answers {
         self.lookups.extend(other.lookups);
         self.rendered.extend(other.rendered);
         self.tasks.extend(other.tasks);
+        self.trusted.extend(other.trusted);
         self.importers.extend(other.importers);
     }
 
@@ -132,7 +133,10 @@ pub fn of_tasks<'a>(
             && kind.check(values).is_empty()
         {
             let key = TaskKey::new(&definition.kind, &definition.place, values);
-            outstanding.tasks.extend(Some(key).filter(|key| !world.answers.tasks.contains_key(key)));
+            let trusted = world.answers.trusted.contains(&key);
+            outstanding
+                .tasks
+                .extend(Some(key).filter(|key| !trusted && !world.answers.tasks.contains_key(key)));
         }
     }
     outstanding
@@ -165,6 +169,22 @@ pub(super) fn asked_by(
     settings: &Settings,
 ) -> BTreeSet<LookupRequest> {
     noted(variable, &PlanScope::now(desired, world, settings), true)
+}
+
+/// The same for each argument of a task; and the names of those that must not be shown.
+pub(super) fn asked_by_task(
+    definition: &TaskDefinition,
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+) -> (BTreeMap<String, BTreeSet<LookupRequest>>, BTreeSet<String>) {
+    let scope = PlanScope::now(desired, world, settings).of_task(definition);
+    let asked = definition.args.iter();
+    let asked = asked.map(|(name, variable)| (name.clone(), noted(variable, &scope, true))).collect();
+    // What cannot be resolved yet may turn out to be a secret.
+    let all = || definition.args.keys().cloned().collect();
+    let secrets = tasks::arguments(&scope, definition).map_or_else(|_| all(), |found| found.secrets);
+    (asked, secrets)
 }
 
 fn noted(variable: &Variable, scope: &PlanScope<'_>, answered_too: bool) -> BTreeSet<LookupRequest> {

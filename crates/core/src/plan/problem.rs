@@ -127,6 +127,21 @@ pub enum PlanProblem {
     #[diagnostic(code(tasks::not_read), help("{help}"))]
     RemovedTaskNotRead { task: String, message: String, help: String, kind: Option<ErrorKind> },
 
+    #[error("task `{task}` kept `{left}`, and is to keep `{now}` now")]
+    #[diagnostic(
+        code(tasks::left_behind),
+        help(
+            "`{left}` would be left behind without a record; give the task another name, so that what it kept is deleted, or write `on_remove: retain`, or `runway-rs graph forget {task}`"
+        )
+    )]
+    LeftBehind {
+        task: String,
+        left: String,
+        now: String,
+        #[label("this task")]
+        span: SourceSpan,
+    },
+
     #[error("the tasks `{one}` and `{other}` keep the same: {subject}")]
     #[diagnostic(
         code(tasks::same_subject),
@@ -284,6 +299,7 @@ impl Problem for PlanProblem {
             Self::EmptyConfig { .. }
             | Self::OtherPlace { .. }
             | Self::Renamed { .. }
+            | Self::LeftBehind { .. }
             | Self::StillNeeded { .. }
             | Self::NotOurs { .. } => ExitCode::Refused,
         }

@@ -160,6 +160,8 @@ pub struct Answers {
     pub rendered: BTreeMap<RenderKey, Result<Arc<Rendered>, Findings>>,
     /// What tasks keep.
     pub tasks: BTreeMap<TaskKey, Result<Value, TaskFailure>>,
+    /// Tasks that are not looked at, because they were seen as specified lately and the config trusts that.
+    pub trusted: BTreeSet<TaskKey>,
     /// Stacks that import an export, by its name, as CloudFormation tells; exports that were not asked for are missing.
     pub importers: BTreeMap<String, BTreeSet<StackFqn>>,
     /// Results of hooks; `None` as long as hooks have yet to run before the stacks.

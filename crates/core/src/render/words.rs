@@ -62,7 +62,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Retained => "not in config any more; what it keeps is retained".to_owned(),
         Reason::MaybeRenamed => "may have another name now; it is left alone".to_owned(),
         Reason::NotFindable => "what it keeps cannot be told; its record is kept".to_owned(),
-        Reason::Trusted { since } => format!("was as specified {since}, which is trusted"),
+        Reason::Trusted { within } => format!("was as specified within the last {within}, which is trusted"),
     }
 }
 

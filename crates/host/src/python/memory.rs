@@ -83,10 +83,8 @@ pub(super) struct Answer {
 impl Question {
     /// `None` where the answer must not be kept: it may contain secrets, or what only Python has.
     pub(super) fn of(settings: &PythonSettings, request: &BlueprintRequest) -> Option<Self> {
-        if !request.secrets.is_empty() || !request.hook_data.is_empty() {
-            return None;
-        }
-        if request.variables.values().any(is_of_python) {
+        let given = request.variables.values().chain(request.hook_data.values());
+        if !request.secrets.is_empty() || given.into_iter().any(is_of_python) {
             return None;
         }
         let interpreter = interpreter::find(settings).ok()?;
@@ -105,6 +103,7 @@ impl Question {
             ("description", json!(request.description).to_string()),
             ("directory", settings.directory.to_string()),
             ("environment", json!(environment).to_string()),
+            ("hook_data", json!(request.hook_data).to_string()),
             ("interpreter", json!([interpreter, python]).to_string()),
             ("parameters", json!(settings.parameters).to_string()),
             ("region", settings.region.clone()),
@@ -152,13 +151,18 @@ impl fmt::Debug for Memory {
 }
 
 impl Memory {
-    pub(super) fn new(cache: Arc<Cache>) -> Self {
-        Self {
+    /// `None` if blueprints are not to be cached.
+    pub(super) fn new(cache: Arc<Cache>) -> Option<Self> {
+        let kind = kinds::BLUEPRINT;
+        if cache.is_off() || cache.settings().of_kind(&kind, kind.name).is_disabled {
+            return None;
+        }
+        Some(Self {
             cache,
             progress: Mutex::default(),
             is_old: AtomicBool::new(false),
             is_shared: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Renderings are asked for one after the other, as they are made.

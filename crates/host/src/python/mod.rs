@@ -97,7 +97,7 @@ impl PythonBridge {
     /// the cache.
     #[must_use]
     pub fn remembering(self, cache: Arc<Cache>) -> Self {
-        Self { memory: (!cache.is_off()).then(|| Memory::new(cache)), ..self }
+        Self { memory: Memory::new(cache), ..self }
     }
 
     /// The handler of a custom lookup: `class_path` as the config's `lookups` has it for `name`. Its

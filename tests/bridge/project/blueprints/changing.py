@@ -174,3 +174,10 @@ class Watches(Plain):
 
         sys.setprofile(None)
         return time.time()
+
+
+class DependsOnHashes(Plain):
+    """Nobody can see this: hashes of texts are others in every process."""
+
+    def value(self):
+        return hash("a text")

@@ -65,3 +65,11 @@ class Sharing(Blueprint):
     def create_template(self):
         self.template.add_resource(sqs.Queue("Queue"))
         self.add_output("Shared", shared())
+
+
+class Quiet(Reader):
+    """Reads everything and tells nothing."""
+
+    def create_template(self):
+        self.read()
+        self.template.add_resource(sqs.Queue("Queue"))

@@ -177,3 +177,100 @@ fn ten_thousand_stacks_with_thirty_thousand_lookups_are_checked() {
     let findings = validate(&config, &files);
     assert!(!findings.has_errors(), "{:?}", findings.iter().next());
 }
+
+mod tasks {
+    use std::collections::BTreeMap;
+
+    use async_trait::async_trait;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::task::{
+        ReadContext, TaskChange, TaskDone, TaskFailure, TaskKind, TaskKinds, WriteContext, erased,
+    };
+
+    struct Bus;
+
+    #[derive(Clone, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Spec {
+        name: String,
+        #[serde(default)]
+        size: u32,
+    }
+
+    #[async_trait]
+    impl TaskKind for Bus {
+        const KIND: &'static str = "bus";
+        const REVISION: u32 = 1;
+        const RETAINS: bool = true;
+        type Spec = Spec;
+        type State = ();
+
+        fn subject(spec: &Spec) -> String {
+            spec.name.clone()
+        }
+
+        fn check(spec: &Spec) -> Vec<String> {
+            (spec.size > 9).then(|| "`size` is at most 9".to_owned()).into_iter().collect()
+        }
+
+        async fn read(&self, _: &ReadContext<'_>, _: &Spec) -> Result<(), TaskFailure> {
+            Ok(())
+        }
+
+        fn diff(&self, _: &Spec, (): &()) -> TaskChange {
+            TaskChange {
+                action: crate::task::TaskAction::None,
+                details: Vec::new(),
+                outputs: BTreeMap::new(),
+            }
+        }
+
+        fn diff_removed(&self, spec: &Spec, state: &()) -> TaskChange {
+            self.diff(spec, state)
+        }
+
+        async fn apply(
+            &self,
+            _: &WriteContext<'_>,
+            _: &Spec,
+            _: &TaskChange,
+        ) -> Result<TaskDone, TaskFailure> {
+            Ok(TaskDone::default())
+        }
+    }
+
+    #[test]
+    fn kinds_and_arguments_are_checked_without_a_cloud() {
+        let text = concat!(
+            "namespace: ns\nstacks: []\ntasks:\n",
+            "  - {name: a, kind: buss}\n",
+            "  - {name: b, kind: bus, args: {name: x, sise: 1}}\n",
+            "  - {name: c, kind: bus, args: {name: [x]}}\n",
+            "  - {name: d, kind: bus, args: {}}\n",
+            "  - {name: e, kind: bus, args: {name: x, size: 10}}\n",
+            "  - {name: f, kind: bus, args: {name: \"${place region}\", size: 1}}\n",
+            "  - {name: g, kind: bus, when: always, cache: {trust_for: 1h}, args: {name: x}}\n",
+        );
+        let (config, findings) = load(&Document::new("c.yml", text), &BTreeMap::new());
+        assert!(!findings.has_errors(), "{findings:?}");
+        let kinds = TaskKinds::new([erased(Bus)]);
+        let settings = Settings { kinds, ..Settings::default() };
+        let files: BTreeMap<Utf8PathBuf, String> = BTreeMap::new();
+        let (_, found) = desired(&Arc::new(config.unwrap()), &files, Purpose::Deploy, Some(&settings));
+        let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "there is no kind of tasks `buss`",
+                "task `bus/b`: `bus` has no argument `sise`",
+                "task `bus/c`: invalid type: sequence, expected a string",
+                "task `bus/d`: missing field `name`",
+                "task `bus/e`: `size` is at most 9",
+                "task `bus/g`: `when: always` has no effect for the kind `bus`",
+                "task `bus/g`: `trust_for` has no effect for the kind `bus`",
+            ]
+        );
+    }
+}

@@ -23,7 +23,10 @@ impl Run<'_, '_> {
     /// Takes in what a task came to.
     pub(super) fn task_ended(&mut self, name: &NodeName, result: Result<TaskEnd, SubmitError>) {
         match result {
-            Ok(TaskEnd { did, outputs, facts }) => {
+            Ok(TaskEnd { did, outputs, facts, receipt }) => {
+                if let Some(receipt) = receipt {
+                    self.execution.engine.keep_receipt(&receipt);
+                }
                 self.execution.engine.asked.learn_task_outputs(name, &outputs);
                 self.world.outputs.insert(name.clone(), outputs);
                 self.executed.tasks.extend(facts.map(|facts| (name.clone(), facts)));

@@ -217,6 +217,7 @@ fn difference(before: &Plan, now: &Plan) -> String {
     let step = before.steps.iter().find(|step| changed(step));
     let step = step.or_else(|| now.steps.iter().find(|step| before.step(&step.name).is_none()));
     match step {
+        Some(step) if step.task.is_some() => format!("task {} is not as it was", step.name),
         Some(step) => format!("stack {} ({}) is not as it was", step.name, step.fqn),
         None => "the persistent graph is not as it was".to_owned(),
     }

@@ -102,7 +102,9 @@ fn stacks(saved: &SavedPlan, now: &SavedPlan, extent: Extent) -> Vec<String> {
             how.extend(step(planned.get(name), planned_now.get(name), how.is_empty()));
         }
         if !how.is_empty() {
-            found.push(format!("stack `{name}` is not as it was planned: {}", how.join("; ")));
+            // No stack's name has a slash.
+            let what = if name.contains('/') { "task" } else { "stack" };
+            found.push(format!("{what} `{name}` is not as it was planned: {}", how.join("; ")));
         }
     }
     let order =

@@ -11,7 +11,7 @@ use crate::graph::{GraphState, PersistentGraph};
 use crate::ident::StackFqn;
 use crate::lookup::Resolved;
 use crate::lookup::resolve::resolve;
-use crate::plan::outstanding::asked_by;
+use crate::plan::outstanding::{asked_by, asked_by_task};
 use crate::plan::scope::PlanScope;
 use crate::plan::template::is_rendered;
 use crate::plan::{Desired, Rendered, Settings, World};
@@ -82,6 +82,17 @@ impl Recorded<'_> {
             stack.policy = self.desired.policies.get(&definition.name).map(|text| digest(text));
             stack.settings = Some(self.settings_of(definition));
             stacks.insert(definition.name.as_str().to_owned(), stack);
+        }
+        for definition in self.desired.config.tasks.values() {
+            let (asked, secrets) = asked_by_task(definition, self.desired, self.world, self.settings);
+            for (name, requests_of_it) in asked {
+                if secrets.contains(&name) {
+                    kept_back.extend(requests_of_it.iter().cloned());
+                }
+                for request in requests_of_it {
+                    requests.entry(request).or_default().insert(definition.node.as_str().to_owned());
+                }
+            }
         }
         for step in &plan.steps {
             let of_another = || self.stack(&StackFqn::new(step.fqn.as_str()));

@@ -1,11 +1,13 @@
 //! What a task of the config needs: pure, so that the plan and the step's own turn decide alike.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, place_in, record, shown};
-use crate::config::{TaskDefinition, When};
+use super::removal::left_behind;
+use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, on_remove, place_in, record, shown};
+use crate::config::{OnRemove, TaskDefinition, When};
 use crate::error::Finding;
 use crate::graph::state::TaskFacts;
 use crate::ident::{NodeName, StackFqn};
@@ -13,7 +15,7 @@ use crate::lookup::Cause;
 use crate::lookup::resolve::Scope as _;
 use crate::plan::deploy::{Planner, step};
 use crate::plan::scope::PlanScope;
-use crate::plan::{Action, Certainty, PlanProblem, Reason, Step};
+use crate::plan::{Action, Certainty, Note, PlanProblem, Reason, Step};
 use crate::task::{AnyTaskKind, TaskAction, TaskChange, TaskFailure};
 
 /// Why a task that only has effects runs now; `None` if it need not.
@@ -47,6 +49,15 @@ fn by_change(change: &TaskChange) -> (Action, Reason) {
 /// What differs, by the names of what it is in.
 fn differs(change: &TaskChange) -> Reason {
     Reason::Differs(change.details.iter().map(|detail| detail.path.clone()).collect())
+}
+
+/// A duration as the config may spell it.
+fn in_words(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m")];
+    let fits = units.into_iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
+    let (unit, letter) = fits.unwrap_or((1, "s"));
+    format!("{}{letter}", seconds / unit)
 }
 
 impl Planner<'_> {
@@ -142,16 +153,65 @@ impl Planner<'_> {
         if !wrong.is_empty() || !self.claim(definition, kind, values, task) {
             return None;
         }
+        let moved = self.moved(definition, kind, task)?;
+        let mut planned = self.look(definition, kind, &found, values, task, changing, awaits_hooks)?;
+        planned.notes.extend(moved);
+        Some(planned)
+    }
+
+    /// Whether what a task kept would be left behind, because its arguments name something else now: `None` if that is
+    /// refused, which then is a finding; else perhaps a remark.
+    fn moved(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        task: &StepTask,
+    ) -> Option<Option<Note>> {
+        let recorded = self.world.state.tasks.get(&definition.node).filter(|_| !kind.effects());
+        let Some(left) = recorded.and_then(|facts| left_behind(self.desired, self.world, facts, task)) else {
+            return Some(None);
+        };
+        if on_remove(definition, kind) == OnRemove::Retain {
+            let text = format!("`{left}`, which it kept until now, stays");
+            return Some(Some(Note { warning: false, code: "plan::left_behind", text }));
+        }
+        let problem = PlanProblem::LeftBehind {
+            task: definition.node.as_str().to_owned(),
+            left,
+            now: task.subject.clone().unwrap_or_default(),
+            span: definition.span.into(),
+        };
+        self.report(problem);
+        None
+    }
+
+    /// What a task of which everything is known needs.
+    #[allow(clippy::too_many_arguments, reason = "everything that was found out of it")]
+    fn look(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        found: &Arguments,
+        values: &Map<String, Value>,
+        task: &mut StepTask,
+        changing: BTreeSet<NodeName>,
+        awaits_hooks: bool,
+    ) -> Option<Step> {
         if kind.effects() {
-            return Some(self.effects(definition, kind, &found, values, task));
+            return Some(self.effects(definition, kind, found, values, task));
         }
         let after: BTreeSet<Cause> = changing.into_iter().map(Cause::Stack).collect();
         let hooks = awaits_hooks.then_some(Cause::Hook(None));
         let after: BTreeSet<Cause> = after.into_iter().chain(hooks).collect();
         let key = TaskKey::new(&definition.kind, &definition.place, values);
+        if let Some(within) = definition.trust_for.filter(|_| task.settled)
+            && self.world.answers.trusted.contains(&key)
+        {
+            return Some(self.trusted(definition, kind, found, within, task));
+        }
         match self.world.answers.tasks.get(&key) {
             Some(Ok(state)) => match kind.diff(values, state, false) {
-                Ok(change) => Some(self.changed(definition, kind, &found, &change, task)),
+                Ok(change) => Some(self.changed(definition, kind, found, &change, task)),
                 Err(failure) => self.not_read(definition, failure),
             },
             // What it looks at, or the way there, may come with what is done before.
@@ -205,6 +265,23 @@ impl Planner<'_> {
         let open = action.is_change() && action != Action::Delete;
         self.outputs.insert(definition.node.clone(), TaskOutputs { known: change.outputs.clone(), open });
         planned
+    }
+
+    /// A task that is not looked at.
+    fn trusted(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        found: &Arguments,
+        within: Duration,
+        task: &mut StepTask,
+    ) -> Step {
+        let recorded = self.world.state.tasks.get(&definition.node);
+        let known = recorded.map(|facts| facts.outputs.clone()).unwrap_or_default();
+        task.record = Some(record(self.desired, self.world, definition, kind, found, &known));
+        self.outputs.insert(definition.node.clone(), TaskOutputs { known, open: false });
+        let reason = Reason::Trusted { within: in_words(within) };
+        step(&definition.node, &StackFqn::new(definition.node.as_str()), Action::None, reason)
     }
 
     /// A task that only has effects.

@@ -34,7 +34,10 @@ pub(crate) fn questions(
     match purpose {
         Purpose::Deploy => {
             let left = world.state.tasks.iter().filter(|(node, _)| !desired.config.tasks.contains_key(*node));
-            left.filter(|(_, facts)| facts.on_remove == OnRemove::Delete)
+            // What was never made as specified may not be there at all.
+            let open = world.state.tasks.iter().filter(|(_, facts)| facts.digest.is_none());
+            left.chain(open)
+                .filter(|(_, facts)| facts.on_remove == OnRemove::Delete)
                 .filter_map(|(_, facts)| ask(facts))
                 .collect()
         }
@@ -204,6 +207,27 @@ fn leaving(world: &World, node: &NodeName, facts: &TaskFacts, action: Action, re
         leaves: true,
     });
     planned
+}
+
+/// What a recorded task kept that it will not keep any more with a step that works on something else.
+pub(super) fn left_behind(
+    desired: &Desired,
+    world: &World,
+    facts: &TaskFacts,
+    now: &StepTask,
+) -> Option<String> {
+    let before = subject(desired, facts).filter(|_| is_findable(desired, facts))?;
+    let (account, region) = place_in(world, &facts.place);
+    let same = Some(&before) == now.subject.as_ref() && (&account, &region) == (&now.account, &now.region);
+    // Where nothing is, nothing is left.
+    let nothing = facts.digest.is_none()
+        && matches!(world.answers.tasks.get(&key(facts)), Some(Ok(state)) if is_nothing(desired, facts, state));
+    (!same && !nothing).then_some(before)
+}
+
+fn is_nothing(desired: &Desired, facts: &TaskFacts, state: &Value) -> bool {
+    let change = desired.kinds.get(&facts.kind).map(|kind| kind.diff(&values(facts), state, true));
+    matches!(change, Some(Ok(change)) if change.action == TaskAction::None)
 }
 
 fn values(facts: &TaskFacts) -> Map<String, Value> {
