@@ -18,3 +18,4 @@ mod saved;
 mod secrets;
 mod sources;
 mod support;
+mod tasks;

@@ -13,4 +13,5 @@ mod runway;
 mod saved;
 mod sessions;
 mod support;
+mod tasks;
 mod walkthrough;
