@@ -17,7 +17,7 @@ use crate::event::StepFailure;
 use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
 use crate::lock::Session;
-use crate::plan::tasks::{arguments_now, effects_run, record, secret_texts, shown};
+use crate::plan::tasks::{arguments_now, effects_run, record, refused_at_its_turn, secret_texts, shown};
 use crate::plan::{Action, Certainty, Desired, Hidden, Step, World};
 use crate::registry::HookOutput;
 use crate::task::{
@@ -127,11 +127,19 @@ pub(crate) fn turn<'a>(
             if let Some(what) = kind.check(values).into_iter().next() {
                 return Err(StepFailure { message: what, ..StepFailure::default() });
             }
+            if let Some(message) =
+                refused_at_its_turn(desired, world, (definition, kind.as_ref()), values, task)
+            {
+                let help = format!(
+                    "give the task another name, so that what it kept is deleted, or write `on_remove: retain`, or `runway-rs graph forget {name}`"
+                );
+                return Err(StepFailure { message, help: Some(help), ..StepFailure::default() });
+            }
             if kind.effects() {
                 let needs = desired.graph.needs_of(name);
                 let changed = needs.intersection(changed).cloned().collect();
                 let recorded = world.state.tasks.get(name);
-                let digest = found.digest(kind.revision());
+                let digest = found.digest(kind.revision(), &definition.place);
                 if effects_run(definition.when, recorded, &digest, &changed).is_none() {
                     return Ok(None);
                 }

@@ -100,6 +100,16 @@ pub struct TaskFacts {
     pub needs: BTreeSet<NodeName>,
 }
 
+/// What is recorded in place of an argument that was not known yet.
+pub(crate) const UNKNOWN: &str = "(not known yet)";
+
+impl TaskFacts {
+    /// Whether arguments were not known yet when it was recorded.
+    pub(crate) fn is_open(&self) -> bool {
+        self.arguments.values().any(|value| value == UNKNOWN)
+    }
+}
+
 /// Intents of one session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SessionIntents {

@@ -1,6 +1,7 @@
 //! Tasks in plans: their arguments, what is read of what they keep, and what is recorded of them.
 
 mod decide;
+mod keepers;
 mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::decide::effects_run;
+pub(crate) use self::keepers::refused_at_its_turn;
 pub(crate) use self::removal::questions;
 pub(crate) use self::removal::{Subjects, Unsure};
 pub(super) use self::removal::{destroyed, removed};
@@ -17,16 +19,13 @@ use super::scope::PlanScope;
 use super::{Desired, Hidden, PlanProblem, Settings, ShownValue, World};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
-use crate::graph::state::TaskFacts;
+use crate::graph::state::{TaskFacts, UNKNOWN};
 use crate::ident::NodeName;
 use crate::lookup::resolve::resolve;
 use crate::lookup::{Cause, Resolved};
 use crate::resources::Replacement;
 use crate::secrets::{HIDDEN, texts};
 use crate::task::{AnyTaskKind, TaskDetail, TaskPlace};
-
-/// What is recorded in place of an argument that was not known yet.
-const UNKNOWN: &str = "(not known yet)";
 
 /// A question about what a task keeps. Equal questions have one answer in a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,9 +112,9 @@ impl Arguments {
         known.chain(self.unknown.keys().map(|name| (name.clone(), Value::from(UNKNOWN)))).collect()
     }
 
-    /// Digest of what is known and no secret, and of the revision of the kind.
-    pub(crate) fn digest(&self, revision: u32) -> String {
-        let text = serde_json::json!([revision, self.recorded()]).to_string();
+    /// Digest of what is known and no secret, of the revision of the kind, and of where the task works.
+    pub(crate) fn digest(&self, revision: u32, place: &TaskPlace) -> String {
+        let text = serde_json::json!([revision, place, self.recorded()]).to_string();
         Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
@@ -208,7 +207,7 @@ pub(crate) fn record(
         account: Some(world.place.account.clone()),
         region: Some(world.place.region.clone()),
         on_remove: on_remove(definition, kind),
-        digest: Some(arguments.digest(kind.revision())),
+        digest: Some(arguments.digest(kind.revision(), &definition.place)),
         outputs: if keeps { outputs.clone() } else { BTreeMap::new() },
         needs: desired.graph.needs_of(&definition.node),
     }
@@ -220,9 +219,11 @@ pub(crate) fn on_remove(definition: &TaskDefinition, kind: &dyn AnyTaskKind) -> 
     definition.on_remove.unwrap_or(default)
 }
 
-/// Account and region of a place in this run.
+/// Account and region of a place in this run. Who assumes a role works in the role's account.
 fn place_in(world: &World, place: &TaskPlace) -> (String, String) {
-    let account = place.account.clone().unwrap_or_else(|| world.place.account.clone());
+    let of_role = || place.role_chain.last().and_then(|arn| arn.split(':').nth(4)).map(str::to_owned);
+    let account = place.account.clone().or_else(of_role).filter(|account| !account.is_empty());
+    let account = account.unwrap_or_else(|| world.place.account.clone());
     (account, place.region.clone().unwrap_or_else(|| world.place.region.clone()))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::keepers::{held_at, keeper};
 use super::removal::left_behind;
 use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, on_remove, place_in, record, shown};
 use crate::config::{OnRemove, TaskDefinition, When};
@@ -96,7 +97,7 @@ impl Planner<'_> {
         let scope = PlanScope::now(self.desired, self.world, self.settings).of_task(definition);
         let found = arguments(&scope, definition).ok();
         let subject = found.as_ref().and_then(Arguments::known).and_then(|values| kind.subject(values));
-        let place = (definition.kind.clone(), task.account.clone(), task.region.clone());
+        let place = held_at(&definition.kind, &task.account, &task.region);
         match subject {
             Some(subject) => {
                 let key = (place.0, place.1, place.2, subject);
@@ -138,11 +139,11 @@ impl Planner<'_> {
             }
         };
         task.settled = changing.is_empty() && !awaits_hooks;
-        task.digest = found.digest(kind.revision());
+        task.digest = found.digest(kind.revision(), &definition.place);
         let none = BTreeMap::new();
         task.record = Some(record(self.desired, self.world, definition, kind, &found, &none));
         let Some(values) = found.known() else {
-            self.unsure.insert((definition.kind.clone(), task.account.clone(), task.region.clone()));
+            self.unsure.insert(held_at(&definition.kind, &task.account, &task.region));
             return Some(self.unknown_arguments(definition, kind, &found));
         };
         let wrong = kind.check(values);
@@ -231,7 +232,18 @@ impl Planner<'_> {
     ) -> bool {
         task.subject = kind.subject(values);
         let Some(subject) = task.subject.clone().filter(|_| !kind.effects()) else { return true };
-        let key = (definition.kind.clone(), task.account.clone(), task.region.clone(), subject.clone());
+        if let Some(keeper) = keeper(self.desired, self.world, &definition.kind, task, &subject) {
+            let problem = PlanProblem::StackOfOthers {
+                task: definition.node.as_str().to_owned(),
+                stack: subject,
+                keeper: keeper.words,
+                span: definition.span.into(),
+            };
+            self.report(problem);
+            return false;
+        }
+        let (held, account, region) = held_at(&definition.kind, &task.account, &task.region);
+        let key = (held, account, region, subject.clone());
         let works = |first: &&TaskDefinition| first.enabled && self.selected.has(&first.node);
         let known = self.subjects.get(&key).and_then(|node| self.desired.config.tasks.get(node));
         if let Some(first) = known.filter(works) {

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Arguments, StepTask, TaskKey, UNKNOWN, on_remove, place_in, record, shown};
+use super::keepers::{held_at, keeper};
+use super::{Arguments, StepTask, TaskKey, on_remove, place_in, record, shown};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
-use crate::graph::state::TaskFacts;
+use crate::graph::state::{TaskFacts, UNKNOWN};
 use crate::ident::{NodeName, StackFqn};
 use crate::plan::deploy::{note, step};
 use crate::plan::scope::PlanScope;
@@ -61,14 +62,15 @@ pub(in crate::plan) fn removed(
     left.filter_map(|(node, facts)| {
         let (account, region) = place_in(world, &facts.place);
         let subject = subject(desired, facts);
+        let held = held_at(&facts.kind, &account, &region);
         let same = subject.and_then(|subject| {
-            subjects.get(&(facts.kind.clone(), account.clone(), region.clone(), subject))
+            subjects.get(&(held.0.clone(), held.1.clone(), held.2.clone(), subject))
         });
         if let Some(to) = same {
             return Some(leaving(world, node, facts, Action::Skip, Reason::Renamed { to: to.clone() }));
         }
         let deletes = facts.on_remove == OnRemove::Delete;
-        if deletes && unsure.contains(&(facts.kind.clone(), account, region)) {
+        if deletes && unsure.contains(&held) {
             let mut planned = leaving(world, node, facts, Action::Skip, Reason::MaybeRenamed);
             let text = "a task of this kind and place has arguments that are known only later, and may be this one under another name: nothing is deleted in this run";
             planned.notes.push(note("plan::maybe_renamed", text));
@@ -145,6 +147,19 @@ fn going(
     if kind.effects() {
         return Some(skip(Reason::Gone));
     }
+    let mut left = leaving(world, node, facts, Action::Skip, Reason::NotFindable);
+    let kept = left.task.as_ref().zip(subject(desired, facts));
+    if let Some(keeper) = kept.and_then(|(task, stack)| keeper(desired, world, &facts.kind, task, &stack)) {
+        if let Some(to) = keeper.node {
+            return Some(skip(Reason::Renamed { to }));
+        }
+        let text = format!(
+            "its stack is {}, and is left alone; `runway-rs graph forget {node}` drops the record",
+            keeper.words
+        );
+        left.notes.push(note("plan::stack_of_others", text));
+        return Some(left);
+    }
     if facts.on_remove == OnRemove::Retain {
         let mut planned = skip(Reason::Retained);
         let what = subject(desired, facts).unwrap_or_else(|| node.as_str().to_owned());
@@ -218,7 +233,8 @@ pub(super) fn left_behind(
 ) -> Option<String> {
     let before = subject(desired, facts).filter(|_| is_findable(desired, facts))?;
     let (account, region) = place_in(world, &facts.place);
-    let same = Some(&before) == now.subject.as_ref() && (&account, &region) == (&now.account, &now.region);
+    let same = Some(&before) == now.subject.as_ref()
+        && held_at(&facts.kind, &account, &region) == held_at(&facts.kind, &now.account, &now.region);
     // Where nothing is, nothing is left.
     let nothing = facts.digest.is_none()
         && matches!(world.answers.tasks.get(&key(facts)), Some(Ok(state)) if is_nothing(desired, facts, state));

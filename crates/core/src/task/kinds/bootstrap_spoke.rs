@@ -200,6 +200,6 @@ impl TaskKind for BootstrapSpoke {
         if planned.action == TaskAction::Delete {
             return stack::remove(context, &spec.stack_name).await;
         }
-        spec.stack().ensure(context).await
+        spec.stack().ensure(context, planned.action).await
     }
 }

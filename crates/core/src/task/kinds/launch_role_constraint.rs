@@ -221,7 +221,7 @@ impl TaskKind for LaunchRoleConstraint {
                 "correct `products`, or let the task require the one that adds the product",
             ));
         }
-        let mut done = spec.stack(&target).ensure(context).await?;
+        let mut done = spec.stack(&target).ensure(context, planned.action).await?;
         done.outputs.insert("portfolio_id".to_owned(), target.portfolio);
         Ok(done)
     }

@@ -138,13 +138,25 @@ impl Stack {
         details.update(seen.outputs(&self.name))
     }
 
-    /// Makes it what it is to be, and waits for it.
-    pub(super) async fn ensure(&self, context: &WriteContext<'_>) -> Result<TaskDone, TaskFailure> {
+    /// Makes it what it is to be, and waits for it. An operation that is under way is waited for first; if it leaves
+    /// something that would have to be made anew, and that was not to be done, nothing is.
+    pub(super) async fn ensure(
+        &self,
+        context: &WriteContext<'_>,
+        decided: TaskAction,
+    ) -> Result<TaskDone, TaskFailure> {
         let seen = settled(context, &self.name).await?;
-        let planned = self.diff(seen.as_ref());
-        let state = match (seen, planned.action) {
-            (Some(_), TaskAction::None) => return Ok(TaskDone { outputs: planned.outputs }),
+        let now = self.diff(seen.as_ref());
+        let state = match (seen, now.action) {
+            (Some(_), TaskAction::None) => return Ok(TaskDone { outputs: now.outputs }),
             (Some(seen), TaskAction::Update) => self.update(context, &seen).await?,
+            (Some(_), _) if decided != TaskAction::Create => {
+                return Err(TaskFailure {
+                    message: format!("the creation of stack `{}` that was under way has failed", self.name),
+                    help: Some("run the command again: the next plan makes it anew".to_owned()),
+                    kind: None,
+                });
+            }
             (seen, _) => {
                 if let Some(seen) = seen {
                     delete(context, &seen.id, &self.name).await?;
