@@ -89,6 +89,9 @@ pub struct TaskFacts {
     pub region: Option<String>,
     /// What becomes of what it keeps when it leaves the config.
     pub on_remove: OnRemove,
+    /// What it keeps was there before it, or may have been.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// Digest of the arguments with which it was last found, or made, as specified; secrets are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,

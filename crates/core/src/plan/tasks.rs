@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use self::decide::effects_run;
+pub(crate) use self::decide::{effects_run, is_adopted};
 pub(crate) use self::keepers::refused_at_its_turn;
+pub(crate) use self::keepers::{Subjects, Unsure};
 pub(crate) use self::removal::questions;
-pub(crate) use self::removal::{Subjects, Unsure};
 pub(super) use self::removal::{destroyed, removed};
 use super::change::PropertyChange;
 use super::scope::PlanScope;
@@ -189,7 +189,7 @@ pub(crate) fn outputs_now(
     now.outputs
 }
 
-/// What is recorded of a task once it is as specified.
+/// What is recorded of a task once it is as specified. `adopted`: what it keeps was there before it, or may have been.
 pub(crate) fn record(
     desired: &Desired,
     world: &World,
@@ -197,6 +197,7 @@ pub(crate) fn record(
     kind: &dyn AnyTaskKind,
     arguments: &Arguments,
     outputs: &BTreeMap<String, String>,
+    adopted: bool,
 ) -> TaskFacts {
     let keeps = arguments.secrets.is_empty();
     TaskFacts {
@@ -206,16 +207,19 @@ pub(crate) fn record(
         place: definition.place.clone(),
         account: Some(world.place.account.clone()),
         region: Some(world.place.region.clone()),
-        on_remove: on_remove(definition, kind),
+        on_remove: on_remove(definition, kind, adopted),
+        adopted,
         digest: Some(arguments.digest(kind.revision(), &definition.place)),
         outputs: if keeps { outputs.clone() } else { BTreeMap::new() },
         needs: desired.graph.needs_of(&definition.node),
     }
 }
 
-/// What becomes of what a task keeps when it leaves the config.
-pub(crate) fn on_remove(definition: &TaskDefinition, kind: &dyn AnyTaskKind) -> OnRemove {
-    let default = if kind.retains() || kind.effects() { OnRemove::Retain } else { OnRemove::Delete };
+/// What becomes of what a task keeps when it leaves the config. What was there before the task stays, unless the config
+/// says otherwise: nobody asked for its deletion.
+pub(crate) fn on_remove(definition: &TaskDefinition, kind: &dyn AnyTaskKind, adopted: bool) -> OnRemove {
+    let stays = adopted || kind.retains() || kind.effects();
+    let default = if stays { OnRemove::Retain } else { OnRemove::Delete };
     definition.on_remove.unwrap_or(default)
 }
 

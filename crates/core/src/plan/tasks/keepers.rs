@@ -1,18 +1,41 @@
 //! Who else has what a task keeps.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value};
 
 use super::removal::left_behind;
 use super::{StepTask, on_remove};
 use crate::config::{OnRemove, TaskDefinition};
+use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
 use crate::plan::{Desired, World, fqn_of_recorded};
-use crate::task::AnyTaskKind;
+use crate::task::{AnyTaskKind, Keeps};
 
-/// Kinds of tasks that keep a stack, or see to it that there is none; their subject is its name in CloudFormation.
-const OF_STACKS: [&str; 3] = ["bootstrap_spoke", "launch_role_constraint", "stack_absent"];
-/// Kinds of what Organizations keeps, which is the same in every region.
-const GLOBAL: [&str; 2] = ["org_policy_attachment", "organizational_unit"];
+/// Kind, account and region by which what tasks keep is told apart.
+pub(super) type Holding = (String, String, String);
+/// Kinds and places of which it is not known what all tasks keep.
+pub(crate) type Unsure = BTreeSet<Holding>;
+/// The parts of a subject that a task keeps; `None` is all of it.
+pub(super) type Parts = Option<BTreeSet<String>>;
+
+/// What tasks of the config keep.
+#[derive(Debug, Default)]
+pub(crate) struct Subjects(BTreeMap<(Holding, String), Vec<(NodeName, Parts)>>);
+
+impl Subjects {
+    pub(super) fn insert(&mut self, holding: Holding, subject: String, node: &NodeName, parts: Parts) {
+        self.0.entry((holding, subject)).or_default().push((node.clone(), parts));
+    }
+
+    /// Those that keep the same, or a part of it.
+    pub(super) fn sharing(&self, holding: &Holding, subject: &str, parts: &Parts) -> Vec<NodeName> {
+        let holders = self.0.get(&(holding.clone(), subject.to_owned())).map(Vec::as_slice);
+        let apart = |theirs: &Parts| matches!((parts, theirs), (Some(ours), Some(theirs)) if ours.is_disjoint(theirs));
+        let sharing = holders.unwrap_or_default().iter().filter(|(_, theirs)| !apart(theirs));
+        sharing.map(|(node, _)| node.clone()).collect()
+    }
+}
 
 /// Somebody who has a stack, and is not to lose it to a task.
 pub(super) struct Keeper {
@@ -22,9 +45,14 @@ pub(super) struct Keeper {
     pub(super) words: String,
 }
 
-/// Kind, account and region by which what tasks keep is told apart.
-pub(super) fn held_at(kind: &str, account: &str, region: &str) -> (String, String, String) {
-    let region = if GLOBAL.contains(&kind) { "" } else { region };
+/// Where what tasks of a kind keep is told apart: kinds that keep stacks are one kind here, and what is global is in no
+/// region.
+pub(super) fn held_at(desired: &Desired, kind: &str, account: &str, region: &str) -> Holding {
+    let (kind, region) = match desired.kinds.get(kind).map(|kind| kind.keeps()) {
+        Some(Keeps::Stack) => ("a stack", region),
+        Some(Keeps::Global) => (kind, ""),
+        Some(Keeps::Regional) | None => (kind, region),
+    };
     (kind.to_owned(), account.to_owned(), region.to_owned())
 }
 
@@ -37,7 +65,8 @@ pub(super) fn keeper(
     stack: &str,
 ) -> Option<Keeper> {
     let here = (&task.account, &task.region) == (&world.place.account, &world.place.region);
-    if !here || !OF_STACKS.contains(&kind) {
+    let is_stack = desired.kinds.get(kind).is_some_and(|kind| kind.keeps() == Keeps::Stack);
+    if !here || !is_stack {
         return None;
     }
     let config = &desired.config;
@@ -73,7 +102,8 @@ pub(crate) fn refused_at_its_turn(
         return Some(format!("with the values that are known now it works on {}: `{subject}`", keeper.words));
     }
     let recorded = world.state.tasks.get(&definition.node);
-    let recorded = recorded.filter(|_| on_remove(definition, kind) == OnRemove::Delete)?;
+    let deletes = |facts: &&TaskFacts| on_remove(definition, kind, facts.adopted) == OnRemove::Delete;
+    let recorded = recorded.filter(deletes)?;
     let now = StepTask { subject: Some(subject.clone()), ..planned.clone() };
     let left = left_behind(desired, world, recorded, &now)?;
     Some(format!(

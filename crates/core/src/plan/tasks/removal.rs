@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::keepers::{held_at, keeper};
+use super::keepers::{Parts, Subjects, Unsure, held_at, keeper};
 use super::{Arguments, StepTask, TaskKey, on_remove, place_in, record, shown};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
@@ -15,11 +15,6 @@ use crate::plan::scope::PlanScope;
 use crate::plan::{Action, Desired, Note, PlanProblem, Purpose, Reason, Settings, Step, World};
 use crate::secrets::HIDDEN;
 use crate::task::TaskAction;
-
-/// What tasks of the config keep: kind, account, region and subject, and the node that keeps it.
-pub(crate) type Subjects = BTreeMap<(String, String, String, String), NodeName>;
-/// Kinds, accounts and regions of which it is not known what all tasks keep.
-pub(crate) type Unsure = BTreeSet<(String, String, String)>;
 
 /// What has to be read of recorded tasks before a plan knows whether there is anything to delete.
 pub(crate) fn questions(
@@ -62,12 +57,10 @@ pub(in crate::plan) fn removed(
     left.filter_map(|(node, facts)| {
         let (account, region) = place_in(world, &facts.place);
         let subject = subject(desired, facts);
-        let held = held_at(&facts.kind, &account, &region);
-        let same = subject.and_then(|subject| {
-            subjects.get(&(held.0.clone(), held.1.clone(), held.2.clone(), subject))
-        });
-        if let Some(to) = same {
-            return Some(leaving(world, node, facts, Action::Skip, Reason::Renamed { to: to.clone() }));
+        let held = held_at(desired, &facts.kind, &account, &region);
+        let parts = parts(desired, facts);
+        if let Some(to) = subject.and_then(|subject| subjects.sharing(&held, &subject, &parts).into_iter().next()) {
+            return Some(leaving(world, node, facts, Action::Skip, Reason::Renamed { to }));
         }
         let deletes = facts.on_remove == OnRemove::Delete;
         if deletes && unsure.contains(&held) {
@@ -115,14 +108,16 @@ fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName)
     let definition = desired.config.tasks.get(node);
     if let Some(recorded) = world.state.tasks.get(node) {
         let kind = definition.and_then(|definition| desired.kinds.get(&definition.kind));
-        let now = definition.zip(kind).map(|(definition, kind)| on_remove(definition, kind.as_ref()));
+        let now = definition
+            .zip(kind)
+            .map(|(definition, kind)| on_remove(definition, kind.as_ref(), recorded.adopted));
         return Some(TaskFacts { on_remove: now.unwrap_or(recorded.on_remove), ..recorded.clone() });
     }
     let definition: &TaskDefinition = definition.filter(|_| world.recorded.is_none())?;
     let kind = desired.kinds.get(&definition.kind)?;
     let scope = PlanScope::now(desired, world, settings).of_task(definition);
     let arguments: Arguments = super::arguments(&scope, definition).ok()?;
-    Some(record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new()))
+    Some(record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new(), false))
 }
 
 /// What happens to a task that goes; `None` if it could not be looked at, which then is a finding.
@@ -234,7 +229,8 @@ pub(super) fn left_behind(
     let before = subject(desired, facts).filter(|_| is_findable(desired, facts))?;
     let (account, region) = place_in(world, &facts.place);
     let same = Some(&before) == now.subject.as_ref()
-        && held_at(&facts.kind, &account, &region) == held_at(&facts.kind, &now.account, &now.region);
+        && held_at(desired, &facts.kind, &account, &region)
+            == held_at(desired, &now.kind, &now.account, &now.region);
     // Where nothing is, nothing is left.
     let nothing = facts.digest.is_none()
         && matches!(world.answers.tasks.get(&key(facts)), Some(Ok(state)) if is_nothing(desired, facts, state));
@@ -256,6 +252,10 @@ fn key(facts: &TaskFacts) -> TaskKey {
 
 fn subject(desired: &Desired, facts: &TaskFacts) -> Option<String> {
     desired.kinds.get(&facts.kind)?.subject(&values(facts))
+}
+
+pub(super) fn parts(desired: &Desired, facts: &TaskFacts) -> Parts {
+    desired.kinds.get(&facts.kind)?.parts(&values(facts))
 }
 
 /// Whether what a task keeps can be told by its record: not if a secret, or what was not known yet, is a part of it.

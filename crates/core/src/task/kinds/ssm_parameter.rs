@@ -229,6 +229,10 @@ impl TaskKind for SsmParameter {
         if spec.tags.is_some() {
             details.texts("tags", &seen.tags, &wanted_tags);
         }
+        if seen.kind != spec.kind.as_str() {
+            // Systems Manager changes values, not types.
+            return details.of(TaskAction::Recreate, Outputs::default().with("name", &spec.name));
+        }
         details.update(outputs(spec, &seen.arn, &seen.version))
     }
 
@@ -252,17 +256,24 @@ impl TaskKind for SsmParameter {
             return Ok(TaskDone::default());
         }
         let mut seen = self.read(&context.read, spec).await?.0;
-        if seen.as_ref().is_some_and(|seen| seen.kind != spec.kind.as_str()) {
-            // Systems Manager changes values, not types.
+        let is_other = seen.as_ref().is_some_and(|seen| seen.kind != spec.kind.as_str());
+        if is_other && planned.action != TaskAction::Recreate {
+            return Err(failure(
+                format!("the parameter {} has got another type since it was planned", spec.name),
+                "run the command again: the next plan makes it anew",
+            ));
+        }
+        if is_other {
             unless(change(context, DELETE, &json!({"Name": spec.name})).await, &MISSING)?;
             seen = None;
         }
         if seen.is_none() {
+            let help = if is_other { HELP_ANEW } else { HELP };
             match put(context, spec, false).await {
                 // An answer may have been lost: then it is there.
                 Err(failed) if failed.is(&["ParameterAlreadyExists"]) => {}
                 answer => {
-                    answer.map_err(|failed| refused(failed, HELP))?;
+                    answer.map_err(|failed| refused(failed, help))?;
                 }
             }
             seen = self.read(&context.read, spec).await?.0;
@@ -289,6 +300,8 @@ impl TaskKind for SsmParameter {
 
 const HELP: &str =
     "the parameter stays as it was; correct `value`, `type` or `key_id`, and run the command again";
+
+const HELP_ANEW: &str = "the parameter with the former type is deleted, and there is none now; correct `value` or `key_id`, and run the command again";
 
 async fn put(
     context: &WriteContext<'_>,
