@@ -185,10 +185,12 @@ fn is_gone_task(step: &Step, executed: &Executed) -> bool {
     leaves
         && match step.action {
             Action::Delete => executed.succeeded.contains(&step.name),
-            _ => step
-                .reasons
-                .iter()
-                .any(|reason| matches!(reason, Reason::Gone | Reason::Renamed { .. } | Reason::Retained)),
+            _ => step.reasons.iter().any(|reason| {
+                matches!(
+                    reason,
+                    Reason::Gone | Reason::KeepsNothing | Reason::Renamed { .. } | Reason::Retained
+                )
+            }),
         }
 }
 

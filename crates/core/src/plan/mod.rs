@@ -239,6 +239,8 @@ pub enum Reason {
     NotSelected,
     /// It is recorded but does not exist; the record will be dropped.
     Gone,
+    /// It is a recorded task that only has effects; the record will be dropped.
+    KeepsNothing,
     /// It does not exist and nothing is recorded.
     NeverExisted,
     /// It is recorded under a name that does not exist; the record is kept because the real name is unknown.

@@ -60,11 +60,11 @@ pub(in crate::plan) fn removed(
         let held = held_at(desired, &facts.kind, &account, &region);
         let parts = parts(desired, facts);
         if let Some(to) = subject.and_then(|subject| subjects.sharing(&held, &subject, &parts).into_iter().next()) {
-            return Some(leaving(world, node, facts, Action::Skip, Reason::Renamed { to }));
+            return Some(leaving(desired, world, node, facts, Action::Skip, Reason::Renamed { to }));
         }
         let deletes = facts.on_remove == OnRemove::Delete;
         if deletes && unsure.contains(&held) {
-            let mut planned = leaving(world, node, facts, Action::Skip, Reason::MaybeRenamed);
+            let mut planned = leaving(desired, world, node, facts, Action::Skip, Reason::MaybeRenamed);
             let text = "a task of this kind and place has arguments that are known only later, and may be this one under another name: nothing is deleted in this run";
             planned.notes.push(note("plan::maybe_renamed", text));
             return Some(planned);
@@ -129,7 +129,7 @@ fn going(
     reason: Reason,
     findings: &mut Findings,
 ) -> Option<Step> {
-    let skip = |reason| leaving(world, node, facts, Action::Skip, reason);
+    let skip = |reason| leaving(desired, world, node, facts, Action::Skip, reason);
     let Some(kind) = desired.kinds.get(&facts.kind) else {
         let mut planned = skip(Reason::NotFindable);
         let text = format!(
@@ -140,9 +140,9 @@ fn going(
         return Some(planned);
     };
     if kind.effects() {
-        return Some(skip(Reason::Gone));
+        return Some(skip(Reason::KeepsNothing));
     }
-    let mut left = leaving(world, node, facts, Action::Skip, Reason::NotFindable);
+    let mut left = leaving(desired, world, node, facts, Action::Skip, Reason::NotFindable);
     let kept = left.task.as_ref().zip(subject(desired, facts));
     if let Some(keeper) = kept.and_then(|(task, stack)| keeper(desired, world, &facts.kind, task, &stack)) {
         if let Some(to) = keeper.node {
@@ -158,8 +158,12 @@ fn going(
     if facts.on_remove == OnRemove::Retain {
         let mut planned = skip(Reason::Retained);
         let what = subject(desired, facts).unwrap_or_else(|| node.as_str().to_owned());
-        let text =
-            format!("`{what}` stays, as `on_remove: retain` says, and is not known to the graph any more");
+        let why = if facts.adopted {
+            "was there before the task, and stays unless the task says `on_remove: delete`"
+        } else {
+            "stays, as `on_remove: retain` says"
+        };
+        let text = format!("`{what}` {why}; it is not known to the graph any more");
         planned.notes.push(Note { warning: false, code: "plan::retained", text });
         return Some(planned);
     }
@@ -182,7 +186,7 @@ fn going(
         Ok(None) => Some(skip(Reason::NotFindable)),
         Ok(Some(change)) if change.action == TaskAction::None => Some(skip(Reason::Gone)),
         Ok(Some(change)) => {
-            let mut planned = leaving(world, node, facts, Action::Delete, reason);
+            let mut planned = leaving(desired, world, node, facts, Action::Delete, reason);
             planned.changes.details = shown(&change.details, &BTreeSet::new());
             Some(planned)
         }
@@ -202,12 +206,19 @@ fn going(
 }
 
 /// A step of a task that goes.
-fn leaving(world: &World, node: &NodeName, facts: &TaskFacts, action: Action, reason: Reason) -> Step {
+fn leaving(
+    desired: &Desired,
+    world: &World,
+    node: &NodeName,
+    facts: &TaskFacts,
+    action: Action,
+    reason: Reason,
+) -> Step {
     let mut planned = step(node, &StackFqn::new(node.as_str()), action, reason);
     let (account, region) = place_in(world, &facts.place);
     planned.task = Some(StepTask {
         kind: facts.kind.clone(),
-        subject: None,
+        subject: subject(desired, facts).filter(|_| is_findable(desired, facts)),
         account,
         region,
         service: facts.kind.clone(),

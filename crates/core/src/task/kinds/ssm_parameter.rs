@@ -10,11 +10,15 @@ use super::super::{
     Change, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Text, Texts, Wanted, plain, tag_list, tags_of};
-use super::calls::{change, failure, refused, text, unless};
+use super::calls::{Pages, change, failure, refused, text, unless};
 use super::changes::{Details, HIDDEN, Outputs, nothing};
 
 const GET: Read = Read::new(Service::Ssm, "GetParameter");
-const DESCRIBE: Read = Read::new(Service::Ssm, "DescribeParameters");
+const DESCRIBE: Pages = Pages {
+    read: Read::new(Service::Ssm, "DescribeParameters"),
+    member: "Parameters",
+    token: ("NextToken", "NextToken"),
+};
 const LIST_TAGS: Read = Read::new(Service::Ssm, "ListTagsForResource");
 const PUT: Change = Change::new(Service::Ssm, "PutParameter");
 const DELETE: Change = Change::new(Service::Ssm, "DeleteParameter");
@@ -181,9 +185,11 @@ impl TaskKind for SsmParameter {
         };
         if spec.asks_metadata() {
             let filter = json!({"Key": "Name", "Option": "Equals", "Values": [spec.name]});
-            let listed = context.call(DESCRIBE, &json!({"ParameterFilters": [filter]})).await?;
-            seen.description = text(&listed, "/Parameters/0/Description").filter(|text| !text.is_empty());
-            seen.key_id = text(&listed, "/Parameters/0/KeyId");
+            // A page may be empty and not the last.
+            let listed = DESCRIBE.all(context, json!({"ParameterFilters": [filter]})).await?;
+            let listed = listed.into_iter().next().unwrap_or_default();
+            seen.description = text(&listed, "/Description").filter(|text| !text.is_empty());
+            seen.key_id = text(&listed, "/KeyId");
         }
         if spec.tags.is_some() {
             let input = json!({"ResourceType": "Parameter", "ResourceId": spec.name});
