@@ -330,10 +330,11 @@ fn a_directory_that_cannot_be_written_costs_nothing_but_time() {
     for line in ["plan", "deploy --yes"] {
         let ran = project.run(line).ended(0);
         assert_eq!(ran.stdout, whole.stdout);
+        assert!(ran.stderr.contains("cache::local_unavailable"), "{line}: {}", ran.stderr);
     }
     for line in ["cache status", "cache ls", "cache clear --yes", "cache export x.cache"] {
         let ran = project.run(line).ended(10);
-        assert!(ran.stderr.contains("cache::unreadable"), "{line}: {}", ran.stderr);
+        assert!(ran.stderr.contains("cache::local_unavailable"), "{line}: {}", ran.stderr);
     }
     std::fs::remove_file(project.path().join(".runway/cache")).unwrap();
     project.run("cache export /nowhere/x.cache").ended(10);

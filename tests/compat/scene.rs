@@ -225,7 +225,7 @@ impl Scene<'_> {
                 let path = format!("{bucket}/{key}");
                 if key.starts_with("persistent_graphs/") && key.ends_with(".json") {
                     graphs.insert(path, graph(object));
-                } else if !key.ends_with(".json.state") {
+                } else if !key.ends_with(".json.state") && !key.starts_with("cache/") {
                     objects.insert(path, object.clone());
                 }
             }

@@ -104,7 +104,7 @@ impl Journey {
         self.check_arrival(&world, &what).await;
         let again = world.run(&self.then, self.purpose).await;
         assert_eq!(again.exit(), ExitCode::Ok, "{what}: {}", again.explain());
-        assert!(again.events.is_empty(), "{what}: {:#?}", again.events);
+        assert!(again.did_nothing(), "{what}: {:#?}", again.events);
     }
 
     /// Every stack that exists is in graph, facts or intents.
@@ -280,12 +280,16 @@ impl TaskJourney {
             assert!(state.contains(&format!("\"thing/{name}\"")), "{what}: {name} is unknown\n{state}");
         }
         tokio::time::sleep(Duration::from_secs(31)).await;
-        let run = world.run(&self.then, self.purpose).await;
-        assert_eq!(run.exit(), ExitCode::Ok, "{what}: {}", run.explain());
+        // What may be one of those that are made, under another name, goes only when that is known.
+        for _ in 0..2 {
+            let run = world.run(&self.then, self.purpose).await;
+            assert_eq!(run.exit(), ExitCode::Ok, "{what}: {}", run.explain());
+        }
         let (kept, state) = things(&world).await;
         assert_eq!(kept, self.kept, "{what}\n{state}");
+        let document: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
         for name in THINGS {
-            let recorded = state.contains(&format!("\"thing/{name}\""));
+            let recorded = document["tasks"].get(format!("thing/{name}")).is_some();
             assert_eq!(recorded, kept.contains(&name), "{what}: {name}\n{state}");
         }
         let graph = world.graph().await;

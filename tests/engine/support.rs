@@ -68,6 +68,11 @@ impl Run {
         }
     }
 
+    /// Whether it reported nothing but how its nodes ended.
+    pub(crate) fn did_nothing(&self) -> bool {
+        self.events.iter().all(|event| matches!(event, Event::Outcomes { .. }))
+    }
+
     /// Position of the first event that `matches`.
     pub(crate) fn position(&self, matches: impl Fn(&Event) -> bool) -> Option<usize> {
         self.events.iter().position(matches)

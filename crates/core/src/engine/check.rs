@@ -64,16 +64,13 @@ pub(super) fn tasks(config: &Config, kinds: &TaskKinds, settings: Option<&Settin
             let span = variable.name_span.into();
             report(TaskProblem::UnknownArgument { task, kind, argument, help, span });
         }
-        let mut without_effect = |what, help| {
-            let (task, kind, span) = (task.entry.as_str().to_owned(), task.kind.clone(), task.span.into());
-            report(TaskProblem::WithoutEffect { task, kind, what, help, span });
-        };
+        // A place has one finding of a sort, which names all that is wrong there.
+        let mut idle: Vec<(&str, &str)> = Vec::new();
         if task.when == When::Always && !kind.effects() {
-            let help = "it is compared in every run with what is there";
-            without_effect("`when: always`", help);
+            idle.push(("`when: always`", "it is compared in every run with what is there"));
         }
         if task.on_remove == Some(OnRemove::Delete) && kind.effects() {
-            without_effect("`on_remove: delete`", "it leaves nothing that could be deleted");
+            idle.push(("`on_remove: delete`", "it leaves nothing that could be deleted"));
         }
         let (templates, place) = (&BTreeMap::new(), task.place.clone());
         let by_fqn = by_fqn.clone();
@@ -86,11 +83,22 @@ pub(super) fn tasks(config: &Config, kinds: &TaskKinds, settings: Option<&Settin
                 _ => None,
             })
             .collect();
-        let Some(values) = values.filter(|_| complete) else { continue };
-        if task.trust_for.is_some() && !kind.keeps_receipt(&values) {
-            without_effect("`trust_for`", "it is looked at in every run");
+        let values = values.filter(|_| complete);
+        if let Some(values) = &values
+            && task.trust_for.is_some()
+            && !kind.keeps_receipt(values)
+        {
+            idle.push(("`trust_for`", "it is looked at in every run"));
         }
-        for what in kind.check(&values) {
+        if !idle.is_empty() {
+            let (fields, helps): (Vec<&str>, Vec<&str>) = idle.iter().copied().unzip();
+            let what = format!("{} {}", fields.join(" and "), if idle.len() == 1 { "has" } else { "have" });
+            let (task, kind, span) = (task.entry.as_str().to_owned(), task.kind.clone(), task.span.into());
+            report(TaskProblem::WithoutEffect { task, kind, what, help: helps.join("; "), span });
+        }
+        let wrong = values.map(|values| kind.check(&values)).unwrap_or_default();
+        if !wrong.is_empty() {
+            let what = wrong.join("; ");
             let (name, kind, known) = (task.entry.as_str().to_owned(), task.kind.clone(), named());
             let span = task.span.into();
             findings.push(Finding::at(

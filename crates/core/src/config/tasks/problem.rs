@@ -127,13 +127,14 @@ pub(crate) enum TaskProblem {
         span: SourceSpan,
     },
 
-    #[error("task `{task}`: {what} has no effect for the kind `{kind}`")]
+    #[error("task `{task}`: {what} no effect for the kind `{kind}`")]
     #[diagnostic(severity(Warning), code(tasks::without_effect), help("{help}"))]
     WithoutEffect {
         task: String,
         kind: String,
-        what: &'static str,
-        help: &'static str,
+        /// Fields and verb.
+        what: String,
+        help: String,
         #[label("this task")]
         span: SourceSpan,
     },

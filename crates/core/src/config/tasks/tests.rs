@@ -73,7 +73,7 @@ fn every_mistake_is_found() {
         [
             "`on_remove` is `retain` or `delete`",
             "`when` is `changed` or `always`",
-            "`trust_for` must be a duration, not text",
+            "`trust_for` must be a duration",
             "`a b` cannot be the name of a task",
             "a task has either `account` or `accounts`",
             "`regions` has nothing in it, so that the task would do nothing",

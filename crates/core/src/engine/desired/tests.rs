@@ -268,8 +268,7 @@ mod tasks {
                 "task `bus/c`: invalid type: sequence, expected a string",
                 "task `bus/d`: missing field `name`",
                 "task `bus/e`: `size` is at most 9",
-                "task `bus/g`: `when: always` has no effect for the kind `bus`",
-                "task `bus/g`: `trust_for` has no effect for the kind `bus`",
+                "task `bus/g`: `when: always` and `trust_for` have no effect for the kind `bus`",
             ]
         );
     }

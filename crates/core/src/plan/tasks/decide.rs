@@ -146,8 +146,8 @@ impl Planner<'_> {
             return Some(self.unknown_arguments(definition, kind, &found));
         };
         let wrong = kind.check(values);
-        for what in &wrong {
-            let (task, what) = (definition.node.as_str().to_owned(), what.clone());
+        if !wrong.is_empty() {
+            let (task, what) = (definition.node.as_str().to_owned(), wrong.join("; "));
             self.report(PlanProblem::TaskArguments { task, what, span: definition.span.into() });
         }
         if !wrong.is_empty() || !self.claim(definition, kind, values, task) {
