@@ -188,6 +188,9 @@ fn going(
         Ok(Some(change)) => {
             let mut planned = leaving(desired, world, node, facts, Action::Delete, reason);
             planned.changes.details = shown(&change.details, &BTreeSet::new());
+            if let Some(task) = &mut planned.task {
+                kind.service().clone_into(&mut task.service);
+            }
             Some(planned)
         }
         Err(failure) => {
