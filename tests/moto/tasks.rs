@@ -70,8 +70,13 @@ fn tasks_are_kept_beside_stacks() {
     assert_eq!(value("/run/copy"), arn);
     assert_eq!(actions(&scene), []);
 
+    // An assertion that does not hold any more, because of what the same run changes.
+    config(&scene, &STACK.replace("Note: one", "Note: two"), &format!("{bus}{endpoint}{copy}{check}"));
+    scene.run("deploy -c cfngin.yml --yes").ended(30).says("the assertion does not hold");
+    assert_eq!(value("/run/endpoint"), "two");
+
     // What leaves the config: parameters go, buses stay.
-    config(&scene, STACK, endpoint);
+    config(&scene, &STACK.replace("Note: one", "Note: two"), endpoint);
     scene.run("deploy -c cfngin.yml --yes").ended(0);
     assert_eq!(
         scene.boto("ssm", "get_parameter", &json!({"Name": "/run/copy"}))["refused"],

@@ -6,15 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use miette::Diagnostic;
 use runway_core::cache::{
     Cache, CacheConfig, Check, Counters, LocalTier, Mode, Pace, Random, Remote, RemoteMode, Settings, Setup,
     Tiers, TrustKey,
 };
 use runway_core::clock::Clock;
-use runway_core::error::Finding;
+use runway_core::error::{Finding, Problem};
 use runway_core::exit::ExitCode;
 use runway_core::render::cache::UseDocument;
 use runway_host::cache::LocalCache;
+use thiserror::Error;
 
 use crate::args::{Global, Percent};
 use crate::load::Loaded;
@@ -24,6 +26,36 @@ use crate::work::Work;
 
 /// How long the end of an interrupted run writes to the cache.
 const AFTER_AN_INTERRUPT: Duration = Duration::from_secs(1);
+
+/// Mistakes in commands about the cache.
+#[derive(Debug, Error, Diagnostic)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub(crate) enum CacheUsage {
+    #[error(
+        "there is nothing to warm: this machine's part of the cache is `{local}`, the bucket's is `{remote}`"
+    )]
+    #[diagnostic(
+        code(cache::nothing_to_warm),
+        help(
+            "an option, a variable or the section `cache` of the config says so, or there is no bucket; `--cache read-write` writes to both parts"
+        )
+    )]
+    NothingToWarm { local: Mode, remote: Mode },
+
+    #[error("`{kind}` is no kind of records")]
+    #[diagnostic(code(cache::no_such_kind), help("the kinds are {kinds}"))]
+    NoSuchKind { kind: String, kinds: String },
+
+    #[error("`{name}` is no stack, no task, and nothing that a record is about")]
+    #[diagnostic(code(cache::no_such_subject), help("`runway-rs cache ls` lists what records are about"))]
+    NoSuchSubject { name: String },
+}
+
+impl Problem for CacheUsage {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
 
 /// What the command line and the environment say about the cache.
 #[derive(Debug, Clone, Default)]
@@ -42,8 +74,8 @@ impl CacheChoice {
         choice.take(word(environment, "RUNWAY_RS_CACHE")?, word(environment, "RUNWAY_RS_CACHE_REMOTE")?);
         choice.take(if global.no_cache { Some(Mode::Off) } else { global.cache }, global.cache_remote);
         choice.key = environment.get("RUNWAY_RS_CACHE_KEY").and_then(|text| TrustKey::new(text));
-        choice.check = word::<Percent>(environment, "RUNWAY_RS_CACHE_CHECK")?
-            .map(|Percent(percent)| Check { percent })
+        choice.check = word::<Share>(environment, "RUNWAY_RS_CACHE_CHECK")?
+            .map(|Share(percent)| Check { percent })
             .filter(|check| check.percent > 0);
         Ok(choice)
     }
@@ -68,6 +100,22 @@ impl CacheChoice {
     /// Whether the bucket's part is left alone, also by commands about the cache.
     pub(crate) fn leaves_bucket_alone(&self) -> bool {
         self.remote == Some(RemoteMode::Always(Mode::Off))
+    }
+}
+
+/// How many of the hits are checked: a switch, or a share. A bare number but these two could be meant as either.
+struct Share(u8);
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "1" | "true" => Ok(Self(100)),
+            "0" | "false" => Ok(Self(0)),
+            share if share.ends_with('%') => share.parse().map(|Percent(percent)| Self(percent)),
+            _ => Err(format!("`{text}` is neither `1` for everything nor a share such as `5%`")),
+        }
     }
 }
 
@@ -247,12 +295,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_checked_is_everything_or_a_share() {
+        let arguments = Arguments::try_parse_from(["x", "plan"]).unwrap();
+        let percent = |value: &str| {
+            let environment = Environment::from([("RUNWAY_RS_CACHE_CHECK".to_owned(), value.to_owned())]);
+            CacheChoice::resolve(&arguments.global, &environment).unwrap().check.map(|check| check.percent)
+        };
+        assert_eq!(["1", "true", "100%"].map(percent), [Some(100); 3]);
+        assert_eq!(["1%", "5%"].map(percent), [Some(1), Some(5)]);
+        assert_eq!(["", "0", "false", "0%"].map(percent), [None; 4]);
+    }
+
+    #[test]
     fn wrong_words_are_refused() {
         let arguments = Arguments::try_parse_from(["x", "plan"]).unwrap();
         for (name, value) in [
             ("RUNWAY_RS_CACHE", "yes"),
             ("RUNWAY_RS_CACHE_REMOTE", "write"),
             ("RUNWAY_RS_CACHE_CHECK", "101"),
+            ("RUNWAY_RS_CACHE_CHECK", "101%"),
+            ("RUNWAY_RS_CACHE_CHECK", "5"),
             ("RUNWAY_RS_CACHE_CHECK", "some"),
         ] {
             let environment = Environment::from([(name.to_owned(), value.to_owned())]);

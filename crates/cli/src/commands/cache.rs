@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runway_core::cache::{
-    Cache, CacheWarning, Check, Filter, Key, LastRun, Limits, Mode, Record, Removed, Tiers,
+    Cache, CacheWarning, Check, Filter, Key, LastRun, Limits, Mode, Record, Settings, Tiers, kinds,
 };
+use runway_core::config::Called;
 use runway_core::engine::EngineError;
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
@@ -15,7 +16,7 @@ use runway_core::render::cache as shown;
 use super::saved::replace;
 use super::session::Session;
 use crate::args::{CacheClear, CacheCollect, CacheCommand, CacheStatus, TextOrJson};
-use crate::cache::{open, remote_tier, tiers};
+use crate::cache::{CacheUsage, open, remote_tier, tiers};
 use crate::load::Loaded;
 use crate::output;
 use crate::settings::SettingsProblem;
@@ -30,14 +31,16 @@ type Forms<T> = (fn(&T) -> String, fn(&T) -> String);
 
 impl Session<'_> {
     pub(super) async fn cache(&self, command: &CacheCommand) -> Result<ExitCode, EngineError> {
+        self.check_names(command).await?;
         let mut worst = ExitCode::Ok;
         for loaded in self.configs_of_caches(command)? {
             let exit = match command {
                 CacheCommand::Status(arguments) => self.cache_status(arguments, loaded).await?,
                 CacheCommand::Ls { kind, stack, form } => {
-                    let filters = self.filters(loaded, kind.as_deref(), stack.as_deref());
+                    let filter = self.filter(loaded, kind.as_deref(), stack.as_deref());
                     let mut records = self.records(loaded).await?;
-                    records.retain(|record| filters.iter().any(|filter| filter.takes(record)));
+                    self.tell_state(loaded).await;
+                    records.retain(|record| filter.takes(record));
                     let document = shown::records(&records);
                     self.print(form.format, &document, (shown::records_text, shown::records_json));
                     ExitCode::Ok
@@ -95,12 +98,9 @@ impl Session<'_> {
     }
 
     /// What options say about which records; `stack` is a stack's name, its name in CloudFormation, or a task.
-    fn filters(&self, loaded: &Loaded, kind: Option<&str>, stack: Option<&str>) -> Vec<Filter> {
-        let kind = kind.map(str::to_owned);
-        let Some(stack) = stack else { return vec![Filter { kind, subject: None }] };
-        let subjects = self.subjects(loaded, stack);
-        let one = |subject| Filter { kind: kind.clone(), subject: Some(subject) };
-        subjects.into_iter().map(one).collect()
+    fn filter(&self, loaded: &Loaded, kind: Option<&str>, stack: Option<&str>) -> Filter {
+        let subjects = stack.map(|stack| self.subjects(loaded, stack)).unwrap_or_default();
+        Filter { kind: kind.map(str::to_owned), subjects }
     }
 
     /// How records call a stack or task.
@@ -139,18 +139,20 @@ impl Session<'_> {
         Ok(ExitCode::Ok)
     }
 
-    /// A cache that is not written at the end, in these modes of both tiers.
-    fn cache_of(
-        &self,
-        loaded: &Loaded,
-        change: impl FnOnce(&mut runway_core::cache::Settings),
-    ) -> Arc<Cache> {
+    /// How a deploy uses the cache of a config.
+    fn settings_of(&self, loaded: &Loaded) -> Settings {
         let choice = &self.work.settings.cache;
         let mut settings = choice.settings(&loaded.config.cache, true);
-        change(&mut settings);
         if choice.leaves_bucket_alone() {
             settings.remote = Mode::Off;
         }
+        settings
+    }
+
+    /// A cache that is read, whatever runs do with it, and not written.
+    fn cache_to_read(&self, loaded: &Loaded, check: Option<Check>) -> Arc<Cache> {
+        let remote = if self.work.settings.cache.leaves_bucket_alone() { Mode::Off } else { Mode::Read };
+        let settings = Settings { local: Mode::Read, remote, check, ..self.settings_of(loaded) };
         open(self.work, loaded, settings, &self.clock)
     }
 
@@ -169,18 +171,14 @@ impl Session<'_> {
         loaded: &Loaded,
     ) -> Result<ExitCode, EngineError> {
         let records = self.records(loaded).await?;
-        let is_key = about.len() >= SHORTEST_KEY && about.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
-        let named = |key: &Key| key.to_string().starts_with(about);
-        let by_key: Vec<Record> =
-            records.iter().filter(|record| is_key && named(&record.key)).cloned().collect();
+        let named = |key: &Key| is_key_of(about, key);
+        let by_key: Vec<Record> = records.iter().filter(|record| named(&record.key)).cloned().collect();
         let subjects = match by_key.is_empty() {
             true => self.subjects(loaded, about),
             false => by_key.iter().map(|record| record.subject.clone()).collect(),
         };
-        let cache = self.cache_of(loaded, |settings| {
-            (settings.local, settings.remote) = (Mode::Read, Mode::Read);
-            settings.check = None;
-        });
+        self.tell_off(loaded);
+        let cache = self.cache_to_read(loaded, None);
         self.plan_with(loaded, &cache).await?;
         let mut asked: Vec<_> = subjects.iter().flat_map(|subject| cache.explain(subject)).collect();
         let mut others: Vec<Record> =
@@ -229,14 +227,19 @@ impl Session<'_> {
             }
         }
         let (mut of_local, mut of_remote) = (None, None);
-        for filter in self.filters(loaded, arguments.kind.as_deref(), arguments.stack.as_deref()) {
-            // The bucket first: what this machine has of it is then old.
-            if remote && tiers.remote.is_some() {
-                add(&mut of_remote, tiers.clear_remote(&filter).await.map_err(EngineError::of)?);
+        let filter = self.filter(loaded, arguments.kind.as_deref(), arguments.stack.as_deref());
+        // The bucket first: what this machine has of it is then old.
+        if remote && tiers.remote.is_some() {
+            match tiers.clear_remote(&filter).await {
+                Ok(removed) => of_remote = Some(removed),
+                Err(error) if error.is_missing_bucket() => {
+                    self.output.message("no bucket yet: nothing to remove there");
+                }
+                Err(error) => return Err(EngineError::of(error)),
             }
-            if local {
-                add(&mut of_local, tiers.clear_local(&filter).map_err(EngineError::of)?);
-            }
+        }
+        if local {
+            of_local = Some(tiers.clear_local(&filter).map_err(EngineError::of)?);
         }
         let document = shown::ChangeDocument::of("clear", false).removed(of_local, of_remote);
         self.print(arguments.form.format, &document, (shown::change_text, shown::change_json));
@@ -270,13 +273,20 @@ impl Session<'_> {
         format: TextOrJson,
         loaded: &Loaded,
     ) -> Result<ExitCode, EngineError> {
-        let cache = self.cache_of(loaded, |settings| {
-            (settings.local, settings.remote) = (Mode::Read, Mode::Read);
-            settings.check = Some(Check { percent });
-        });
+        self.tell_off(loaded);
+        let cache = self.cache_to_read(loaded, Some(Check { percent }));
         // Trouble with the bucket is no success here.
-        self.reach(loaded).await?;
+        let records = self.records(loaded).await?;
         self.plan_with(loaded, &cache).await?;
+        self.tell_trouble(&cache);
+        let subjects: BTreeSet<&str> = records.iter().map(|record| record.subject.as_str()).collect();
+        let asked: BTreeSet<Key> =
+            subjects.into_iter().flat_map(|subject| cache.explain(subject)).map(|one| one.key).collect();
+        let unasked = records.iter().filter(|record| !asked.contains(&record.key)).count();
+        if unasked > 0 {
+            self.output
+                .message(&format!("records not checked, because this plan does not ask for them: {unasked}"));
+        }
         let mismatches = cache.mismatches();
         let document = shown::verified(cache.counters().checked, &mismatches);
         self.print(format, &document, (shown::verified_text, shown::verified_json));
@@ -290,6 +300,7 @@ impl Session<'_> {
 
     async fn cache_export(&self, file: &camino::Utf8Path, loaded: &Loaded) -> Result<ExitCode, EngineError> {
         let bytes = self.tiers(loaded).export().await.map_err(EngineError::of)?;
+        self.tell_state(loaded).await;
         let path = self.context.current.join(file);
         replace(&path, &bytes, 0o600).map_err(|error| {
             EngineError::of(SettingsProblem::Unwritable { path: file.to_owned(), message: error.to_string() })
@@ -315,34 +326,97 @@ impl Session<'_> {
     }
 
     async fn cache_warm(&self, format: TextOrJson, loaded: &Loaded) -> Result<ExitCode, EngineError> {
-        let cache = self.cache_of(loaded, |settings| {
-            for mode in [&mut settings.local, &mut settings.remote] {
-                *mode = if *mode == Mode::Refresh { Mode::Refresh } else { Mode::ReadWrite };
-            }
-        });
-        self.reach(loaded).await?;
+        // As a deploy uses it: what is not said is written, and what is forbidden stays so.
+        let mut settings = self.settings_of(loaded);
+        let remote = remote_tier(self.work, loaded);
+        if remote.is_none() {
+            settings.remote = Mode::Off;
+        }
+        let (local, in_bucket) = (settings.local, settings.remote);
+        if !local.writes() && !in_bucket.writes() {
+            return Err(EngineError::of(CacheUsage::NothingToWarm { local, remote: in_bucket }));
+        }
+        let cache = open(self.work, loaded, settings, &self.clock);
+        if in_bucket != Mode::Off {
+            self.reach(loaded).await?;
+        }
         // The plan itself sees a bucket that cannot be written to.
-        let store = remote_tier(self.work, loaded).map(|remote| Arc::clone(remote.store()));
-        cache.load(store).await;
+        cache.load(remote.map(|remote| Arc::clone(remote.store()))).await;
         self.plan_with(loaded, &cache).await?;
         cache.publish(true).await;
-        let warnings = cache.warnings();
         let lost = |warning: &CacheWarning| {
             matches!(warning, CacheWarning::RemoteUnavailable { .. } | CacheWarning::GaveUp { .. })
         };
-        let is_lost = warnings.iter().any(lost);
-        self.output.findings(&warnings.into_iter().map(Finding::general).collect::<Vec<_>>(), ExitCode::Ok);
+        let is_lost = cache.warnings().iter().any(lost);
+        self.tell_trouble(&cache);
         let document = shown::ChangeDocument::of("warm", false).used(&cache.counters());
         self.print(format, &document, (shown::change_text, shown::change_json));
         Ok(if is_lost { ExitCode::Unavailable } else { ExitCode::Ok })
     }
+
+    /// Tells what was wrong with the cache.
+    fn tell_trouble(&self, cache: &Cache) {
+        let warnings: Vec<Finding> = cache.warnings().into_iter().map(Finding::general).collect();
+        self.output.findings(&warnings, ExitCode::Ok);
+    }
+
+    /// Tells what is wrong with what the tiers have, for commands that make no plan.
+    async fn tell_state(&self, loaded: &Loaded) {
+        let cache = self.cache_to_read(loaded, None);
+        cache.load(remote_tier(self.work, loaded).map(|remote| Arc::clone(remote.store()))).await;
+        self.tell_trouble(&cache);
+    }
+
+    /// Says that runs make no use of what a command is about to look at.
+    fn tell_off(&self, loaded: &Loaded) {
+        let settings = self.settings_of(loaded);
+        if (settings.local, settings.remote) == (Mode::Off, Mode::Off) {
+            let namespace = &loaded.config.namespace;
+            self.output
+                .message(&format!("the task cache of {namespace} is off: runs use none of its records"));
+        }
+    }
+
+    /// Refuses kinds and names that mean nothing: nothing would be found, which looks like an answer.
+    async fn check_names(&self, command: &CacheCommand) -> Result<(), EngineError> {
+        let (kind, name) = match command {
+            CacheCommand::Ls { kind, stack, .. } => (kind.as_ref(), stack.as_ref()),
+            CacheCommand::Clear(arguments) => (arguments.kind.as_ref(), arguments.stack.as_ref()),
+            CacheCommand::Explain { about, .. } => (None, Some(about)),
+            _ => (None, None),
+        };
+        if let Some(kind) = kind.filter(|kind| kinds::named(kind).is_none()) {
+            let kinds = kinds::ALL.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+            return Err(EngineError::of(CacheUsage::NoSuchKind { kind: kind.clone(), kinds }));
+        }
+        let Some(name) = name else { return Ok(()) };
+        // In a project, another module may have it.
+        if self.work.root.is_some() || self.work.configs.iter().any(|loaded| declares(loaded, name)) {
+            return Ok(());
+        }
+        for loaded in &self.work.configs {
+            let subjects = self.subjects(loaded, name);
+            let by_key = matches!(command, CacheCommand::Explain { .. });
+            let is_meant = |record: &Record| {
+                subjects.contains(&record.subject) || (by_key && is_key_of(name, &record.key))
+            };
+            if self.records(loaded).await?.iter().any(is_meant) {
+                return Ok(());
+            }
+        }
+        Err(EngineError::of(CacheUsage::NoSuchSubject { name: name.clone() }))
+    }
 }
 
-fn add(sum: &mut Option<Removed>, more: Removed) {
-    let before = sum.unwrap_or_default();
-    *sum = Some(Removed {
-        records: before.records + more.records,
-        texts: before.texts + more.texts,
-        epoch: before.epoch.max(more.epoch),
-    });
+/// Whether a config has a stack or a task of this name.
+fn declares(loaded: &Loaded, name: &str) -> bool {
+    let config = &loaded.config;
+    config.stacks.contains_key(name)
+        || config.stacks.values().any(|definition| definition.fqn.to_string() == name)
+        || !matches!(config.tasks_called(name), Called::Nothing)
+}
+
+/// Whether a text is the beginning of a key, long enough to be meant as one.
+fn is_key_of(text: &str, key: &Key) -> bool {
+    text.len() >= SHORTEST_KEY && key.to_string().starts_with(text)
 }

@@ -65,14 +65,14 @@ impl Limits {
 pub struct Filter {
     /// Of this kind: `lookup` is also `lookup.ami`.
     pub kind: Option<String>,
-    /// About this subject.
-    pub subject: Option<String>,
+    /// About one of these subjects; about any if there are none.
+    pub subjects: BTreeSet<String>,
 }
 
 impl Filter {
     /// Whether it is about everything.
     pub fn is_everything(&self) -> bool {
-        self.kind.is_none() && self.subject.is_none()
+        self.kind.is_none() && self.subjects.is_empty()
     }
 
     /// Whether it is about this record.
@@ -81,7 +81,7 @@ impl Filter {
             record.kind == *kind
                 || record.kind.strip_prefix(kind.as_str()).is_some_and(|rest| rest.starts_with('.'))
         });
-        kind && self.subject.as_ref().is_none_or(|subject| record.subject == *subject)
+        kind && (self.subjects.is_empty() || self.subjects.contains(&record.subject))
     }
 }
 

@@ -67,6 +67,13 @@ pub enum CacheError {
     },
 }
 
+impl CacheError {
+    /// Whether it is only that nobody has made the bucket yet.
+    pub fn is_missing_bucket(&self) -> bool {
+        matches!(self, Self::Store { source, .. } if source.kind == StoreErrorKind::NoBucket)
+    }
+}
+
 fn remedy(error: &StoreError) -> &'static str {
     match error.kind {
         StoreErrorKind::Denied => {
@@ -74,7 +81,7 @@ fn remedy(error: &StoreError) -> &'static str {
         }
         StoreErrorKind::Credentials => "check the credentials",
         StoreErrorKind::WrongRegion => "set `cfngin_bucket_region`",
-        _ => "try again later; `--local` leaves the bucket alone",
+        _ => "try again later; `--cache-remote off` leaves the bucket alone",
     }
 }
 
@@ -222,6 +229,9 @@ impl Tiers {
         let of_bucket = shared.records.values().filter(|record| filter.takes(record));
         let of_bucket = of_bucket.filter(|record| !own.records.contains_key(&record.key)).count();
         let mut removed = Removed { records: own.clear(filter) + of_bucket, texts: 0, epoch };
+        if removed.records == 0 && !filter.is_everything() {
+            return Ok(removed);
+        }
         own.epoch = epoch;
         // A run that is under way sees by the number that its records are no longer wanted.
         own.generation += 1;

@@ -41,6 +41,8 @@ impl UseDocument {
     /// The same for a report.
     pub fn of(counters: &Counters) -> Self {
         let Counters { hits, misses, requests, saved_ms, published, checked } = *counters;
+        // What was made again to be compared saved nothing.
+        let hits = hits.saturating_sub(checked);
         Self { hits, misses, requests, saved: in_seconds(saved_ms), published, checked }
     }
 }
@@ -63,6 +65,9 @@ pub fn used(used: &UseDocument) -> String {
     ];
     if used.hits > 0 {
         parts.push(format!("saved about {:.1} s", used.saved));
+    }
+    if used.checked > 0 {
+        parts.push(format!("{} checked", used.checked));
     }
     format!("cache: {}", parts.join(", "))
 }

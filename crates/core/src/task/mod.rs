@@ -114,6 +114,8 @@ pub trait TaskKind: Send + Sync + 'static {
     /// Whether it only has effects and leaves nothing that could be looked at: then [`TaskKind::diff`] always says
     /// [`TaskAction::Run`], and the engine decides by the config's `when` whether it runs.
     const EFFECTS: bool = false;
+    /// Whether it looks at what other nodes change, so that what it found before they did says nothing.
+    const WATCHES: bool = false;
     /// The service it mainly works with, by which limits are told apart, for example `events`.
     const SERVICE: &'static str = Self::KIND;
     /// Its arguments. Unknown ones are refused (`deny_unknown_fields`).
@@ -168,6 +170,8 @@ pub trait AnyTaskKind: Send + Sync {
     fn retains(&self) -> bool;
     /// See [`TaskKind::EFFECTS`].
     fn effects(&self) -> bool;
+    /// See [`TaskKind::WATCHES`].
+    fn watches(&self) -> bool;
     /// See [`TaskKind::SERVICE`].
     fn service(&self) -> &'static str;
     /// Names of its arguments, as the config spells them.
@@ -232,6 +236,10 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
 
     fn effects(&self) -> bool {
         T::EFFECTS
+    }
+
+    fn watches(&self) -> bool {
+        T::WATCHES
     }
 
     fn service(&self) -> &'static str {

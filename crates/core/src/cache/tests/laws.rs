@@ -153,10 +153,10 @@ fn clearing_takes_a_kind_or_a_subject() {
         let record = record(key, 0, 0, 0, 0);
         index.records.insert(record.key, record);
     }
-    let filter = Filter { kind: Some("kind-0".to_owned()), subject: Some("subject-2".to_owned()) };
+    let filter = Filter { kind: Some("kind-0".to_owned()), subjects: ["subject-2".to_owned()].into() };
     assert_eq!(index.clear(&filter), 1);
-    assert_eq!(index.clear(&Filter { kind: Some("kind-0".to_owned()), subject: None }), 2);
-    assert_eq!(index.clear(&Filter { kind: None, subject: Some("subject-1".to_owned()) }), 1);
+    assert_eq!(index.clear(&Filter { kind: Some("kind-0".to_owned()), ..Filter::default() }), 2);
+    assert_eq!(index.clear(&Filter { kind: None, subjects: ["subject-1".to_owned()].into() }), 1);
     assert_eq!((index.epoch, index.records.len()), (0, 2));
     assert_eq!(index.clear(&Filter::default()), 2);
     assert_eq!(index.epoch, 1);

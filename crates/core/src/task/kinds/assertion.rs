@@ -125,6 +125,7 @@ impl TaskKind for Assert {
     const KIND: &'static str = "assert";
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
+    const WATCHES: bool = true;
     type Spec = Spec;
     type State = State;
 
@@ -179,7 +180,7 @@ impl TaskKind for Assert {
         }
         let mut details = Details::default();
         details.compare(spec.source(), state.found.clone(), spec.wanted());
-        details.of(TaskAction::Run, outputs)
+        details.of(TaskAction::Update, outputs)
     }
 
     fn diff_removed(&self, _spec: &Spec, _state: &State) -> TaskChange {
