@@ -99,6 +99,7 @@ pub struct Object {
 }
 
 /// Answer to a read of an object of which one state is known already.
+#[expect(clippy::large_enum_variant, reason = "an answer that is taken apart at once")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reread {
     /// The key is absent.
