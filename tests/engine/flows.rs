@@ -18,4 +18,4 @@ mod requests;
 mod saved;
 mod saved_values;
 mod selection;
-mod tasks;
+pub(crate) mod tasks;

@@ -10,4 +10,5 @@ mod flows;
 mod outcomes;
 mod soundness;
 mod support;
+mod tasks_end;
 mod things;

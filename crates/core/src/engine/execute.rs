@@ -33,8 +33,8 @@ use crate::registry::LookupRequest;
 pub(crate) struct Executed {
     /// Stacks as last seen, the ones that were not touched included.
     pub(crate) stacks: BTreeMap<StackFqn, StackState>,
-    /// How steps that began ended, and after how long.
-    pub(crate) ends: BTreeMap<NodeName, (Outcome, Duration)>,
+    /// How steps that began ended.
+    pub(crate) ends: BTreeMap<NodeName, Ended>,
     /// Steps that cannot run, with the failed or blocked ones that they need.
     pub(crate) blocked: BTreeMap<NodeName, BTreeSet<NodeName>>,
     /// What is known of tasks that are as specified now.
@@ -55,6 +55,15 @@ pub(crate) struct Executed {
     pub(crate) interrupted: bool,
     /// Running stacks could not be looked at any more, and were left alone.
     pub(crate) blind: Option<ProviderError>,
+}
+
+/// How a step ended that began.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) elapsed: Duration,
+    /// What it really did, which of a task is known only now.
+    pub(crate) did: Action,
 }
 
 /// One execution of one plan.
@@ -389,13 +398,14 @@ impl Run<'_, '_> {
         let Some(step) = self.execution.plan.step(name) else { return };
         let elapsed = self.execution.engine.clock.monotonic().saturating_sub(flight.started);
         let succeeded = matches!(outcome, Outcome::Done | Outcome::Unchanged);
-        self.executed.ends.insert(name.clone(), (outcome.clone(), elapsed));
+        let did = flight.did.unwrap_or(step.action);
+        self.executed.ends.insert(name.clone(), Ended { outcome: outcome.clone(), elapsed, did });
         match &outcome {
             Outcome::Done => {
                 let now = self.changed_at.len() + 1;
                 self.changed_at.insert(name.clone(), now);
                 self.executed.succeeded.insert(name.clone());
-                count(&mut self.executed.done, flight.did.unwrap_or(step.action));
+                count(&mut self.executed.done, did);
             }
             Outcome::Unchanged => {
                 self.executed.succeeded.insert(name.clone());

@@ -16,7 +16,7 @@ const OTHERS: usize = 10;
 pub struct LimitKey {
     /// Account id.
     pub account: String,
-    /// Region.
+    /// Region; empty if the API is the same everywhere.
     pub region: String,
     /// The API, for example `cloudformation`.
     pub api: String,
@@ -53,15 +53,21 @@ impl Limits {
     }
 }
 
-/// The keys of a step: it begins when it has all of them.
+/// The keys of a step: it begins when it has all of them. A task has that of the service it works with, in the account
+/// and region in which it works.
 pub(crate) fn keys(plan: &Plan, step: &Step) -> BTreeSet<LimitKey> {
-    if let Some(task) = &step.task {
-        let (account, region) = (task.account.clone(), task.region.clone());
-        return BTreeSet::from([LimitKey { account, region, api: task.service.clone() }]);
-    }
-    BTreeSet::from([LimitKey {
-        account: plan.account.clone(),
-        region: plan.region.clone(),
-        api: CLOUDFORMATION.to_owned(),
-    }])
+    let key = match &step.task {
+        Some(task) => LimitKey {
+            account: task.account.clone(),
+            // There is one organization, wherever it is asked from.
+            region: if task.service == ORGANIZATIONS { String::new() } else { task.region.clone() },
+            api: task.service.clone(),
+        },
+        None => LimitKey {
+            account: plan.account.clone(),
+            region: plan.region.clone(),
+            api: CLOUDFORMATION.to_owned(),
+        },
+    };
+    BTreeSet::from([key])
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::execute::Executed;
+use crate::engine::execute::{Ended, Executed};
 use crate::event::Outcome;
 use crate::ident::NodeName;
 use crate::outcome::{NodeEnd, NodeOutcome, Stop};
@@ -19,7 +19,7 @@ pub(crate) fn outcomes(plan: &Plan, executed: &Executed, otherwise: Stop) -> Vec
     for step in &plan.steps {
         let ended = executed.ends.get(&step.name);
         let end = match ended {
-            Some((outcome, _)) => end(step.action, outcome, cause),
+            Some(ended) => end(ended, cause),
             None => untouched(step, executed.blocked.get(&step.name), &broken, cause),
         };
         if matches!(end, NodeEnd::Failed { .. } | NodeEnd::Blocked { .. }) {
@@ -30,7 +30,7 @@ pub(crate) fn outcomes(plan: &Plan, executed: &Executed, otherwise: Stop) -> Vec
             fqn: step.fqn.clone(),
             action: step.action,
             end,
-            elapsed: ended.map(|(_, elapsed)| *elapsed),
+            elapsed: ended.map(|ended| ended.elapsed),
         });
     }
     nodes
@@ -45,12 +45,12 @@ fn stopped_by(executed: &Executed) -> Option<Stop> {
     blind.or_else(|| executed.interrupted.then_some(Stop::Interrupted))
 }
 
-fn end(action: Action, outcome: &Outcome, cause: Stop) -> NodeEnd {
-    match outcome {
+fn end(ended: &Ended, cause: Stop) -> NodeEnd {
+    match &ended.outcome {
         Outcome::Unchanged => NodeEnd::Unchanged,
         Outcome::Failed(failure) => NodeEnd::Failed { failure: failure.clone() },
         Outcome::Abandoned => NodeEnd::Cancelled { cause, began: true },
-        Outcome::Done => match action {
+        Outcome::Done => match ended.did {
             Action::Create => NodeEnd::Created,
             Action::Update => NodeEnd::Updated,
             Action::Delete => NodeEnd::Deleted,

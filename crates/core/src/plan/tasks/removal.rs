@@ -174,6 +174,9 @@ fn going(
         Ok(Some(change)) => {
             let mut planned = leaving(world, node, facts, Action::Delete, reason);
             planned.changes.details = shown(&change.details, &BTreeSet::new());
+            if let Some(task) = &mut planned.task {
+                kind.service().clone_into(&mut task.service);
+            }
             Some(planned)
         }
         Err(failure) => {
