@@ -23,8 +23,9 @@ use crate::yaml::{self, Node, NodeValue, YamlError};
 pub type Parameters = BTreeMap<String, Value>;
 
 /// Fields at the top level. Others are allowed, as homes for anchors.
-pub(super) const FIELDS: [&str; 24] = [
+pub(super) const FIELDS: [&str; 25] = [
     "acknowledge",
+    "assets",
     "cache",
     "namespace",
     "namespace_delimiter",
@@ -51,8 +52,9 @@ pub(super) const FIELDS: [&str; 24] = [
 ];
 
 /// Fields at the top level whose null means that they are absent (CFNgin; `stacks: null` is an empty list).
-const NULLABLE: [&str; 12] = [
+const NULLABLE: [&str; 13] = [
     "acknowledge",
+    "assets",
     "cache",
     "cfngin_bucket",
     "cfngin_bucket_region",
@@ -303,7 +305,10 @@ impl Reader<'_> {
             fields.get("package_sources").map(|node| self.package_sources(node)).unwrap_or_default();
         let inherited = Inherited { namespace: &namespace, delimiter: &namespace_delimiter, tags: &tags };
         let stacks = fields.get("stacks").map(|node| self.stacks(node, &inherited)).unwrap_or_default();
-        let tasks = fields.get("tasks").map(|node| self.tasks(node)).unwrap_or_default();
+        let mut tasks = fields.get("tasks").map(|node| self.tasks(node)).unwrap_or_default();
+        if let Some(node) = fields.get("assets") {
+            self.assets(node, &mut tasks);
+        }
         let first_key = entries.first().map_or(root.span, |(key, _)| key.span);
         let config = Config {
             document: Arc::clone(self.document),

@@ -18,6 +18,7 @@ use crate::registry::HookStage;
 use crate::text::{Document, Span};
 
 mod acknowledge;
+pub mod assets;
 pub(crate) mod cache;
 pub mod environment;
 pub mod error;

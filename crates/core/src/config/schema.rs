@@ -71,6 +71,7 @@ pub(crate) fn schema() -> Value {
                 "description": "Losses of data that are meant, each up to a day: without an entry, or --allow, a run that asks nobody refuses them.",
                 "anyOf": [{"type": "array", "items": {"$ref": "#/$defs/Acknowledgement"}}, {"type": "null"}]
             },
+            "assets": assets::section(),
             "cache": {
                 "description": "Results that later runs use instead of doing the same work again.",
                 "anyOf": [{"$ref": "#/$defs/Cache"}, {"type": "null"}]
@@ -103,14 +104,7 @@ pub(crate) fn schema() -> Value {
                 "description": "Tags of every stack; default: `cfngin_namespace: <namespace>`. `{}` means none.",
                 "anyOf": [{"$ref": "#/$defs/Tags"}, {"type": "null"}]
             },
-            "tasks": {
-                "description": "Tasks beside the stacks: a list, or a map from name to task. CFNgin does not know them.",
-                "anyOf": [
-                    {"type": "array", "items": {"$ref": "#/$defs/Task", "required": ["name", "kind"]}},
-                    {"type": "object", "additionalProperties": {"$ref": "#/$defs/Task", "required": ["kind"]}},
-                    {"type": "null"}
-                ]
-            },
+            "tasks": tasks::section(),
             "template_indent": {
                 "description": "Spaces by which the JSON of Python blueprints is indented; default: 4.",
                 "$ref": "#/$defs/Count"
@@ -128,6 +122,7 @@ pub(crate) fn schema() -> Value {
                     "reason": {"description": "Why, for readers.", "$ref": "#/$defs/OptionalText"}
                 }
             },
+            "Asset": assets::entry(),
             "Cache": cache::section(),
             "Boolean": {
                 "anyOf": [
@@ -385,6 +380,7 @@ fn git_source() -> Value {
     })
 }
 
+mod assets;
 mod cache;
 mod tasks;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The tasks of a config: `tasks`. CFNgin does not know the section and passes over it.
 
-mod places;
+pub(super) mod places;
 mod problem;
 #[cfg(test)]
 mod tests;
@@ -210,7 +210,11 @@ impl Reader<'_> {
         self.findings.push(Finding::at(self.document, problem));
     }
 
-    fn add_task(&mut self, tasks: &mut IndexMap<NodeName, TaskDefinition>, nodes: Vec<TaskDefinition>) {
+    pub(super) fn add_task(
+        &mut self,
+        tasks: &mut IndexMap<NodeName, TaskDefinition>,
+        nodes: Vec<TaskDefinition>,
+    ) {
         let Some(first) = nodes.first() else { return };
         if let Some(known) = tasks.values().find(|task| task.entry == first.entry) {
             let (first, second) = (known.span.into(), first.span.into());
@@ -235,11 +239,7 @@ impl Reader<'_> {
                 (self.literal("name", name)?, name.span)
             }
         };
-        let valid = name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-        if !valid {
-            self.report_task(TaskProblem::Name { name: name.clone(), span: span.into() });
-        }
+        self.check_task_name(&name, span);
         let kind_node = self.demanded(&fields, "kind", node)?;
         let kind = self.literal("kind", kind_node)?;
         let places = self.places(&fields)?;
@@ -278,6 +278,14 @@ impl Reader<'_> {
         })
     }
 
+    pub(super) fn check_task_name(&mut self, name: &str, span: Span) {
+        let valid = name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+        if !valid {
+            self.report_task(TaskProblem::Name { name: name.to_owned(), span: span.into() });
+        }
+    }
+
     /// A field that must be there.
     pub(super) fn demanded<'n>(
         &mut self,
@@ -308,7 +316,7 @@ impl Reader<'_> {
         found.map(|(_, value)| *value)
     }
 
-    fn needs(&mut self, field: &'static str, fields: &Fields<'_>) -> Vec<Need> {
+    pub(super) fn needs(&mut self, field: &'static str, fields: &Fields<'_>) -> Vec<Need> {
         let Some(node) = fields.get(field) else { return Vec::new() };
         let Some(items) = node.as_sequence() else {
             self.wrong_type(field, "a list", node, "write `[name]`, also for a single name");

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{chain, words};
+use crate::config::assets::KIND as ASSETS;
 use crate::plan::{
     Action, Certainty, ChangeSetAnswer, Loss, LossKind, Note, OutputChange, Plan, PlannedHook,
     PropertyChange, Purpose, ResourceAction, ResourceChange, ShownValue, Step, StepTask, Summary,
@@ -56,7 +57,7 @@ pub struct StepDocument {
     pub reasons: Vec<String>,
     /// Steps that must have succeeded before.
     pub needs: BTreeSet<String>,
-    /// What the step works on: `stack` or `task`.
+    /// What the step works on: `stack`, `task`, or `assets` for the push of a build.
     pub kind: String,
     /// Which task it is, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -323,7 +324,12 @@ fn step(plan: &Plan, step: &Step) -> StepDocument {
         reason: words::reasons(step),
         reasons: step.reasons.iter().map(|reason| words::reason_code(reason).to_owned()).collect(),
         needs: step.needs.iter().map(ToString::to_string).collect(),
-        kind: if step.task.is_some() { "task" } else { "stack" }.to_owned(),
+        kind: match &step.task {
+            None => "stack",
+            Some(task) if task.kind == ASSETS => "assets",
+            Some(_) => "task",
+        }
+        .to_owned(),
         task: step.task.as_ref().map(task),
         certainty: step.certainty,
         chain: chain::of(plan, step),

@@ -4,6 +4,18 @@ use serde_json::{Value, json};
 
 use super::PARAMETER;
 
+/// The section.
+pub(super) fn section() -> Value {
+    json!({
+        "description": "Tasks beside the stacks: a list, or a map from name to task. CFNgin does not know them.",
+        "anyOf": [
+            {"type": "array", "items": {"$ref": "#/$defs/Task", "required": ["name", "kind"]}},
+            {"type": "object", "additionalProperties": {"$ref": "#/$defs/Task", "required": ["kind"]}},
+            {"type": "null"}
+        ]
+    })
+}
+
 /// A task.
 pub(super) fn task() -> Value {
     let needs = |description: &str| {

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::{cache, load, package_sources, stacks, tasks};
+use super::super::{assets, cache, load, package_sources, stacks, tasks};
 use super::*;
 use crate::text::Document;
 use crate::yaml::{Node, resolve};
@@ -45,6 +45,7 @@ fn the_schema_has_exactly_the_fields_that_are_read() {
     let refused = ["region", "profile"];
     assert_eq!(properties(&schema, "/$defs/Stack/properties"), sorted(&stacks::FIELDS, &refused));
     assert_eq!(properties(&schema, "/$defs/Task/properties"), sorted(&tasks::FIELDS, &[]));
+    assert_eq!(properties(&schema, "/$defs/Asset/properties"), sorted(&assets::fields(), &[]));
     assert_eq!(properties(&schema, "/$defs/TaskAccount/properties"), sorted(&tasks::ACCOUNT_FIELDS, &[]));
     assert_eq!(properties(&schema, "/$defs/TaskCache/properties"), sorted(&tasks::CACHE_FIELDS, &[]));
     assert_eq!(properties(&schema, "/$defs/TaskNeed/properties"), sorted(&tasks::NEED_FIELDS, &[]));

@@ -13,7 +13,7 @@ pub(in crate::config) const ACCOUNT_FIELDS: [&str; 5] =
     ["account", "region", "regions", "role", "role_chain"];
 
 /// Where a task works.
-pub(super) enum Places {
+pub(in crate::config) enum Places {
     /// In one place, which is no part of the node's name.
     One(TaskPlace),
     /// In each of these; with what tells them apart in the names of the nodes.
@@ -30,7 +30,7 @@ struct Account {
 
 impl Reader<'_> {
     /// The places of a task.
-    pub(super) fn places(&mut self, fields: &Fields<'_>) -> Option<Places> {
+    pub(in crate::config) fn places(&mut self, fields: &Fields<'_>) -> Option<Places> {
         for (one, many) in [("account", "accounts"), ("region", "regions"), ("role", "role_chain")] {
             self.only_one_of(fields, one, many);
         }
