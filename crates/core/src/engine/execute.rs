@@ -405,11 +405,11 @@ impl Run<'_, '_> {
                 let now = self.changed_at.len() + 1;
                 self.changed_at.insert(name.clone(), now);
                 self.executed.succeeded.insert(name.clone());
-                count(&mut self.executed.done, did);
+                self.executed.done.count(did);
             }
             Outcome::Unchanged => {
                 self.executed.succeeded.insert(name.clone());
-                count(&mut self.executed.done, Action::None);
+                self.executed.done.count(Action::None);
             }
             Outcome::Failed(_) => {
                 self.executed.failed.insert(name.clone());
@@ -479,18 +479,6 @@ impl Run<'_, '_> {
         self.executed.not_run.extend(self.schedule.waiting());
         self.executed.stacks = self.world.stacks;
         self.executed
-    }
-}
-
-fn count(summary: &mut Summary, action: Action) {
-    match action {
-        Action::Create => summary.create += 1,
-        Action::Update => summary.update += 1,
-        Action::Delete => summary.delete += 1,
-        Action::Recreate => summary.recreate += 1,
-        Action::Run => summary.run += 1,
-        Action::None => summary.none += 1,
-        Action::Skip => summary.skip += 1,
     }
 }
 
