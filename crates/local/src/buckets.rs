@@ -11,7 +11,7 @@ use runway_core::clock::Clock;
 use runway_core::provider::{ErrorKind, ProviderError};
 use runway_store::{
     BucketName, Condition, Directory, ETag, Memory, Metadata, Object, ObjectKey, ObjectStore, Page, Put,
-    PutOutcome, Reread, StoreClock, StoreError, Tags,
+    PutOutcome, Reread, Rules, StoreClock, StoreError, Tags,
 };
 
 type Open = Arc<dyn ObjectStore>;
@@ -225,5 +225,9 @@ impl ObjectStore for Handle {
 
     async fn get_version(&self, key: &ObjectKey, version: &str) -> Result<Option<Object>, StoreError> {
         self.open().get_version(key, version).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.open().rules().await
     }
 }

@@ -17,7 +17,7 @@ use runway_core::provider::{
 };
 use runway_store::{
     BucketName, Condition, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, Reread,
-    StoreError, StoreErrorKind, Tags,
+    Rules, StoreError, StoreErrorKind, Tags,
 };
 
 /// One request as it is about to be sent.
@@ -400,5 +400,9 @@ impl ObjectStore for FaultyStore {
 
     async fn get_version(&self, key: &ObjectKey, version: &str) -> Result<Option<Object>, StoreError> {
         self.run("GetObject", key.as_str(), self.inner.get_version(key, version)).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.run("GetBucketLifecycleConfiguration", "", self.inner.rules()).await
     }
 }

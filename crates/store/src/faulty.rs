@@ -10,6 +10,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
 use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 use crate::operation::{Operation, Verb};
+use crate::rules::Rules;
 
 #[cfg(test)]
 mod tests;
@@ -237,5 +238,9 @@ impl ObjectStore for Faulty {
 
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
         self.run(Operation::new(Verb::Versions, key), self.inner.versions(key)).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.run(Operation::rules(), self.inner.rules()).await
     }
 }

@@ -46,6 +46,7 @@ mod object;
 mod operation;
 mod read_only;
 mod record;
+mod rules;
 
 pub use counting::Counting;
 pub use directory::Directory;
@@ -57,6 +58,7 @@ pub use memory::Memory;
 pub use object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 pub use operation::{Operation, Verb};
 pub use read_only::ReadOnly;
+pub use rules::{Expiration, Rules};
 
 use std::sync::Arc;
 
@@ -100,4 +102,6 @@ pub trait ObjectStore: Send + Sync {
     async fn get_version(&self, key: &ObjectKey, version_id: &str) -> Result<Option<Object>, StoreError>;
     /// The versions of one object, newest first, without deletions; empty where the store keeps none.
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError>;
+    /// What the bucket does with its objects by itself.
+    async fn rules(&self) -> Result<Rules, StoreError>;
 }

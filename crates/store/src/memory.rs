@@ -10,6 +10,7 @@ use crate::key::{BucketName, ObjectKey};
 use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 use crate::operation::{Operation, Verb};
 use crate::record::{self, Record, Refusal};
+use crate::rules::Rules;
 use crate::{ObjectStore, StoreClock};
 
 #[cfg(test)]
@@ -213,5 +214,10 @@ impl ObjectStore for Memory {
                 .map(|version| self.metadata(version))
                 .collect())
         })
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        let rules = Rules { keeps_versions: self.keeps_versions, ..Rules::default() };
+        self.run(&Operation::rules(), |_| Ok(rules))
     }
 }

@@ -8,6 +8,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
 use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
 use crate::operation::{Operation, Verb};
+use crate::rules::Rules;
 
 /// A store that can be read but refuses every write with [`StoreErrorKind::Denied`].
 ///
@@ -73,6 +74,10 @@ impl ObjectStore for ReadOnly {
 
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
         self.inner.versions(key).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.inner.rules().await
     }
 }
 
