@@ -22,6 +22,8 @@ pub(crate) struct Verdict {
     pub(crate) wrong: Vec<String>,
     /// Ids of the differences that occurred.
     pub(crate) met: Vec<String>,
+    /// Records of the task cache that were looked at.
+    pub(crate) records: usize,
     /// Time of all its runs.
     pub(crate) took: Duration,
 }
@@ -38,6 +40,7 @@ impl Verdict {
             listed,
             wrong: Vec::new(),
             met: Vec::new(),
+            records: 0,
             took: Duration::ZERO,
         }
     }

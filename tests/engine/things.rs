@@ -1,15 +1,17 @@
-//! Kinds of tasks over a service that keeps named values: `thing`, which keeps one, and `shout`, which only has an effect.
+//! Kinds of tasks over a service that keeps named values: `thing`, `mark` and `shell`, which keep one, and `shout`, which
+//! only has an effect.
 //! The service keeps its values as objects of a bucket, so that every call is a request that a test can count or break.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use runway_core::provider::{ErrorKind, Provider, ProviderError};
 use runway_core::task::{
-    self, Change, Read, ReadContext, Service, ServiceFailure, TaskAction, TaskChange, TaskDetail, TaskDone,
-    TaskFailure, TaskKind, TaskKinds, TaskPlace, TaskServices, WriteContext,
+    self, Change, Keeps, Read, ReadContext, Service, ServiceFailure, TaskAction, TaskChange, TaskDetail,
+    TaskDone, TaskFailure, TaskKind, TaskKinds, TaskPlace, TaskServices, WriteContext,
 };
 use runway_store::{BucketName, Condition, ObjectKey, ObjectStore, Put};
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,12 @@ use serde_json::{Value, json};
 
 /// The kinds.
 pub(crate) fn kinds() -> TaskKinds {
-    TaskKinds::new([task::erased(Thing), task::erased(Shout)])
+    TaskKinds::new([
+        task::erased(Thing::<THING>),
+        task::erased(Thing::<MARK>),
+        task::erased(Thing::<SHELL>),
+        task::erased(Shout),
+    ])
 }
 
 /// The service, and every call that changed something: operation, place and name.
@@ -26,11 +33,13 @@ pub(crate) struct Things {
     provider: Arc<dyn Provider>,
     pub(crate) changes: Arc<Mutex<Vec<String>>>,
     pub(crate) reads: Arc<Mutex<Vec<String>>>,
+    /// Changes fail as long as this is set.
+    pub(crate) broken: Arc<AtomicBool>,
 }
 
 impl Things {
     pub(crate) fn new(provider: Arc<dyn Provider>) -> Self {
-        Self { provider, changes: Arc::default(), reads: Arc::default() }
+        Self { provider, changes: Arc::default(), reads: Arc::default(), broken: Arc::default() }
     }
 
     /// The same service, reached through another provider.
@@ -94,6 +103,9 @@ impl TaskServices for Things {
         if name.starts_with("denied") {
             return Err(failure(ErrorKind::Denied, "no permission"));
         }
+        if operation != "GetParameter" && self.broken.load(Ordering::Relaxed) {
+            return Err(failure(ErrorKind::Unavailable, "out of order"));
+        }
         let lost = |_| failure(ErrorKind::Unavailable, "no answer");
         match operation {
             "GetParameter" => {
@@ -130,8 +142,13 @@ const PUT: Change = Change::new(Service::Ssm, "PutParameter");
 const DELETE: Change = Change::new(Service::Ssm, "DeleteParameter");
 const SHOUT: Change = Change::new(Service::Lambda, "Invoke");
 
-/// Keeps a value under a name.
-struct Thing;
+/// Keeps a value under a name: as a thing, which stays when it leaves the config; as a mark, which goes; or as the name of
+/// a stack.
+struct Thing<const AS: u8>;
+
+const THING: u8 = 0;
+const MARK: u8 = 1;
+const SHELL: u8 = 2;
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +158,9 @@ struct ThingSpec {
     value: String,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    /// Parts of it that it keeps; none: all of it.
+    #[serde(default)]
+    parts: BTreeSet<String>,
     #[serde(default)]
     state: State,
     /// Seconds a change takes.
@@ -163,16 +183,21 @@ struct Kept {
 }
 
 #[async_trait]
-impl TaskKind for Thing {
-    const KIND: &'static str = "thing";
+impl<const AS: u8> TaskKind for Thing<AS> {
+    const KIND: &'static str = ["thing", "mark", "shell"][AS as usize];
     const REVISION: u32 = 1;
-    const RETAINS: bool = true;
+    const RETAINS: bool = AS != MARK;
+    const KEEPS: Keeps = if AS == SHELL { Keeps::Stack } else { Keeps::Regional };
     const SERVICE: &'static str = "things";
     type Spec = ThingSpec;
     type State = Option<Kept>;
 
     fn subject(spec: &ThingSpec) -> String {
         spec.name.clone()
+    }
+
+    fn parts(spec: &ThingSpec) -> Option<BTreeSet<String>> {
+        (!spec.parts.is_empty()).then(|| spec.parts.clone())
     }
 
     fn check(spec: &ThingSpec) -> Vec<String> {

@@ -75,7 +75,7 @@ fn every_target_has_the_credentials_of_its_own_role_and_account() {
     assert_eq!((tag(&plans[0]), tag(&plans[1])), ("/first-a/p".into(), "x none".into()), "{}", plan.stdout);
     // A SecureString is used, and not shown.
     let put = serde_json::json!({"Name": "/hidden", "Type": "SecureString", "Value": "correct horse"});
-    crate::support::Emulator::shared().put(
+    scene.emulator.put(
         "call",
         &[("region", scene.region), ("service", "ssm"), ("operation", "put_parameter")],
         &put,

@@ -68,10 +68,10 @@ pub(crate) struct Emulator {
 }
 
 impl Emulator {
-    /// The server of this process, started by whoever asks first.
-    pub(crate) fn shared() -> &'static Self {
-        static SHARED: OnceLock<Emulator> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+    /// The server of a scene, started by whoever asks first: scenes share one as long as it has a region for each.
+    fn of(scene: usize) -> &'static Self {
+        static SERVERS: [OnceLock<Emulator>; 4] = [const { OnceLock::new() }; 4];
+        SERVERS[scene / REGIONS.len()].get_or_init(Self::start)
     }
 
     fn start() -> Self {
@@ -128,6 +128,7 @@ pub(crate) fn free_port() -> u16 {
 /// A project and the part of the cloud that it alone uses.
 pub(crate) struct Scene {
     directory: tempfile::TempDir,
+    pub(crate) emulator: &'static Emulator,
     pub(crate) region: &'static str,
     pub(crate) bucket: String,
     application: String,
@@ -169,10 +170,11 @@ impl Scene {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let region = REGIONS[number];
+        let region = REGIONS[number % REGIONS.len()];
         let directory = tempfile::tempdir().unwrap();
         let scene = Self {
             directory,
+            emulator: Emulator::of(number),
             region,
             bucket: format!("bucket-{region}"),
             application: format!("scene-{number}"),
@@ -205,7 +207,7 @@ impl Scene {
     /// The environment of every client: fake credentials, the emulator, nothing of the machine.
     pub(crate) fn environment(&self) -> BTreeMap<&'static str, String> {
         BTreeMap::from([
-            ("AWS_ENDPOINT_URL", Emulator::shared().endpoint.clone()),
+            ("AWS_ENDPOINT_URL", self.emulator.endpoint.clone()),
             ("AWS_ACCESS_KEY_ID", "testing".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "testing".to_owned()),
             ("AWS_REGION", self.region.to_owned()),
@@ -249,7 +251,7 @@ impl Scene {
 
     /// Live stacks by name.
     pub(crate) fn stacks(&self) -> BTreeMap<String, Value> {
-        let stacks = Emulator::shared().get("stacks", &[("region", self.region)]);
+        let stacks = self.emulator.get("stacks", &[("region", self.region)]);
         let mut stacks: BTreeMap<String, Value> = serde_json::from_value(stacks).unwrap();
         // Every scene has a bucket, and that has a stack of its own.
         stacks.retain(|name, _| !name.ends_with("-cfngin-bucket"));
@@ -263,13 +265,13 @@ impl Scene {
 
     /// Keys of the bucket.
     pub(crate) fn keys(&self) -> Vec<String> {
-        let keys = Emulator::shared().get("objects", &[("bucket", &self.bucket)]);
+        let keys = self.emulator.get("objects", &[("bucket", &self.bucket)]);
         serde_json::from_value(keys).unwrap()
     }
 
     /// Body and tags of an object.
     pub(crate) fn object(&self, key: &str) -> Option<(String, BTreeMap<String, String>)> {
-        let object = Emulator::shared().get("object", &[("bucket", &self.bucket), ("key", key)]);
+        let object = self.emulator.get("object", &[("bucket", &self.bucket), ("key", key)]);
         let body = object["body"].as_str()?.to_owned();
         Some((body, serde_json::from_value(object["tags"].clone()).unwrap()))
     }
@@ -291,19 +293,19 @@ impl Scene {
 
     /// Lock codes of the accepted writes of the graph, in order; `None` for writes that carried none.
     pub(crate) fn graph_writes(&self) -> Vec<Option<String>> {
-        let writes = Emulator::shared().get("graph_writes", &[("bucket", &self.bucket), ("key", GRAPH)]);
+        let writes = self.emulator.get("graph_writes", &[("bucket", &self.bucket), ("key", GRAPH)]);
         serde_json::from_value(writes).unwrap()
     }
 
     /// Version ids of an object, newest first.
     pub(crate) fn versions(&self, key: &str) -> Vec<String> {
-        let versions = Emulator::shared().get("versions", &[("bucket", &self.bucket), ("key", key)]);
+        let versions = self.emulator.get("versions", &[("bucket", &self.bucket), ("key", key)]);
         serde_json::from_value(versions).unwrap()
     }
 
     /// Requests of this scene so far, by operation.
     pub(crate) fn requests(&self) -> BTreeMap<String, usize> {
-        let counts = Emulator::shared().get("requests", &[("application", &self.application)]);
+        let counts = self.emulator.get("requests", &[("application", &self.application)]);
         serde_json::from_value(counts).unwrap()
     }
 
@@ -324,26 +326,26 @@ impl Scene {
     /// What boto3 answers to an operation in the scene's region, as any user of the account would call it.
     pub(crate) fn boto(&self, service: &str, operation: &str, arguments: &Value) -> Value {
         let query = [("region", self.region), ("service", service), ("operation", operation)];
-        let url = Emulator::shared().control("call", &query);
+        let url = self.emulator.control("call", &query);
         checked(ureq::put(&url).send_json(arguments).unwrap())
     }
 
     /// Makes the bucket, as if somebody else had.
     pub(crate) fn make_bucket(&self) {
         let query = [("bucket", self.bucket.as_str()), ("region", self.region)];
-        Emulator::shared().put("bucket", &query, &Value::Null);
+        self.emulator.put("bucket", &query, &Value::Null);
     }
 
     /// Writes an object, as somebody else would; without `body`, only its tags.
     pub(crate) fn write(&self, key: &str, body: Option<&str>, tags: &[(&str, &str)]) {
         let tags: BTreeMap<_, _> = tags.iter().copied().collect();
         let query = [("bucket", self.bucket.as_str()), ("key", key)];
-        Emulator::shared().put("object", &query, &json!({"body": body, "tags": tags}));
+        self.emulator.put("object", &query, &json!({"body": body, "tags": tags}));
     }
 
     /// From now on, requests of this scene for `operation` take this much longer.
     pub(crate) fn delay(&self, operation: &str, seconds: f64) {
-        Emulator::shared().put("delays", &[("application", &self.application)], &json!({operation: seconds}));
+        self.emulator.put("delays", &[("application", &self.application)], &json!({operation: seconds}));
     }
 }
 

@@ -11,15 +11,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use runway_core::config::OnRemove;
 use runway_core::config::load::load;
 use runway_core::engine::desired::desired;
 use runway_core::error::Findings;
 use runway_core::files::{FileError, Files};
 use runway_core::graph::persistent::GraphObject;
 use runway_core::graph::{GraphState, PersistentGraph};
-use runway_core::plan::{self, Plan, Purpose, Settings, World};
+use runway_core::plan::{self, Plan, Purpose, Settings, TaskKey, World};
 use runway_core::provider::{Place, StackState};
 use runway_core::render;
+use runway_core::task::{TaskFailure, TaskPlace};
 use runway_core::text::Document;
 use runway_store::{BucketName, ObjectKey};
 use serde::Deserialize;
@@ -34,6 +36,26 @@ struct Observed {
     /// Deployed templates by full stack name: files of the case.
     templates: BTreeMap<String, Utf8PathBuf>,
     policies: BTreeMap<String, Option<String>>,
+    /// What tasks found: kind, arguments, and what their kind reads; `{"error": TEXT}` if it could not be read.
+    tasks: Vec<SeenTask>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SeenTask {
+    kind: String,
+    #[serde(default)]
+    place: TaskPlace,
+    arguments: serde_json::Map<String, serde_json::Value>,
+    found: serde_json::Value,
+}
+
+impl SeenTask {
+    fn answer(self) -> (TaskKey, Result<serde_json::Value, TaskFailure>) {
+        let key = TaskKey::new(&self.kind, &self.place, &self.arguments);
+        let failure = |text: &str| TaskFailure { message: text.to_owned(), help: None, kind: None };
+        (key, self.found["error"].as_str().map_or_else(|| Ok(self.found.clone()), |text| Err(failure(text))))
+    }
 }
 
 /// How the plan is asked for: `options.json`.
@@ -107,7 +129,10 @@ impl Case {
                 .map(|(fqn, policy)| (fqn.as_str().into(), policy))
                 .collect(),
             outputs: BTreeMap::new(),
-            answers: plan::Answers::default(),
+            answers: plan::Answers {
+                tasks: observed.tasks.into_iter().map(SeenTask::answer).collect(),
+                ..plan::Answers::default()
+            },
         }
     }
 
@@ -303,7 +328,16 @@ fn every_plan_is_safe() {
                     step.name
                 );
             }
-            if step.action == plan::Action::Delete {
+            if let Some(task) = step.task.as_ref().filter(|_| step.action == plan::Action::Delete) {
+                let recorded = world.state.tasks.get(&step.name);
+                let goes = recorded.is_some_and(|facts| facts.on_remove == OnRemove::Delete);
+                assert!(
+                    if task.leaves { goes } else { step.reasons == [plan::Reason::Unwanted] },
+                    "{}: nobody asked for what {} deletes",
+                    case.0,
+                    step.name
+                );
+            } else if step.action == plan::Action::Delete {
                 assert!(
                     plan.purpose == Purpose::Destroy || world.is_recorded(&step.name),
                     "{}: {} is deleted without being recorded",

@@ -49,6 +49,7 @@ struct Inner {
     place: OnceCell<Place>,
     s3: Mutex<BTreeMap<String, aws_sdk_s3::Client>>,
     headers: ObjectHeaders,
+    path_style: Option<bool>,
 }
 
 /// Connects: finds region, credentials sources and endpoints as every AWS tool does. Makes no request unless a
@@ -62,7 +63,8 @@ pub async fn connect(options: ConnectOptions) -> Result<AwsProvider, ProviderErr
         let message = "no region is configured";
         return Err(ProviderError::new(ErrorKind::NoRegion, "connection", "AWS", message));
     };
-    Ok(AwsProvider::of(config, region, Counter::default(), options.object_headers, OnceCell::new()))
+    let how = (options.object_headers, options.path_style);
+    Ok(AwsProvider::of(config, region, Counter::default(), how, OnceCell::new()))
 }
 
 impl AwsProvider {
@@ -70,12 +72,12 @@ impl AwsProvider {
         config: SdkConfig,
         region: String,
         counter: Counter,
-        headers: ObjectHeaders,
+        (headers, path_style): (ObjectHeaders, Option<bool>),
         place: OnceCell<Place>,
     ) -> Self {
         let connection = Connection { config, region, counter };
         let cloudformation = Arc::new(AwsCloudFormation::connect(&connection, &connection.region));
-        let inner = Inner { connection, cloudformation, place, s3: Mutex::default(), headers };
+        let inner = Inner { connection, cloudformation, place, s3: Mutex::default(), headers, path_style };
         Self { inner: Arc::new(inner) }
     }
 
@@ -144,7 +146,7 @@ impl AwsProvider {
         let region = aws_config::Region::new(region.to_owned());
         let config = self.inner.connection.config.to_builder().region(region.clone()).build();
         let (counter, headers) = (self.inner.connection.counter.clone(), self.inner.headers.clone());
-        Self::of(config, region.as_ref().to_owned(), counter, headers, place)
+        Self::of(config, region.as_ref().to_owned(), counter, (headers, self.inner.path_style), place)
     }
 
     /// The S3 client of a region; path style wherever the endpoint is not AWS's own, because other servers have no names
@@ -160,6 +162,9 @@ impl AwsProvider {
                 builder = builder.force_path_style(true).request_checksum_calculation(
                     aws_sdk_s3::config::RequestChecksumCalculation::WhenRequired,
                 );
+            }
+            if let Some(path_style) = self.inner.path_style {
+                builder = builder.force_path_style(path_style);
             }
             aws_sdk_s3::Client::from_conf(builder.build())
         };

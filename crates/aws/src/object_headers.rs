@@ -1,5 +1,6 @@
 //! Headers of the objects that are written: CFNgin's own, unless a bucket wants others.
 
+use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::types as sdk;
 use runway_core::provider::{ErrorKind, ProviderError};
@@ -61,6 +62,21 @@ impl ObjectHeaders {
             },
         };
         Ok(Self { encryption, acl })
+    }
+
+    /// The same for a body that comes in parts.
+    pub(crate) fn apply_to_parts(
+        &self,
+        request: CreateMultipartUploadFluentBuilder,
+    ) -> CreateMultipartUploadFluentBuilder {
+        let request = request.set_acl(self.acl.clone());
+        match &self.encryption {
+            None => request,
+            Some(Encryption::Aes256) => request.server_side_encryption(sdk::ServerSideEncryption::Aes256),
+            Some(Encryption::Kms(key)) => request
+                .server_side_encryption(sdk::ServerSideEncryption::AwsKms)
+                .set_ssekms_key_id(key.clone()),
+        }
     }
 
     pub(crate) fn apply(&self, request: PutObjectFluentBuilder) -> PutObjectFluentBuilder {

@@ -51,8 +51,9 @@ pub(crate) async fn assume(
     let config = config.credentials_provider(SharedCredentialsProvider::new(role)).build();
     let region = connection.region.clone();
     let place = Place { account: session.account.clone(), region: region.clone() };
-    let (counter, headers) = (connection.counter.clone(), from.inner.headers.clone());
-    let provider = AwsProvider::of(config, region, counter, headers, OnceCell::new_with(Some(place)));
+    let counter = connection.counter.clone();
+    let how = (from.inner.headers.clone(), from.inner.path_style);
+    let provider = AwsProvider::of(config, region, counter, how, OnceCell::new_with(Some(place)));
     Ok(Assumed { provider, account: session.account })
 }
 

@@ -1,30 +1,27 @@
 //! S3 as an object store.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Builder;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types as sdk;
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
 use bytes::Bytes;
 use jiff::Timestamp;
 use runway_core::provider::ErrorKind;
 use runway_store::{
-    BucketName, Condition, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, Reread,
-    Rules, StoreError, StoreErrorKind, Tags,
+    BucketName, Condition, ContentDigest, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Part, Put,
+    PutOutcome, Reread, Rules, StoreError, StoreErrorKind, Tags, Upload, UserMetadata,
 };
 
+use self::headers::{DateOfAnswer, checksum, metadata, tagging, user};
 use crate::bucket_rules;
 use crate::error::{Failure, failure};
 use crate::object_headers::ObjectHeaders;
+
+mod headers;
+mod parts;
 
 /// S3's limit of tags for one object.
 const TAG_LIMIT: usize = 10;
@@ -36,38 +33,6 @@ pub(crate) struct S3 {
     /// Who pays for reads, if not the owner of the bucket.
     headers: ObjectHeaders,
     payer: Option<sdk::RequestPayer>,
-}
-
-/// Remembers the `Date` of an answer: the SDK does not hand it on.
-#[derive(Debug, Clone, Default)]
-struct DateOfAnswer(Arc<Mutex<Option<Timestamp>>>);
-
-impl DateOfAnswer {
-    fn get(&self) -> Option<Timestamp> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for DateOfAnswer {
-    fn name(&self) -> &'static str {
-        "DateOfAnswer"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _bag: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context
-            .response()
-            .headers()
-            .get("date")
-            .and_then(|text| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
-        Ok(())
-    }
 }
 
 /// A changing request is sent once.
@@ -86,24 +51,6 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
 
 fn etag(text: Option<&str>) -> ETag {
     ETag::new(text.unwrap_or_default())
-}
-
-/// Tags as a query string, the form of the `x-amz-tagging` header.
-fn tagging(tags: &Tags) -> Option<String> {
-    let encoded = |text: &str| {
-        let mut out = String::new();
-        for byte in text.bytes() {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-                out.push(char::from(byte));
-            } else {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-        }
-        out
-    };
-    let pairs: Vec<String> =
-        tags.iter().map(|(key, value)| format!("{}={}", encoded(key), encoded(value))).collect();
-    (!pairs.is_empty()).then(|| pairs.join("&"))
 }
 
 impl S3 {
@@ -125,6 +72,10 @@ impl S3 {
             )
             | (_, Some(301)) => StoreErrorKind::WrongRegion,
             ("PreconditionFailed", _) | (_, Some(412)) => StoreErrorKind::Precondition,
+            (
+                "BadDigest" | "InvalidDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch",
+                _,
+            ) => StoreErrorKind::Integrity,
             ("ConditionalRequestConflict", _) | (_, Some(409)) => StoreErrorKind::Conflict,
             // A condition on a key that is absent.
             ("NoSuchKey" | "NotFound", _) | (_, Some(404)) if conditional => StoreErrorKind::Precondition,
@@ -239,13 +190,22 @@ impl S3 {
         let (tag, version_id) = (etag(answer.e_tag()), answer.version_id().map(str::to_owned));
         let (last_modified, content_type) =
             (timestamp(answer.last_modified()), answer.content_type().map(str::to_owned));
+        let (cache_control, user) = (answer.cache_control().map(str::to_owned), user(answer.metadata()));
         let body = answer.body.collect().await.map_err(|error| {
             StoreError::new(StoreErrorKind::Unavailable, "read", &self.bucket, key, error.to_string())
         })?;
         let body = body.into_bytes();
         let length = body.len() as u64;
-        let metadata =
-            Metadata { etag: tag, version_id, last_modified, date: date.get(), content_type, length };
+        let metadata = Metadata {
+            etag: tag,
+            version_id,
+            last_modified,
+            date: date.get(),
+            content_type,
+            cache_control,
+            user,
+            length,
+        };
         Ok(Reread::Changed(Object { body, metadata }))
     }
 }
@@ -279,6 +239,8 @@ impl ObjectStore for S3 {
                 last_modified: timestamp(answer.last_modified()),
                 date: date.get(),
                 content_type: answer.content_type().map(str::to_owned),
+                cache_control: answer.cache_control().map(str::to_owned),
+                user: user(answer.metadata()),
                 length: answer
                     .content_length()
                     .and_then(|length| u64::try_from(length).ok())
@@ -297,6 +259,9 @@ impl ObjectStore for S3 {
             .key(key.as_str())
             .body(body.into())
             .set_content_type(how.content_type.clone())
+            .set_cache_control(how.cache_control.clone())
+            .set_metadata(metadata(&how.user))
+            .set_checksum_sha256(how.sha256.as_ref().map(checksum))
             .set_tagging(tagging(&how.tags));
         request = self.headers.apply(request);
         request = match &how.condition {
@@ -340,12 +305,15 @@ impl ObjectStore for S3 {
     }
 
     async fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, StoreError> {
+        let date = DateOfAnswer::default();
         let answer = self
             .client
             .list_objects_v2()
             .bucket(self.bucket.as_str())
             .prefix(prefix)
             .set_start_after(after.map(|key| key.as_str().to_owned()))
+            .customize()
+            .interceptor(date.clone())
             .send()
             .await
             .map_err(|error| self.fail(&error, "list", prefix, false))?;
@@ -359,12 +327,14 @@ impl ObjectStore for S3 {
                     last_modified: timestamp(object.last_modified()),
                     date: None,
                     content_type: None,
+                    cache_control: None,
+                    user: UserMetadata::new(),
                     length: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
                 };
                 Some((ObjectKey::new(object.key()?), metadata))
             })
             .collect();
-        Ok(Page { objects, more: answer.is_truncated().unwrap_or_default() })
+        Ok(Page { objects, more: answer.is_truncated().unwrap_or_default(), date: date.get() })
     }
 
     async fn tags(&self, key: &ObjectKey) -> Result<Option<Tags>, StoreError> {
@@ -426,6 +396,8 @@ impl ObjectStore for S3 {
                 last_modified: timestamp(version.last_modified()),
                 date: None,
                 content_type: None,
+                cache_control: None,
+                user: UserMetadata::new(),
                 length: version.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
             })
             .collect())
@@ -447,16 +419,43 @@ impl ObjectStore for S3 {
         // A bucket whose versioning was suspended still has the versions of before.
         Ok(Rules { keeps_versions: versioning.status().is_some(), expirations })
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {
+        self.read_range(key, first, length).await
+    }
 
-    #[test]
-    fn tags_are_encoded_for_the_header() {
-        let tags = Tags::from([("a b".to_owned(), "c&d=é".to_owned()), ("x".to_owned(), String::new())]);
-        assert_eq!(tagging(&tags).as_deref(), Some("a%20b=c%26d%3D%C3%A9&x="));
-        assert_eq!(tagging(&Tags::new()), None);
+    async fn delete_many(&self, keys: &[ObjectKey]) -> Result<Vec<StoreError>, StoreError> {
+        self.delete_all(keys).await
+    }
+
+    async fn begin_upload(&self, key: &ObjectKey, how: &Put) -> Result<Upload, StoreError> {
+        self.begin(key, how).await
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        body: Bytes,
+        sha256: Option<&ContentDigest>,
+    ) -> Result<Part, StoreError> {
+        self.send_part(upload, number, body, sha256).await
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        condition: &Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        self.complete(upload, parts, condition).await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.abort(upload).await
+    }
+
+    async fn uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.pending(prefix).await
     }
 }

@@ -44,6 +44,10 @@ pub struct ConnectOptions {
     pub connect_timeout: Option<Duration>,
     /// Time an attempt may take in all; 30 s if left out.
     pub attempt_timeout: Option<Duration>,
+    /// Where requests go, if not to AWS or to what the environment says.
+    pub endpoint: Option<String>,
+    /// Whether S3's buckets are in paths, not in names of hosts; left out, they are unless the endpoint is AWS's own.
+    pub path_style: Option<bool>,
     /// Headers of the objects that are written.
     pub object_headers: ObjectHeaders,
     /// Keys that win over everything that would be found otherwise.
@@ -105,6 +109,9 @@ pub(crate) async fn load(options: &ConnectOptions) -> Result<SdkConfig, Provider
     }
     if let Some(region) = &options.region {
         loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = &options.endpoint {
+        loader = loader.endpoint_url(endpoint);
     }
     if let Some(profile) = &options.profile {
         // A profile that is named on the command line wins over keys in the environment, as with the AWS CLI.

@@ -150,7 +150,7 @@ impl From<StoreErrorKind> for ErrorKind {
             StoreErrorKind::WrongRegion => Self::Misconfigured,
             StoreErrorKind::Throttled => Self::Throttled,
             StoreErrorKind::Unavailable => Self::Unavailable,
-            StoreErrorKind::Invalid => Self::Validation,
+            StoreErrorKind::Invalid | StoreErrorKind::Integrity => Self::Validation,
         }
     }
 }

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use runway_core::clock::Clock;
 use runway_core::provider::{ErrorKind, ProviderError};
 use runway_store::{
-    BucketName, Condition, Directory, ETag, Memory, Metadata, Object, ObjectKey, ObjectStore, Page, Put,
-    PutOutcome, Reread, Rules, StoreClock, StoreError, Tags,
+    BucketName, Condition, ContentDigest, Directory, ETag, Memory, Metadata, Object, ObjectKey, ObjectStore,
+    Page, Part, Put, PutOutcome, Reread, Rules, StoreClock, StoreError, Tags, Upload,
 };
 
 type Open = Arc<dyn ObjectStore>;
@@ -229,5 +229,44 @@ impl ObjectStore for Handle {
 
     async fn rules(&self) -> Result<Rules, StoreError> {
         self.open().rules().await
+    }
+
+    async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {
+        self.open().get_range(key, first, length).await
+    }
+
+    async fn delete_many(&self, keys: &[ObjectKey]) -> Result<Vec<StoreError>, StoreError> {
+        self.open().delete_many(keys).await
+    }
+
+    async fn begin_upload(&self, key: &ObjectKey, how: &Put) -> Result<Upload, StoreError> {
+        self.open().begin_upload(key, how).await
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        body: Bytes,
+        sha256: Option<&ContentDigest>,
+    ) -> Result<Part, StoreError> {
+        self.open().upload_part(upload, number, body, sha256).await
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        condition: &Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        self.open().complete_upload(upload, parts, condition).await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.open().abort_upload(upload).await
+    }
+
+    async fn uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.open().uploads(prefix).await
     }
 }

@@ -16,8 +16,8 @@ use runway_core::provider::{
     StackState, UpdateOutcome,
 };
 use runway_store::{
-    BucketName, Condition, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Put, PutOutcome, Reread,
-    Rules, StoreError, StoreErrorKind, Tags,
+    BucketName, Condition, ContentDigest, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Part, Put,
+    PutOutcome, Reread, Rules, StoreError, StoreErrorKind, Tags, Upload,
 };
 
 /// One request as it is about to be sent.
@@ -404,5 +404,51 @@ impl ObjectStore for FaultyStore {
 
     async fn rules(&self) -> Result<Rules, StoreError> {
         self.run("GetBucketLifecycleConfiguration", "", self.inner.rules()).await
+    }
+
+    async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {
+        self.run("GetObject", key.as_str(), self.inner.get_range(key, first, length)).await
+    }
+
+    async fn delete_many(&self, keys: &[ObjectKey]) -> Result<Vec<StoreError>, StoreError> {
+        self.run("DeleteObjects", keys.first().map_or("", ObjectKey::as_str), self.inner.delete_many(keys))
+            .await
+    }
+
+    async fn begin_upload(&self, key: &ObjectKey, how: &Put) -> Result<Upload, StoreError> {
+        self.run("CreateMultipartUpload", key.as_str(), self.inner.begin_upload(key, how)).await
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        body: Bytes,
+        sha256: Option<&ContentDigest>,
+    ) -> Result<Part, StoreError> {
+        self.run("UploadPart", upload.key.as_str(), self.inner.upload_part(upload, number, body, sha256))
+            .await
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        condition: &Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        self.run(
+            "CompleteMultipartUpload",
+            upload.key.as_str(),
+            self.inner.complete_upload(upload, parts, condition),
+        )
+        .await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.run("AbortMultipartUpload", upload.key.as_str(), self.inner.abort_upload(upload)).await
+    }
+
+    async fn uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.run("ListMultipartUploads", prefix, self.inner.uploads(prefix)).await
     }
 }

@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::ObjectStore;
+use crate::digest::ContentDigest;
 use crate::error::StoreError;
 use crate::key::{BucketName, ObjectKey};
-use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload};
 use crate::operation::{Operation, Verb};
 use crate::rules::Rules;
 
@@ -121,6 +122,52 @@ impl ObjectStore for Counting {
     async fn rules(&self) -> Result<Rules, StoreError> {
         self.record(Operation::rules());
         self.inner.rules().await
+    }
+
+    async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {
+        self.record(Operation::new(Verb::GetRange, key));
+        self.inner.get_range(key, first, length).await
+    }
+
+    async fn delete_many(&self, keys: &[ObjectKey]) -> Result<Vec<StoreError>, StoreError> {
+        self.record(Operation::many(Verb::DeleteMany, keys));
+        self.inner.delete_many(keys).await
+    }
+
+    async fn begin_upload(&self, key: &ObjectKey, how: &Put) -> Result<Upload, StoreError> {
+        self.record(Operation::new(Verb::BeginUpload, key));
+        self.inner.begin_upload(key, how).await
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        body: Bytes,
+        sha256: Option<&ContentDigest>,
+    ) -> Result<Part, StoreError> {
+        self.record(Operation::new(Verb::UploadPart, &upload.key));
+        self.inner.upload_part(upload, number, body, sha256).await
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        condition: &Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        self.record(Operation::new(Verb::CompleteUpload, &upload.key));
+        self.inner.complete_upload(upload, parts, condition).await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.record(Operation::new(Verb::AbortUpload, &upload.key));
+        self.inner.abort_upload(upload).await
+    }
+
+    async fn uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.record(Operation::uploads(prefix));
+        self.inner.uploads(prefix).await
     }
 }
 

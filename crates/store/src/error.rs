@@ -19,6 +19,8 @@ pub enum StoreErrorKind {
     Conflict,
     /// No answer, or one that could not be understood; the write may have taken effect.
     Unavailable,
+    /// The bytes that arrived are not those that were sent, by their digest; nothing was written.
+    Integrity,
     /// The store refused the request itself (a bad name, too many tags).
     Invalid,
 }

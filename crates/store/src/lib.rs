@@ -36,6 +36,7 @@ mod agreement;
 #[cfg(any(test, feature = "test-support"))]
 pub mod conformance;
 mod counting;
+mod digest;
 mod directory;
 mod error;
 #[cfg(any(test, feature = "test-support"))]
@@ -49,13 +50,16 @@ mod record;
 mod rules;
 
 pub use counting::Counting;
+pub use digest::{ContentDigest, NoDigest};
 pub use directory::Directory;
 pub use error::{StoreError, StoreErrorKind};
 #[cfg(any(test, feature = "test-support"))]
 pub use faulty::{Fault, Faulty, When};
 pub use key::{BucketName, ObjectKey};
 pub use memory::Memory;
-pub use object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
+pub use object::{
+    Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload, UserMetadata,
+};
 pub use operation::{Operation, Verb};
 pub use read_only::ReadOnly;
 pub use rules::{Expiration, Rules};
@@ -104,4 +108,61 @@ pub trait ObjectStore: Send + Sync {
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError>;
     /// What the bucket does with its objects by itself.
     async fn rules(&self) -> Result<Rules, StoreError>;
+
+    /// Reads `length` bytes of an object from `first` on, fewer where it ends before; `None` if the key is absent.
+    async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.get(key).await?.map(|object| record::range(&object.body, first, length)))
+    }
+    /// Deletes up to 1,000 objects without conditions, in one request where the store can. The answer names those that
+    /// are still there, each with what became of it; the error is that of the request as a whole.
+    async fn delete_many(&self, keys: &[ObjectKey]) -> Result<Vec<StoreError>, StoreError> {
+        let mut failures = Vec::new();
+        for key in keys {
+            failures.extend(self.delete(key, &Condition::None).await.err());
+        }
+        Ok(failures)
+    }
+    /// Begins to send a body in parts, for an object that is to be written like `how`, whose condition is given only
+    /// when the parts are put together. A store that takes no parts refuses this with [`StoreErrorKind::Invalid`].
+    async fn begin_upload(&self, key: &ObjectKey, how: &Put) -> Result<Upload, StoreError> {
+        let _ = how;
+        Err(Operation::new(Verb::BeginUpload, key).error(StoreErrorKind::Invalid, self.bucket(), NO_PARTS))
+    }
+    /// Sends one part, at most 10,000 of them. S3 wants at least 5 MiB of every part but the last. A part that is sent
+    /// again replaces the one before.
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        body: Bytes,
+        sha256: Option<&ContentDigest>,
+    ) -> Result<Part, StoreError> {
+        let _ = (number, body, sha256);
+        let operation = Operation::new(Verb::UploadPart, &upload.key);
+        Err(operation.error(StoreErrorKind::Invalid, self.bucket(), NO_PARTS))
+    }
+    /// Makes an object of the parts, which are in order. If the condition does not hold, the parts are kept.
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        condition: &Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        let _ = (parts, condition);
+        let operation = Operation::new(Verb::CompleteUpload, &upload.key);
+        Err(operation.error(StoreErrorKind::Invalid, self.bucket(), NO_PARTS))
+    }
+    /// Throws the parts away; one that is not known (any more) is no error.
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        let operation = Operation::new(Verb::AbortUpload, &upload.key);
+        Err(operation.error(StoreErrorKind::Invalid, self.bucket(), NO_PARTS))
+    }
+    /// Everything below `prefix` that is being sent in parts, or was left like that; at most 1,000 of them.
+    async fn uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        let _ = prefix;
+        Ok(Vec::new())
+    }
 }
+
+/// Said by a store that takes no bodies in parts.
+const NO_PARTS: &str = "this store takes no bodies in parts";

@@ -5,14 +5,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use self::parts::Uploads;
+use crate::digest::ContentDigest;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
-use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload};
 use crate::operation::{Operation, Verb};
 use crate::record::{self, Record, Refusal};
 use crate::rules::Rules;
 use crate::{ObjectStore, StoreClock};
 
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +29,7 @@ pub struct Memory {
     keeps_versions: bool,
     /// `None` stands for a bucket that does not exist.
     objects: Option<Mutex<Objects>>,
+    uploads: Mutex<Uploads>,
 }
 
 type Objects = BTreeMap<ObjectKey, History>;
@@ -48,7 +52,13 @@ struct Version {
 impl Memory {
     /// An empty bucket that keeps no versions.
     pub fn new(bucket: BucketName, clock: StoreClock) -> Self {
-        Self { bucket, clock, keeps_versions: false, objects: Some(Mutex::default()) }
+        Self {
+            bucket,
+            clock,
+            keeps_versions: false,
+            objects: Some(Mutex::default()),
+            uploads: Mutex::default(),
+        }
     }
 
     /// An empty bucket that keeps every version.
@@ -84,6 +94,38 @@ impl Memory {
             .ok_or_else(|| (StoreErrorKind::NoBucket, "the bucket does not exist".to_owned()))?;
         // No action panics half-way through a change, so even a poisoned map is whole.
         Ok(objects.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Works on what is being sent in parts.
+    fn uploading<T>(
+        &self,
+        operation: &Operation,
+        action: impl FnOnce(&mut Objects, &mut Uploads) -> Result<T, Refusal>,
+    ) -> Result<T, StoreError> {
+        self.run(operation, |objects| {
+            action(objects, &mut self.uploads.lock().unwrap_or_else(PoisonError::into_inner))
+        })
+    }
+
+    fn store(
+        &self,
+        objects: &mut Objects,
+        condition: &Condition,
+        record: Record,
+        body: Bytes,
+    ) -> Result<PutOutcome, Refusal> {
+        let stored = current(objects, &record.key).map(|version| &version.record.etag);
+        record::allow_put(condition, stored)?;
+        let now = record.last_modified;
+        let history = objects.entry(record.key.clone()).or_default();
+        history.retire(self.keeps_versions);
+        history.written += 1;
+        let version = history.current.insert(Version { number: history.written, record, body });
+        Ok(PutOutcome {
+            etag: version.record.etag.clone(),
+            version_id: self.version_id(version),
+            date: Some(now),
+        })
     }
 
     fn metadata(&self, version: &Version) -> Metadata {
@@ -137,18 +179,9 @@ impl ObjectStore for Memory {
     async fn put(&self, key: &ObjectKey, body: Bytes, how: &Put) -> Result<PutOutcome, StoreError> {
         self.run(&Operation::new(Verb::Put, key), |objects| {
             record::allow_tags(&how.tags)?;
-            record::allow_put(&how.condition, current(objects, key).map(|version| &version.record.etag))?;
-            let now = (self.clock)();
-            let record = Record::of(key, &body, how, now);
-            let history = objects.entry(key.clone()).or_default();
-            history.retire(self.keeps_versions);
-            history.written += 1;
-            let version = history.current.insert(Version { number: history.written, record, body });
-            Ok(PutOutcome {
-                etag: version.record.etag.clone(),
-                version_id: self.version_id(version),
-                date: Some(now),
-            })
+            record::allow_body(&body, how.sha256.as_ref())?;
+            let record = Record::of(key, &body, how, (self.clock)());
+            self.store(objects, &how.condition, record, body)
         })
     }
 
@@ -173,7 +206,7 @@ impl ObjectStore for Memory {
                 .range((start, Bound::Unbounded))
                 .take_while(|(key, _)| key.as_str().starts_with(prefix))
                 .filter_map(|(key, history)| Some((key.clone(), self.metadata(history.current.as_ref()?))));
-            Ok(record::page(found))
+            Ok(record::page(found, (self.clock)()))
         })
     }
 
@@ -219,5 +252,57 @@ impl ObjectStore for Memory {
     async fn rules(&self) -> Result<Rules, StoreError> {
         let rules = Rules { keeps_versions: self.keeps_versions, ..Rules::default() };
         self.run(&Operation::rules(), |_| Ok(rules))
+    }
+
+    async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {
+        self.run(&Operation::new(Verb::GetRange, key), |objects| {
+            Ok(current(objects, key).map(|version| record::range(&version.body, first, length)))
+        })
+    }
+
+    async fn begin_upload(&self, key: &ObjectKey, how: &Put) -> Result<Upload, StoreError> {
+        self.uploading(&Operation::new(Verb::BeginUpload, key), |_, uploads| {
+            record::allow_tags(&how.tags)?;
+            Ok(uploads.begin(key, how, (self.clock)()))
+        })
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        body: Bytes,
+        sha256: Option<&ContentDigest>,
+    ) -> Result<Part, StoreError> {
+        self.uploading(&Operation::new(Verb::UploadPart, &upload.key), |_, uploads| {
+            uploads.keep(upload, number, body, sha256)
+        })
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        condition: &Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        self.uploading(&Operation::new(Verb::CompleteUpload, &upload.key), |objects, uploads| {
+            let (body, how) = uploads.assemble(upload, parts)?;
+            let (etag, length) = (record::digest_of_parts(parts), body.len() as u64);
+            let record = Record::stored(&upload.key, etag, length, &how, (self.clock)());
+            let written = self.store(objects, condition, record, body)?;
+            uploads.forget(upload);
+            Ok(written)
+        })
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.uploading(&Operation::new(Verb::AbortUpload, &upload.key), |_, uploads| {
+            uploads.forget(upload);
+            Ok(())
+        })
+    }
+
+    async fn uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.uploading(&Operation::uploads(prefix), |_, uploads| Ok(uploads.below(prefix)))
     }
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::ContentDigest;
 use crate::key::ObjectKey;
 
 /// Object tags by key. S3 allows at most ten per object.
@@ -32,6 +33,10 @@ impl fmt::Display for ETag {
     }
 }
 
+/// What a writer says about an object besides its body, by name: lower-case letters, digits and `-`; values are
+/// printable ASCII.
+pub type UserMetadata = BTreeMap<String, String>;
+
 /// When a write or deletion may take effect.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Condition {
@@ -51,6 +56,14 @@ pub struct Put {
     pub condition: Condition,
     /// `Content-Type`, if any.
     pub content_type: Option<String>,
+    /// `Cache-Control`, if any.
+    pub cache_control: Option<String>,
+    /// What is said about the object besides (`x-amz-meta-...`).
+    pub user: UserMetadata,
+    /// What the body must be: the store refuses other bytes with
+    /// [`Integrity`](crate::StoreErrorKind::Integrity). Not looked at where the body is sent in parts; those have
+    /// digests of their own.
+    pub sha256: Option<ContentDigest>,
     /// Tags of the new object; they replace all earlier ones.
     pub tags: Tags,
 }
@@ -66,8 +79,12 @@ pub struct Metadata {
     pub last_modified: Option<Timestamp>,
     /// `Date` of the answer by the store's clock; only ever compared with other times of the same store.
     pub date: Option<Timestamp>,
-    /// `Content-Type`.
+    /// `Content-Type`; not in a listing.
     pub content_type: Option<String>,
+    /// `Cache-Control`; not in a listing.
+    pub cache_control: Option<String>,
+    /// What its writer said about it; not in a listing.
+    pub user: UserMetadata,
     /// Length of the body in bytes.
     pub length: u64,
 }
@@ -82,6 +99,7 @@ pub struct Object {
 }
 
 /// Answer to a read of an object of which one state is known already.
+#[expect(clippy::large_enum_variant, reason = "an answer that is taken apart at once")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reread {
     /// The key is absent.
@@ -121,4 +139,29 @@ pub struct Page {
     pub objects: Vec<(ObjectKey, Metadata)>,
     /// Whether more keys follow; ask again after the last one.
     pub more: bool,
+    /// `Date` of the answer by the store's clock.
+    pub date: Option<Timestamp>,
+}
+
+/// A body that is being sent in parts. Until it is completed there is no object; until it is completed or aborted its
+/// parts are kept, and cost money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The store's name for it.
+    pub id: String,
+    /// The object that is to be.
+    pub key: ObjectKey,
+    /// When it was begun, by the store's clock.
+    pub started: Option<Timestamp>,
+}
+
+/// A part that the store has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its place, from 1 to 10,000.
+    pub number: u32,
+    /// Its entity tag.
+    pub etag: ETag,
+    /// The digest it was sent with.
+    pub sha256: Option<ContentDigest>,
 }

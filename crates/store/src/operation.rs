@@ -26,6 +26,20 @@ pub enum Verb {
     Versions,
     /// Read what the bucket does by itself.
     Rules,
+    /// Read some bytes of an object.
+    GetRange,
+    /// Delete several objects.
+    DeleteMany,
+    /// Begin to send a body in parts.
+    BeginUpload,
+    /// Send one part.
+    UploadPart,
+    /// Make an object of the parts.
+    CompleteUpload,
+    /// Throw the parts away.
+    AbortUpload,
+    /// List what is being sent in parts.
+    Uploads,
 }
 
 impl Verb {
@@ -42,15 +56,27 @@ impl Verb {
             Self::GetVersion => "get_version",
             Self::Versions => "versions",
             Self::Rules => "rules",
+            Self::GetRange => "get_range",
+            Self::DeleteMany => "delete_many",
+            Self::BeginUpload => "begin_upload",
+            Self::UploadPart => "upload_part",
+            Self::CompleteUpload => "complete_upload",
+            Self::AbortUpload => "abort_upload",
+            Self::Uploads => "uploads",
         }
     }
 
     /// The verb as [`StoreError::operation`] names it, for example `tag`.
     pub fn phrase(self) -> &'static str {
         match self {
-            Self::Get | Self::Head => "read",
+            Self::Get | Self::Head | Self::GetRange => "read",
             Self::Put => "write",
-            Self::Delete => "delete",
+            Self::Delete | Self::DeleteMany => "delete",
+            Self::BeginUpload => "begin to write",
+            Self::UploadPart => "write a part of",
+            Self::CompleteUpload => "put together",
+            Self::AbortUpload => "throw away the parts of",
+            Self::Uploads => "list unfinished writes of",
             Self::List => "list",
             Self::Tags => "read the tags of",
             Self::SetTags => "tag",
@@ -80,6 +106,16 @@ impl Operation {
     /// An operation on a key.
     pub fn new(verb: Verb, key: &ObjectKey) -> Self {
         Self { verb, key: key.clone() }
+    }
+
+    /// A request about several keys, named by the first.
+    pub(crate) fn many(verb: Verb, keys: &[ObjectKey]) -> Self {
+        Self { verb, key: keys.first().cloned().unwrap_or_else(|| ObjectKey::new("")) }
+    }
+
+    /// A listing of unfinished writes below a prefix.
+    pub(crate) fn uploads(prefix: &str) -> Self {
+        Self { verb: Verb::Uploads, key: ObjectKey::new(prefix) }
     }
 
     /// A listing below a prefix.

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::ObjectStore;
+use crate::digest::ContentDigest;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
-use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload};
 use crate::operation::{Operation, Verb};
 use crate::rules::Rules;
 
@@ -78,6 +79,45 @@ impl ObjectStore for ReadOnly {
 
     async fn rules(&self) -> Result<Rules, StoreError> {
         self.inner.rules().await
+    }
+
+    async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {
+        self.inner.get_range(key, first, length).await
+    }
+
+    async fn delete_many(&self, keys: &[ObjectKey]) -> Result<Vec<StoreError>, StoreError> {
+        self.refuse(Verb::DeleteMany, &Operation::many(Verb::DeleteMany, keys).key)
+    }
+
+    async fn begin_upload(&self, key: &ObjectKey, _how: &Put) -> Result<Upload, StoreError> {
+        self.refuse(Verb::BeginUpload, key)
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        _number: u32,
+        _body: Bytes,
+        _sha256: Option<&ContentDigest>,
+    ) -> Result<Part, StoreError> {
+        self.refuse(Verb::UploadPart, &upload.key)
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        _parts: &[Part],
+        _condition: &Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        self.refuse(Verb::CompleteUpload, &upload.key)
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        self.refuse(Verb::AbortUpload, &upload.key)
+    }
+
+    async fn uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        self.inner.uploads(prefix).await
     }
 }
 

@@ -82,7 +82,7 @@ fn parameters() {
         stand.updates("ssm_parameter", &parameter, &["description"]).await;
         // Another type is another parameter.
         let list = json!({"name": "/kinds/plain", "value": ["a", 2], "type": "StringList"});
-        stand.updates("ssm_parameter", &list, &["type", "value"]).await;
+        stand.recreates("ssm_parameter", &list, &["type", "value"]).await;
         let live = boto(REGION, "ssm", "get_parameter", &json!({"Name": "/kinds/plain"}));
         assert_eq!(live["Parameter"]["Value"], "a,2");
         stand.removes("ssm_parameter", &list).await;
@@ -113,7 +113,7 @@ fn secrets_are_compared_and_never_written_down() {
         let planned = stand.plan("ssm_parameter", &plain).await;
         assert_eq!(paths_of(&planned), ["type", "value"]);
         assert!(!format!("{planned:?}").contains("hush"), "{planned:?}");
-        stand.updates("ssm_parameter", &plain, &["type", "value"]).await;
+        stand.recreates("ssm_parameter", &plain, &["type", "value"]).await;
         stand.removes("ssm_parameter", &plain).await;
     });
 }

@@ -266,7 +266,16 @@ fn provisioned_products() {
         let planned = stand.plan("provisioned_product", &launch).await;
         assert_eq!(planned.details[0].path, "status");
         assert!(!format!("{planned:?}").contains("hush"), "{planned:?}");
-        let done = stand.creates("provisioned_product", &launch).await;
+        let all = [
+            "status",
+            "product",
+            "version",
+            "parameters.Name",
+            "parameters.Password",
+            "parameters.Size",
+            "tags.a",
+        ];
+        let done = stand.recreates("provisioned_product", &launch, &all).await;
         assert_eq!(served.count("TerminateProvisionedProduct"), 1);
         assert_eq!(done.outputs["Endpoint"], "db.example");
         assert_eq!(done.outputs["version_id"], "pa-1");

@@ -175,6 +175,15 @@ impl Stand {
         done
     }
 
+    /// Deploys what is there and has to be made anew.
+    pub(crate) async fn recreates(&self, name: &str, arguments: &Value, paths: &[&str]) -> TaskDone {
+        let (planned, done) = self.deploy(name, arguments).await.unwrap();
+        assert_eq!(planned.action, TaskAction::Recreate, "{planned:?}");
+        assert_eq!(paths_of(&planned), paths, "{planned:?}");
+        self.is_unchanged(name, arguments, &done).await;
+        done
+    }
+
     /// What was deployed needs nothing more, and its outputs are known.
     async fn is_unchanged(&self, name: &str, arguments: &Value, done: &TaskDone) {
         let again = self.plan(name, arguments).await;

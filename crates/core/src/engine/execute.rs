@@ -16,6 +16,7 @@ use crate::engine::backing::Backing;
 use crate::engine::cadence::Cadence;
 use crate::engine::judge::Goal;
 use crate::engine::limits::Limits;
+use crate::engine::outcomes::Ended;
 use crate::engine::schedule::Schedule;
 use crate::engine::step::{self, Operation, Submission, SubmitError};
 use crate::engine::task::{Printed, Turn};
@@ -55,15 +56,6 @@ pub(crate) struct Executed {
     pub(crate) interrupted: bool,
     /// Running stacks could not be looked at any more, and were left alone.
     pub(crate) blind: Option<ProviderError>,
-}
-
-/// How a step ended that began.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) outcome: Outcome,
-    pub(crate) elapsed: Duration,
-    /// What it really did, which of a task is known only now.
-    pub(crate) did: Action,
 }
 
 /// One execution of one plan.
@@ -405,11 +397,11 @@ impl Run<'_, '_> {
                 let now = self.changed_at.len() + 1;
                 self.changed_at.insert(name.clone(), now);
                 self.executed.succeeded.insert(name.clone());
-                count(&mut self.executed.done, did);
+                self.executed.done.count(did);
             }
             Outcome::Unchanged => {
                 self.executed.succeeded.insert(name.clone());
-                count(&mut self.executed.done, Action::None);
+                self.executed.done.count(Action::None);
             }
             Outcome::Failed(_) => {
                 self.executed.failed.insert(name.clone());
@@ -479,18 +471,6 @@ impl Run<'_, '_> {
         self.executed.not_run.extend(self.schedule.waiting());
         self.executed.stacks = self.world.stacks;
         self.executed
-    }
-}
-
-fn count(summary: &mut Summary, action: Action) {
-    match action {
-        Action::Create => summary.create += 1,
-        Action::Update => summary.update += 1,
-        Action::Delete => summary.delete += 1,
-        Action::Recreate => summary.recreate += 1,
-        Action::Run => summary.run += 1,
-        Action::None => summary.none += 1,
-        Action::Skip => summary.skip += 1,
     }
 }
 

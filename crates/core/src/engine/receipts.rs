@@ -30,7 +30,7 @@ impl Engine {
             region: place.region.clone().unwrap_or_else(|| world.place.region.clone()),
             role: place.role_chain.last().cloned(),
         };
-        let digest = found.digest(kind.revision());
+        let digest = found.digest(kind.revision(), &definition.place);
         let ingredients = Ingredients::new(TASK_RECEIPT, &scope, definition.node.as_str());
         Some(ingredients.input("kind", kind.name()).input("arguments", digest.as_str()))
     }

@@ -63,18 +63,42 @@ pub(crate) fn first(
             *facts = NodeFacts { stack_id: None, ..facts_at(place, &step.fqn, std::mem::take(facts)) };
         }
     }
+    record.tasks.extend(due_again(desired, plan, premises));
     for step in plan.steps.iter().filter(|step| step.action.is_change()) {
         let Some(task) = &step.task else { continue };
         record.task_steps.insert(step.name.clone(), task_intent(step.action));
         if let (false, Some(facts)) = (task.leaves, &task.record) {
             let known = premises.state.tasks.get(&step.name);
-            // It is not as specified yet.
-            let digest = known.and_then(|known| known.digest.clone());
+            if known.is_some() && facts.is_open() {
+                // What it kept until now could not be found any more.
+                continue;
+            }
+            // It is not as specified yet. What only has effects is due until it had them.
+            let effects = desired.kinds.get(&facts.kind).is_some_and(|kind| kind.effects());
+            let digest = known.and_then(|known| known.digest.clone()).filter(|_| !effects);
             let outputs = known.map(|known| known.outputs.clone()).unwrap_or_default();
             record.tasks.insert(step.name.clone(), TaskFacts { digest, outputs, ..facts.clone() });
         }
     }
     record
+}
+
+/// Records of tasks that only have effects and are left alone in a run that changes what they need: they are due later.
+fn due_again<'a>(
+    desired: &'a Desired,
+    plan: &'a Plan,
+    premises: &'a Premises,
+) -> impl Iterator<Item = (NodeName, TaskFacts)> + 'a {
+    let changing: BTreeSet<&NodeName> =
+        plan.steps.iter().filter(|step| step.action.is_change()).map(|step| &step.name).collect();
+    let left_alone = plan.steps.iter().filter(|step| step.action == Action::Skip);
+    left_alone.filter_map(move |step| {
+        let definition = desired.config.tasks.get(&step.name)?;
+        let is_due = desired.kinds.get(&definition.kind)?.effects()
+            && desired.graph.needs_of(&step.name).iter().any(|need| changing.contains(need));
+        let facts = premises.state.tasks.get(&step.name).filter(|_| is_due)?;
+        Some((step.name.clone(), TaskFacts { digest: None, ..facts.clone() }))
+    })
 }
 
 fn task_intent(action: Action) -> IntentAction {
@@ -161,10 +185,12 @@ fn is_gone_task(step: &Step, executed: &Executed) -> bool {
     leaves
         && match step.action {
             Action::Delete => executed.succeeded.contains(&step.name),
-            _ => step
-                .reasons
-                .iter()
-                .any(|reason| matches!(reason, Reason::Gone | Reason::Renamed { .. } | Reason::Retained)),
+            _ => step.reasons.iter().any(|reason| {
+                matches!(
+                    reason,
+                    Reason::Gone | Reason::KeepsNothing | Reason::Renamed { .. } | Reason::Retained
+                )
+            }),
         }
 }
 

@@ -17,7 +17,9 @@ use crate::event::StepFailure;
 use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
 use crate::lock::Session;
-use crate::plan::tasks::{arguments_now, effects_run, record, secret_texts, shown};
+use crate::plan::tasks::{
+    arguments_now, effects_run, is_adopted, record, refused_at_its_turn, secret_texts, shown,
+};
 use crate::plan::{Action, Certainty, Desired, Hidden, Step, World};
 use crate::registry::HookOutput;
 use crate::task::{
@@ -71,11 +73,18 @@ struct Call<'a> {
     /// As planned.
     step: &'a Step,
     /// What is recorded of it once it is as specified.
-    facts: Option<TaskFacts>,
+    facts: Option<Facts>,
     keeps_outputs: bool,
     receipt: Option<Ingredients>,
     token: String,
     output: Lines,
+}
+
+/// What is recorded of a task, depending on whether it made what it keeps or found it.
+struct Facts {
+    made: TaskFacts,
+    adopted: TaskFacts,
+    before: Option<TaskFacts>,
 }
 
 /// Passes on what a program prints.
@@ -127,17 +136,27 @@ pub(crate) fn turn<'a>(
             if let Some(what) = kind.check(values).into_iter().next() {
                 return Err(StepFailure { message: what, ..StepFailure::default() });
             }
+            if let Some(message) =
+                refused_at_its_turn(desired, world, (definition, kind.as_ref()), values, task)
+            {
+                let help = format!(
+                    "give the task another name, so that what it kept is deleted, or write `on_remove: retain`, or `runway-rs graph forget {name}`"
+                );
+                return Err(StepFailure { message, help: Some(help), ..StepFailure::default() });
+            }
             if kind.effects() {
                 let needs = desired.graph.needs_of(name);
                 let changed = needs.intersection(changed).cloned().collect();
                 let recorded = world.state.tasks.get(name);
-                let digest = found.digest(kind.revision());
+                let digest = found.digest(kind.revision(), &definition.place);
                 if effects_run(definition.when, recorded, &digest, &changed).is_none() {
                     return Ok(None);
                 }
             }
             let none = BTreeMap::new();
-            let facts = record(desired, world, definition, kind.as_ref(), &found, &none);
+            let of = |adopted| record(desired, world, definition, kind.as_ref(), &found, &none, adopted);
+            let facts =
+                Facts { made: of(false), adopted: of(true), before: world.state.tasks.get(name).cloned() };
             let keeps = found.secrets.is_empty();
             receipt = engine.receipt(world, definition, kind.as_ref(), &found);
             (definition.place.clone(), found.values, found.secrets, Some(facts), keeps)
@@ -182,19 +201,23 @@ impl Call<'_> {
         let read = ReadContext::new(&self.place, self.services.as_ref());
         let state = self.kind.read(&read, &self.arguments).await.map_err(failed)?;
         let change = self.kind.diff(&self.arguments, &state, leaves).map_err(failed)?;
+        let is_there = self.kind.is_there(&self.arguments, &state);
         if change.action == TaskAction::None {
-            return Ok(self.end(Action::None, change.outputs));
+            return Ok(self.end(Action::None, change.outputs, is_there));
         }
         self.refuse_unplanned(&change)?;
         let context = WriteContext::new(read, &self.token, &self.clock, may_write).with_output(&self.output);
         let done = self.kind.apply(&context, &self.arguments, &change).await.map_err(failed)?;
         let outputs = change.outputs.into_iter().chain(done.outputs).collect();
-        Ok(self.end(action(change.action), outputs))
+        Ok(self.end(action(change.action), outputs, is_there))
     }
 
-    fn end(&self, did: Action, outputs: BTreeMap<String, String>) -> TaskEnd {
+    fn end(&self, did: Action, outputs: BTreeMap<String, String>, is_there: bool) -> TaskEnd {
         let recorded = if self.keeps_outputs { outputs.clone() } else { BTreeMap::new() };
-        let facts = self.facts.clone().map(|facts| TaskFacts { outputs: recorded, ..facts });
+        let facts = self.facts.as_ref().map(|Facts { made, adopted, before }| {
+            let facts = if is_adopted(before.as_ref(), did, is_there) { adopted } else { made };
+            TaskFacts { outputs: recorded, ..facts.clone() }
+        });
         TaskEnd { did, outputs, facts, receipt: self.receipt.clone() }
     }
 
@@ -203,7 +226,8 @@ impl Call<'_> {
     fn refuse_unplanned(&self, change: &TaskChange) -> Result<(), StepFailure> {
         let (planned, now) = (self.step.action, action(change.action));
         let makes = |action| matches!(action, Action::Create | Action::Update);
-        let same = planned == now || makes(planned) && makes(now);
+        let may = makes(planned) || planned == Action::Recreate;
+        let same = planned == now || may && makes(now);
         let settled = self.step.certainty == Certainty::Will
             && self.step.task.as_ref().is_some_and(|task| task.settled)
             && !self.kind.effects();
@@ -231,6 +255,7 @@ fn action(action: TaskAction) -> Action {
         TaskAction::Create => Action::Create,
         TaskAction::Update => Action::Update,
         TaskAction::Delete => Action::Delete,
+        TaskAction::Recreate => Action::Recreate,
         TaskAction::Run => Action::Run,
     }
 }

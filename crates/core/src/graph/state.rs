@@ -89,6 +89,9 @@ pub struct TaskFacts {
     pub region: Option<String>,
     /// What becomes of what it keeps when it leaves the config.
     pub on_remove: OnRemove,
+    /// What it keeps was there before it, or may have been.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// Digest of the arguments with which it was last found, or made, as specified; secrets are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -98,6 +101,16 @@ pub struct TaskFacts {
     /// What it needed when it was recorded: stacks and tasks.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<NodeName>,
+}
+
+/// What is recorded in place of an argument that was not known yet.
+pub(crate) const UNKNOWN: &str = "(not known yet)";
+
+impl TaskFacts {
+    /// Whether arguments were not known yet when it was recorded.
+    pub(crate) fn is_open(&self) -> bool {
+        self.arguments.values().any(|value| value == UNKNOWN)
+    }
 }
 
 /// Intents of one session.

@@ -153,8 +153,12 @@ impl Wire {
         expect: &Expect<ETag>,
     ) -> Result<Answer, LockError> {
         let key = self.key(target);
-        let how =
-            Put { condition: condition(expect), content_type: Some("application/json".to_owned()), tags };
+        let how = Put {
+            condition: condition(expect),
+            content_type: Some("application/json".to_owned()),
+            tags,
+            ..Put::default()
+        };
         let body = Bytes::from(body);
         let written = self.write(key, || self.store.put(key, body.clone(), &how)).await;
         let date = written.as_ref().ok().and_then(|written| written.date);

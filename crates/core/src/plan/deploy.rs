@@ -69,7 +69,7 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
         outputs: PlannedOutputs::new(),
         changing: BTreeSet::new(),
         perhaps: BTreeSet::new(),
-        subjects: Subjects::new(),
+        subjects: Subjects::default(),
         unsure: Unsure::new(),
         hidden,
         findings,

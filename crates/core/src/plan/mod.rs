@@ -239,6 +239,8 @@ pub enum Reason {
     NotSelected,
     /// It is recorded but does not exist; the record will be dropped.
     Gone,
+    /// It is a recorded task that only has effects; the record will be dropped.
+    KeepsNothing,
     /// It does not exist and nothing is recorded.
     NeverExisted,
     /// It is recorded under a name that does not exist; the record is kept because the real name is unknown.
@@ -344,21 +346,26 @@ impl Step {
     }
 }
 
+impl Summary {
+    /// Counts one step more.
+    pub(crate) fn count(&mut self, action: Action) {
+        match action {
+            Action::Create => self.create += 1,
+            Action::Update => self.update += 1,
+            Action::Delete => self.delete += 1,
+            Action::Recreate => self.recreate += 1,
+            Action::Run => self.run += 1,
+            Action::None => self.none += 1,
+            Action::Skip => self.skip += 1,
+        }
+    }
+}
+
 impl Plan {
     /// Counts the steps by action.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
-        for step in &self.steps {
-            match step.action {
-                Action::Create => summary.create += 1,
-                Action::Update => summary.update += 1,
-                Action::Delete => summary.delete += 1,
-                Action::Recreate => summary.recreate += 1,
-                Action::Run => summary.run += 1,
-                Action::None => summary.none += 1,
-                Action::Skip => summary.skip += 1,
-            }
-        }
+        self.steps.iter().for_each(|step| summary.count(step.action));
         summary
     }
 

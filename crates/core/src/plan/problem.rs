@@ -142,6 +142,21 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
+    #[error("task `{task}` works on {keeper}: `{stack}`")]
+    #[diagnostic(
+        code(tasks::stack_of_others),
+        help(
+            "a stack has one owner, or it would be deleted while it is wanted: let the config's stack go first (`runway-rs graph forget` keeps the stack itself), or name another one"
+        )
+    )]
+    StackOfOthers {
+        task: String,
+        stack: String,
+        keeper: String,
+        #[label("this task")]
+        span: SourceSpan,
+    },
+
     #[error("the tasks `{one}` and `{other}` keep the same: {subject}")]
     #[diagnostic(
         code(tasks::same_subject),
@@ -300,6 +315,7 @@ impl Problem for PlanProblem {
             | Self::OtherPlace { .. }
             | Self::Renamed { .. }
             | Self::LeftBehind { .. }
+            | Self::StackOfOthers { .. }
             | Self::StillNeeded { .. }
             | Self::NotOurs { .. } => ExitCode::Refused,
         }

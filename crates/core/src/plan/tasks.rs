@@ -1,6 +1,7 @@
 //! Tasks in plans: their arguments, what is read of what they keep, and what is recorded of them.
 
 mod decide;
+mod keepers;
 mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,25 +9,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-pub(crate) use self::decide::effects_run;
+pub(crate) use self::decide::{effects_run, is_adopted};
+pub(crate) use self::keepers::refused_at_its_turn;
+pub(crate) use self::keepers::{Subjects, Unsure};
 pub(crate) use self::removal::questions;
-pub(crate) use self::removal::{Subjects, Unsure};
 pub(super) use self::removal::{destroyed, removed};
 use super::change::PropertyChange;
 use super::scope::PlanScope;
 use super::{Desired, Hidden, PlanProblem, Settings, ShownValue, World};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
-use crate::graph::state::TaskFacts;
+use crate::graph::state::{TaskFacts, UNKNOWN};
 use crate::ident::NodeName;
 use crate::lookup::resolve::resolve;
 use crate::lookup::{Cause, Resolved};
 use crate::resources::Replacement;
 use crate::secrets::{HIDDEN, texts};
 use crate::task::{AnyTaskKind, TaskDetail, TaskPlace};
-
-/// What is recorded in place of an argument that was not known yet.
-const UNKNOWN: &str = "(not known yet)";
 
 /// A question about what a task keeps. Equal questions have one answer in a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,9 +112,9 @@ impl Arguments {
         known.chain(self.unknown.keys().map(|name| (name.clone(), Value::from(UNKNOWN)))).collect()
     }
 
-    /// Digest of what is known and no secret, and of the revision of the kind.
-    pub(crate) fn digest(&self, revision: u32) -> String {
-        let text = serde_json::json!([revision, self.recorded()]).to_string();
+    /// Digest of what is known and no secret, of the revision of the kind, and of where the task works.
+    pub(crate) fn digest(&self, revision: u32, place: &TaskPlace) -> String {
+        let text = serde_json::json!([revision, place, self.recorded()]).to_string();
         Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
@@ -190,7 +189,7 @@ pub(crate) fn outputs_now(
     now.outputs
 }
 
-/// What is recorded of a task once it is as specified.
+/// What is recorded of a task once it is as specified. `adopted`: what it keeps was there before it, or may have been.
 pub(crate) fn record(
     desired: &Desired,
     world: &World,
@@ -198,6 +197,7 @@ pub(crate) fn record(
     kind: &dyn AnyTaskKind,
     arguments: &Arguments,
     outputs: &BTreeMap<String, String>,
+    adopted: bool,
 ) -> TaskFacts {
     let keeps = arguments.secrets.is_empty();
     TaskFacts {
@@ -207,22 +207,27 @@ pub(crate) fn record(
         place: definition.place.clone(),
         account: Some(world.place.account.clone()),
         region: Some(world.place.region.clone()),
-        on_remove: on_remove(definition, kind),
-        digest: Some(arguments.digest(kind.revision())),
+        on_remove: on_remove(definition, kind, adopted),
+        adopted,
+        digest: Some(arguments.digest(kind.revision(), &definition.place)),
         outputs: if keeps { outputs.clone() } else { BTreeMap::new() },
         needs: desired.graph.needs_of(&definition.node),
     }
 }
 
-/// What becomes of what a task keeps when it leaves the config.
-pub(crate) fn on_remove(definition: &TaskDefinition, kind: &dyn AnyTaskKind) -> OnRemove {
-    let default = if kind.retains() || kind.effects() { OnRemove::Retain } else { OnRemove::Delete };
+/// What becomes of what a task keeps when it leaves the config. What was there before the task stays, unless the config
+/// says otherwise: nobody asked for its deletion.
+pub(crate) fn on_remove(definition: &TaskDefinition, kind: &dyn AnyTaskKind, adopted: bool) -> OnRemove {
+    let stays = adopted || kind.retains() || kind.effects();
+    let default = if stays { OnRemove::Retain } else { OnRemove::Delete };
     definition.on_remove.unwrap_or(default)
 }
 
-/// Account and region of a place in this run.
+/// Account and region of a place in this run. Who assumes a role works in the role's account.
 fn place_in(world: &World, place: &TaskPlace) -> (String, String) {
-    let account = place.account.clone().unwrap_or_else(|| world.place.account.clone());
+    let of_role = || place.role_chain.last().and_then(|arn| arn.split(':').nth(4)).map(str::to_owned);
+    let account = place.account.clone().or_else(of_role).filter(|account| !account.is_empty());
+    let account = account.unwrap_or_else(|| world.place.account.clone());
     (account, place.region.clone().unwrap_or_else(|| world.place.region.clone()))
 }
 

@@ -172,19 +172,22 @@ fn deletions(out: &mut String, plan: &Plan, options: &TextOptions) {
     if deleted.is_empty() {
         return;
     }
-    let count = deleted.len();
-    let what = match deleted.iter().filter(|step| step.task.is_some()).count() {
-        0 if count == 1 => "stack",
-        0 => "stacks",
-        tasks if tasks < count => "stacks and tasks",
-        1 => "task",
-        _ => "tasks",
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let tasks = deleted.iter().filter(|step| step.task.is_some()).count();
+    let keep = if tasks == 1 { "keeps" } else { "keep" };
+    let what = match deleted.len() - tasks {
+        stacks if tasks == 0 => counted(stacks, "stack"),
+        0 => format!("What {} {keep}", counted(tasks, "task")),
+        stacks => format!("{} and what {} {keep}", counted(stacks, "stack"), counted(tasks, "task")),
     };
-    let title = format!("{count} {what} WILL BE DELETED:");
+    let title = format!("{what} WILL BE DELETED:");
     let _ = writeln!(out, "{}", options.style.paint(Mark::Delete, &title));
     for step in deleted {
         let again = if step.action == Action::Recreate { ", then created anew" } else { "" };
-        let _ = writeln!(out, "  {}{again}", options.style.paint(Mark::Delete, step.fqn.as_str()));
+        let subject = step.task.as_ref().and_then(|task| task.subject.as_deref());
+        let subject = subject.map(|subject| format!(" ({})", harmless(subject))).unwrap_or_default();
+        let name = options.style.paint(Mark::Delete, step.fqn.as_str());
+        let _ = writeln!(out, "  {name}{subject}{again}");
     }
     out.push('\n');
 }

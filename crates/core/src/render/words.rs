@@ -40,6 +40,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Locked => "locked".to_owned(),
         Reason::NotSelected => "not selected".to_owned(),
         Reason::Gone => "does not exist; its record is dropped".to_owned(),
+        Reason::KeepsNothing => "keeps nothing; its record is dropped".to_owned(),
         Reason::NeverExisted => "does not exist".to_owned(),
         Reason::NameUnknown => "its name in CloudFormation is unknown; its record is kept".to_owned(),
         Reason::OtherIncarnation => "was created anew by somebody else; it is left alone".to_owned(),
@@ -59,7 +60,7 @@ pub fn reason(reason: &Reason) -> String {
             let names: Vec<&str> = names.iter().map(NodeName::as_str).collect();
             format!("what it needs changes: {}", names.join(", "))
         }
-        Reason::Retained => "not in config any more; what it keeps is retained".to_owned(),
+        Reason::Retained => "what it keeps is retained; its record is dropped".to_owned(),
         Reason::MaybeRenamed => "may have another name now; it is left alone".to_owned(),
         Reason::NotFindable => "what it keeps cannot be told; its record is kept".to_owned(),
         Reason::Trusted { within } => format!("was as specified within the last {within}, which is trusted"),
@@ -90,6 +91,7 @@ pub fn reason_code(reason: &Reason) -> &'static str {
         Reason::Locked => "locked",
         Reason::NotSelected => "not_selected",
         Reason::Gone => "gone",
+        Reason::KeepsNothing => "keeps_nothing",
         Reason::NeverExisted => "never_existed",
         Reason::NameUnknown => "name_unknown",
         Reason::OtherIncarnation => "other_incarnation",

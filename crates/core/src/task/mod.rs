@@ -10,7 +10,7 @@ pub mod kinds;
 mod program;
 mod service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,8 +52,21 @@ pub enum TaskAction {
     Update,
     /// Removes it.
     Delete,
+    /// Removes it and makes it anew: it cannot be changed, or its creation failed.
+    Recreate,
     /// Has an effect and leaves nothing that could be looked at: a build, an invocation, a program.
     Run,
+}
+
+/// What the subjects of a kind name, and so what tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeps {
+    /// Something of one account and region.
+    Regional,
+    /// Something of an account that is the same in every region.
+    Global,
+    /// A stack, by its name in CloudFormation: the config, the graph or a task of another kind may have it, too.
+    Stack,
 }
 
 /// What differs between a specification and what was read.
@@ -114,6 +127,8 @@ pub trait TaskKind: Send + Sync + 'static {
     /// Whether it only has effects and leaves nothing that could be looked at: then [`TaskKind::diff`] always says
     /// [`TaskAction::Run`], and the engine decides by the config's `when` whether it runs.
     const EFFECTS: bool = false;
+    /// What its subjects name.
+    const KEEPS: Keeps = Keeps::Regional;
     /// Whether it looks at what other nodes change, so that what it found before they did says nothing.
     const WATCHES: bool = false;
     /// The service it mainly works with, by which limits are told apart, for example `events`.
@@ -128,6 +143,13 @@ pub trait TaskKind: Send + Sync + 'static {
     /// so it must be made of arguments that are names. Two tasks of the same subject would undo each other's work, and
     /// a task that got another name is found again by it.
     fn subject(spec: &Self::Spec) -> String;
+
+    /// The parts of what it keeps, if it keeps some parts of its subject and leaves the others alone: for example with
+    /// whom it shares a portfolio. Tasks may keep different parts of one subject; `None` keeps all of it.
+    fn parts(spec: &Self::Spec) -> Option<BTreeSet<String>> {
+        let _ = spec;
+        None
+    }
 
     /// What is wrong with arguments beyond their types, one sentence each.
     fn check(spec: &Self::Spec) -> Vec<String> {
@@ -170,6 +192,8 @@ pub trait AnyTaskKind: Send + Sync {
     fn retains(&self) -> bool;
     /// See [`TaskKind::EFFECTS`].
     fn effects(&self) -> bool;
+    /// See [`TaskKind::KEEPS`].
+    fn keeps(&self) -> Keeps;
     /// See [`TaskKind::WATCHES`].
     fn watches(&self) -> bool;
     /// See [`TaskKind::SERVICE`].
@@ -178,6 +202,8 @@ pub trait AnyTaskKind: Send + Sync {
     fn arguments(&self) -> &'static [&'static str];
     /// See [`TaskKind::subject`]; `None` if the arguments are not of its types.
     fn subject(&self, arguments: &Map<String, Value>) -> Option<String>;
+    /// See [`TaskKind::parts`].
+    fn parts(&self, arguments: &Map<String, Value>) -> Option<BTreeSet<String>>;
     /// What is wrong with arguments, one sentence each.
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String>;
     /// See [`TaskKind::keeps_receipt`].
@@ -195,6 +221,11 @@ pub trait AnyTaskKind: Send + Sync {
         state: &Value,
         removed: bool,
     ) -> Result<TaskChange, TaskFailure>;
+    /// Whether there is anything that could be removed.
+    fn is_there(&self, arguments: &Map<String, Value>, state: &Value) -> bool {
+        let change = self.diff(arguments, state, true);
+        change.is_ok_and(|change| change.action == TaskAction::Delete)
+    }
     /// See [`TaskKind::apply`].
     async fn apply(
         &self,
@@ -238,6 +269,10 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
         T::EFFECTS
     }
 
+    fn keeps(&self) -> Keeps {
+        T::KEEPS
+    }
+
     fn watches(&self) -> bool {
         T::WATCHES
     }
@@ -252,6 +287,10 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
 
     fn subject(&self, arguments: &Map<String, Value>) -> Option<String> {
         spec::<T>(arguments).ok().map(|spec| T::subject(&spec))
+    }
+
+    fn parts(&self, arguments: &Map<String, Value>) -> Option<BTreeSet<String>> {
+        T::parts(&spec::<T>(arguments).ok()?)
     }
 
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String> {

@@ -7,6 +7,7 @@
 mod conditions;
 mod listing;
 mod objects;
+mod parts;
 mod races;
 mod tags;
 
@@ -30,12 +31,23 @@ pub struct ConformanceOptions {
     pub keeps_versions: bool,
     /// Also list more than one full page: writes 1,001 small objects.
     pub pages: bool,
+    /// Bodies may come in parts: writes 5 MiB.
+    pub parts: bool,
+    /// The store compares bodies with the digests they are sent with. moto does not.
+    pub checks_digests: bool,
 }
 
 impl ConformanceOptions {
     /// Everything a store may offer, on keys that start with `prefix`.
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), etag_is_digest: true, keeps_versions: true, pages: true }
+        Self {
+            prefix: prefix.into(),
+            etag_is_digest: true,
+            keeps_versions: true,
+            pages: true,
+            parts: true,
+            checks_digests: true,
+        }
     }
 }
 
@@ -73,6 +85,14 @@ pub async fn object_store(store: &dyn ObjectStore, options: &ConformanceOptions)
     listing::keys_come_in_byte_order(check("keys-come-in-byte-order")).await;
     listing::odd_keys_are_kept_apart(check("odd-keys-are-kept-apart")).await;
     listing::long_listings_come_in_pages(check("long-listings-come-in-pages")).await;
+
+    parts::what_is_said_of_an_object_is_kept(check("what-is-said-of-an-object-is-kept")).await;
+    parts::other_bytes_are_refused(check("other-bytes-are-refused")).await;
+    parts::some_bytes_can_be_read(check("some-bytes-can-be-read")).await;
+    parts::many_are_deleted_at_once(check("many-are-deleted-at-once")).await;
+    parts::parts_become_an_object(check("parts-become-an-object")).await;
+    parts::parts_are_put_together_on_condition(check("parts-are-put-together-on-condition")).await;
+    parts::parts_can_be_thrown_away(check("parts-can-be-thrown-away")).await;
 
     races::one_of_many_creates(check("one-of-many-creates")).await;
     races::no_update_is_lost(check("no-update-is-lost")).await;

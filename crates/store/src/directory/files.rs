@@ -1,11 +1,13 @@
 //! The files of one bucket: blocking, and without any knowledge of conditions or tags.
 
-use std::io::{BufReader, Error, ErrorKind, Write};
+use std::io::{BufReader, Error, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use fs_err as fs;
 
 use super::layout::{self, Entry, Version};
+use super::parts::Uploads;
 use crate::error::StoreErrorKind;
 use crate::key::ObjectKey;
 use crate::record::{Record, Refusal};
@@ -70,6 +72,22 @@ impl Files {
         open().map_err(refusal)
     }
 
+    /// The folders of all keys below a prefix that come after another key, as far as their names tell: those of long
+    /// keys are all among them.
+    pub(super) fn folders_of(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Vec<Keyed>, Refusal> {
+        let wanted = |path: PathBuf| {
+            let key = layout::key_of(path.file_name()?.to_str()?);
+            let is_wanted =
+                |key: &ObjectKey| key.as_str().starts_with(prefix) && after.is_none_or(|after| key > after);
+            key.as_ref().is_none_or(is_wanted).then_some((key, Folder { path }))
+        };
+        Ok(children(&self.objects()).map_err(refusal)?.into_iter().filter_map(wanted).collect())
+    }
+
+    pub(super) fn uploads(&self) -> Uploads {
+        Uploads::new(self.root.join("uploads"))
+    }
+
     pub(super) fn folder(&self, key: &ObjectKey) -> Folder {
         Folder { path: self.objects().join(layout::folder_name(key)) }
     }
@@ -85,6 +103,9 @@ impl Files {
     }
 }
 
+/// A folder, and its key where the name of the folder tells it.
+pub(super) type Keyed = (Option<ObjectKey>, Folder);
+
 /// The folder of one key: one file per kept version, and one per deletion between them.
 ///
 /// Reading takes no lock, so that neither a slow writer nor a directory that is read-only to this user stops a
@@ -98,7 +119,11 @@ pub(super) struct Folder {
 impl Folder {
     /// All entries, oldest first; none if the key was never written.
     pub(super) fn entries(&self) -> Result<Vec<Entry>, Refusal> {
-        let paths = children(&self.path).map_err(refusal)?;
+        let paths = match children(&self.path) {
+            // A stray file beside the folders.
+            Err(error) if error.kind() == ErrorKind::NotADirectory => Vec::new(),
+            paths => paths.map_err(refusal)?,
+        };
         let names = paths.iter().filter_map(|path| path.file_name()?.to_str());
         let mut entries: Vec<Entry> = names.filter_map(Entry::parse).collect();
         entries.sort_unstable();
@@ -156,21 +181,35 @@ impl Folder {
         }
     }
 
+    /// Some bytes of one version, or `None` if it is not kept.
+    pub(super) fn range(&self, entry: Entry, first: u64, length: u64) -> Result<Option<Bytes>, Refusal> {
+        self.read(entry, |path| {
+            let mut file = BufReader::new(fs::File::open(path)?);
+            layout::decode_record(&mut file)?;
+            file.seek_relative(i64::try_from(first).unwrap_or(i64::MAX))?;
+            let mut bytes = Vec::new();
+            file.take(length).read_to_end(&mut bytes)?;
+            Ok(bytes.into())
+        })
+    }
+
     /// Stores one version in one step; replaces the file of the same entry, if there is one.
     pub(super) fn write(
         &self,
-        _lock: &WriteLock,
+        lock: &WriteLock,
         entry: Entry,
         record: &Record,
-        body: &[u8],
+        mut body: impl Read,
     ) -> Result<(), Refusal> {
-        let file = layout::encode(record, body).map_err(|error| refusal(error.into()))?;
+        let _ = lock;
+        let head = layout::encode(record).map_err(|error| refusal(error.into()))?;
         // Only the holder of the lock writes, so one name is enough; the next write clears what a crash left.
         let unfinished = self.path.join("unfinished");
         // Flushed first: after a power failure, a file under its final name must be whole.
-        let write = || {
+        let mut write = || {
             let mut unfinished = fs::File::create(&unfinished)?;
-            unfinished.write_all(&file)?;
+            unfinished.write_all(&head)?;
+            std::io::copy(&mut body, &mut unfinished)?;
             unfinished.sync_all()
         };
         fs::create_dir_all(&self.path)
@@ -198,7 +237,7 @@ impl Folder {
 }
 
 /// What is in a directory; nothing if it does not exist.
-fn children(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(super) fn children(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     match fs::read_dir(directory) {
         Ok(children) => children.map(|child| Ok(child?.path())).collect(),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),

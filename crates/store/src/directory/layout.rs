@@ -26,6 +26,27 @@ pub(super) fn folder_name(key: &ObjectKey) -> String {
     format!("{}~{digest}", escaped.get(..KEPT).unwrap_or_default())
 }
 
+/// The key whose versions are in a folder, unless its name is only part of a longer key.
+pub(super) fn key_of(folder_name: &str) -> Option<ObjectKey> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut bytes = Vec::with_capacity(folder_name.len());
+    let mut rest = folder_name.as_bytes();
+    while let [first, others @ ..] = rest {
+        match (first, others) {
+            (b'%', [high, low, others @ ..]) => {
+                bytes.push(digit(high)? * 16 + digit(low)?);
+                rest = others;
+            }
+            (b'%' | b'~', _) => return None,
+            (byte, others) => {
+                bytes.push(*byte);
+                rest = others;
+            }
+        }
+    }
+    Some(ObjectKey::new(String::from_utf8(bytes).ok()?))
+}
+
 /// Everything but lower-case letters, digits, `-`, `_` and inner dots as `%` and two hexadecimal digits a byte.
 fn escape(text: &str) -> String {
     let last = text.len().saturating_sub(1);
@@ -64,11 +85,11 @@ impl Entry {
 pub(super) type Version = (Record, Bytes);
 
 /// One version as one file, so that body and metadata change together: a line of JSON, then the body.
-pub(super) fn encode(record: &Record, body: &[u8]) -> serde_json::Result<Vec<u8>> {
-    let mut file = serde_json::to_vec(record)?;
-    file.push(b'\n');
-    file.extend_from_slice(body);
-    Ok(file)
+/// The line is this.
+pub(super) fn encode(record: &Record) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 /// The metadata of a version, from the start of its file.

@@ -3,12 +3,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use self::files::{Files, Folder};
 use self::layout::{Entry, Version};
+use crate::digest::ContentDigest;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
-use crate::object::{Condition, ETag, Metadata, Object, Page, Put, PutOutcome, Reread, Tags};
+use crate::object::{Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload};
 use crate::operation::{Operation, Verb};
 use crate::record::{self, Record, Refusal};
 use crate::rules::Rules;
@@ -16,6 +18,7 @@ use crate::{ObjectStore, StoreClock};
 
 mod files;
 mod layout;
+mod parts;
 #[cfg(test)]
 mod tests;
 
@@ -110,12 +113,23 @@ impl Shared {
 
     fn put(&self, key: &ObjectKey, body: &Bytes, how: &Put) -> Result<PutOutcome, Refusal> {
         record::allow_tags(&how.tags)?;
+        record::allow_body(body, how.sha256.as_ref())?;
+        self.store(&how.condition, |now| Record::of(key, body, how, now), key, body.as_ref())
+    }
+
+    fn store(
+        &self,
+        condition: &Condition,
+        record: impl FnOnce(Timestamp) -> Record,
+        key: &ObjectKey,
+        body: impl std::io::Read,
+    ) -> Result<PutOutcome, Refusal> {
         let lock = self.files.lock()?;
         let folder = self.files.folder(key);
-        record::allow_put(&how.condition, stored_etag(&folder, &how.condition)?.as_ref())?;
+        record::allow_put(condition, stored_etag(&folder, condition)?.as_ref())?;
         let number = folder.entries()?.last().map_or(1, |newest| newest.number + 1);
         let now = (self.clock)();
-        let record = Record::of(key, body, how, now);
+        let record = record(now);
         folder.write(&lock, Entry { number, deleted: false }, &record, body)?;
         // The object is written, whatever comes of this; the next write prunes again.
         let _housekeeping = folder.prune(&lock);
@@ -137,20 +151,59 @@ impl Shared {
         let lock = self.files.lock()?;
         let folder = self.files.folder(key);
         let (entry, (record, body)) = folder.current_object()?.ok_or_else(record::nothing_to_tag)?;
-        folder.write(&lock, entry, &Record { tags, ..record }, &body)
+        folder.write(&lock, entry, &Record { tags, ..record }, body.as_ref())
     }
 
-    /// Reads the metadata of every object of the bucket: keys are not in the order of the folders that hold them.
+    /// Keys are not in the order of the folders that hold them: their names are all looked at, and the metadata of one
+    /// page is read.
     fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, Refusal> {
-        let mut objects = Vec::new();
-        for folder in self.files.folders()? {
-            let Some((entry, record)) = folder.current_record()? else { continue };
-            if record.key.as_str().starts_with(prefix) && after.is_none_or(|after| record.key > *after) {
-                objects.push((record.key.clone(), self.metadata(entry, &record)));
+        let mut keyed = Vec::new();
+        for (key, folder) in self.files.folders_of(prefix, after)? {
+            if let Some(key) = key {
+                keyed.push((key, folder));
+            } else if let Some((_, Record { key, .. })) = folder.current_record()?
+                && key.as_str().starts_with(prefix)
+                && after.is_none_or(|after| key > *after)
+            {
+                keyed.push((key, folder));
             }
         }
-        objects.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-        Ok(record::page(objects.into_iter()))
+        keyed.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        let mut objects = Vec::new();
+        for (key, folder) in keyed {
+            if objects.len() > record::PAGE {
+                break;
+            }
+            if let Some((entry, record)) = folder.current_record()? {
+                objects.push((key, self.metadata(entry, &record)));
+            }
+        }
+        Ok(record::page(objects.into_iter(), (self.clock)()))
+    }
+
+    fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, Refusal> {
+        let folder = self.files.folder(key);
+        match folder.current_record()? {
+            Some((entry, _)) => folder.range(entry, first, length),
+            None => Ok(None),
+        }
+    }
+
+    fn complete(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        condition: &Condition,
+    ) -> Result<PutOutcome, Refusal> {
+        let uploads = self.files.uploads();
+        let pending = uploads.assemble(upload, parts)?;
+        let (how, length) = (pending.put(), pending.length);
+        let etag = record::digest_of_parts(parts);
+        let record = |now| Record::stored(&upload.key, etag, length, &how, now);
+        let written = self.store(condition, record, &upload.key, pending.body)?;
+        // The object is there, whatever comes of this.
+        let _housekeeping = uploads.forget(upload);
+        Ok(written)
     }
 
     fn get_version(&self, key: &ObjectKey, version_id: &str) -> Result<Option<Object>, Refusal> {
@@ -261,5 +314,61 @@ impl ObjectStore for Directory {
     async fn rules(&self) -> Result<Rules, StoreError> {
         // It drops earlier versions by itself, after a number of writes.
         self.run(Operation::rules(), |_| Ok(Rules::default())).await
+    }
+
+    async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {
+        let wanted = key.clone();
+        self.run(Operation::new(Verb::GetRange, key), move |shared| shared.get_range(&wanted, first, length))
+            .await
+    }
+
+    async fn begin_upload(&self, key: &ObjectKey, how: &Put) -> Result<Upload, StoreError> {
+        let (target, how) = (key.clone(), how.clone());
+        self.run(Operation::new(Verb::BeginUpload, key), move |shared| {
+            record::allow_tags(&how.tags)?;
+            shared.files.uploads().begin(&target, how, (shared.clock)())
+        })
+        .await
+    }
+
+    async fn upload_part(
+        &self,
+        upload: &Upload,
+        number: u32,
+        body: Bytes,
+        sha256: Option<&ContentDigest>,
+    ) -> Result<Part, StoreError> {
+        let (target, sha256) = (upload.clone(), sha256.copied());
+        self.run(Operation::new(Verb::UploadPart, &upload.key), move |shared| {
+            record::allow_body(&body, sha256.as_ref())?;
+            shared.files.uploads().keep(&target, number, &body, sha256)
+        })
+        .await
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[Part],
+        condition: &Condition,
+    ) -> Result<PutOutcome, StoreError> {
+        let (target, parts, condition) = (upload.clone(), parts.to_vec(), condition.clone());
+        self.run(Operation::new(Verb::CompleteUpload, &upload.key), move |shared| {
+            shared.complete(&target, &parts, &condition)
+        })
+        .await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        let target = upload.clone();
+        self.run(Operation::new(Verb::AbortUpload, &upload.key), move |shared| {
+            shared.files.uploads().forget(&target)
+        })
+        .await
+    }
+
+    async fn uploads(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
+        let below = prefix.to_owned();
+        self.run(Operation::uploads(prefix), move |shared| shared.files.uploads().below(&below)).await
     }
 }

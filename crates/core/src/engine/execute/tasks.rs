@@ -15,7 +15,12 @@ impl Run<'_, '_> {
         let changed: BTreeSet<NodeName> = self.changed_at.keys().cloned().collect();
         match task::turn(&self.execution, &self.world, name, &changed, &self.printed.0) {
             Ok(Some(turn)) => self.tasks.push(turn),
-            Ok(None) => self.nothing_left(name),
+            Ok(None) => {
+                // It was due for all that was known.
+                let known = self.world.state.tasks.get(name).cloned();
+                self.executed.tasks.extend(known.map(|facts| (name.clone(), facts)));
+                self.nothing_left(name);
+            }
             Err(failure) => self.end(name, Outcome::Failed(failure)),
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::removal::left_behind;
+use super::keepers::{held_at, keeper};
+use super::removal::{left_behind, parts};
 use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, on_remove, place_in, record, shown};
 use crate::config::{OnRemove, TaskDefinition, When};
 use crate::error::Finding;
@@ -41,8 +42,17 @@ fn by_change(change: &TaskChange) -> (Action, Reason) {
         TaskAction::None => (Action::None, Reason::Unchanged),
         TaskAction::Create => (Action::Create, Reason::Absent),
         TaskAction::Update => (Action::Update, differs(change)),
+        TaskAction::Recreate => (Action::Recreate, differs(change)),
         TaskAction::Delete => (Action::Delete, Reason::Unwanted),
         TaskAction::Run => (Action::Run, differs(change)),
+    }
+}
+
+/// Whether what a task keeps was there before it. What this program made is its own.
+pub(crate) fn is_adopted(recorded: Option<&TaskFacts>, did: Action, is_there: bool) -> bool {
+    match did {
+        Action::Create | Action::Recreate => false,
+        _ => recorded.map_or(is_there, |facts| facts.adopted),
     }
 }
 
@@ -95,14 +105,11 @@ impl Planner<'_> {
     fn left_alone(&mut self, definition: &TaskDefinition, kind: &dyn AnyTaskKind, task: &StepTask) {
         let scope = PlanScope::now(self.desired, self.world, self.settings).of_task(definition);
         let found = arguments(&scope, definition).ok();
-        let subject = found.as_ref().and_then(Arguments::known).and_then(|values| kind.subject(values));
-        let place = (definition.kind.clone(), task.account.clone(), task.region.clone());
-        match subject {
-            Some(subject) => {
-                let key = (place.0, place.1, place.2, subject);
-                self.subjects.entry(key).or_insert_with(|| definition.node.clone());
-            }
-            None => drop(self.unsure.insert(place)),
+        let values = found.as_ref().and_then(Arguments::known);
+        let holding = held_at(self.desired, &definition.kind, &task.account, &task.region);
+        match values.and_then(|values| Some((kind.subject(values)?, kind.parts(values)))) {
+            Some((subject, parts)) => self.subjects.insert(holding, subject, &definition.node, parts),
+            None => drop(self.unsure.insert(holding)),
         }
     }
 
@@ -138,11 +145,14 @@ impl Planner<'_> {
             }
         };
         task.settled = changing.is_empty() && !awaits_hooks;
-        task.digest = found.digest(kind.revision());
+        task.digest = found.digest(kind.revision(), &definition.place);
         let none = BTreeMap::new();
-        task.record = Some(record(self.desired, self.world, definition, kind, &found, &none));
+        // What is not looked at before its turn may be there already.
+        let recorded = self.world.state.tasks.get(&definition.node);
+        let adopted = recorded.map_or(!kind.effects(), |facts| facts.adopted);
+        task.record = Some(record(self.desired, self.world, definition, kind, &found, &none, adopted));
         let Some(values) = found.known() else {
-            self.unsure.insert((definition.kind.clone(), task.account.clone(), task.region.clone()));
+            self.unsure.insert(held_at(self.desired, &definition.kind, &task.account, &task.region));
             return Some(self.unknown_arguments(definition, kind, &found));
         };
         let wrong = kind.check(values);
@@ -153,7 +163,7 @@ impl Planner<'_> {
         if !wrong.is_empty() || !self.claim(definition, kind, values, task) {
             return None;
         }
-        let moved = self.moved(definition, kind, task)?;
+        let moved = self.moved(definition, kind, values, task)?;
         let mut planned = self.look(definition, kind, &found, values, task, changing, awaits_hooks)?;
         planned.notes.extend(moved);
         Some(planned)
@@ -165,13 +175,16 @@ impl Planner<'_> {
         &mut self,
         definition: &TaskDefinition,
         kind: &dyn AnyTaskKind,
+        values: &Map<String, Value>,
         task: &StepTask,
     ) -> Option<Option<Note>> {
         let recorded = self.world.state.tasks.get(&definition.node).filter(|_| !kind.effects());
-        let Some(left) = recorded.and_then(|facts| left_behind(self.desired, self.world, facts, task)) else {
-            return Some(None);
+        let Some(recorded) = recorded else { return Some(None) };
+        let deletes = on_remove(definition, kind, recorded.adopted) == OnRemove::Delete;
+        let Some(left) = left_behind(self.desired, self.world, recorded, task) else {
+            return Some(self.parts_left(kind, recorded, values, deletes));
         };
-        if on_remove(definition, kind) == OnRemove::Retain {
+        if !deletes {
             let text = format!("`{left}`, which it kept until now, stays");
             return Some(Some(Note { warning: false, code: "plan::left_behind", text }));
         }
@@ -183,6 +196,26 @@ impl Planner<'_> {
         };
         self.report(problem);
         None
+    }
+
+    /// A remark on parts of what a task kept that it does not name any more: they are left as they are.
+    fn parts_left(
+        &self,
+        kind: &dyn AnyTaskKind,
+        recorded: &TaskFacts,
+        values: &Map<String, Value>,
+        deletes: bool,
+    ) -> Option<Note> {
+        let (before, now) = (parts(self.desired, recorded)?, kind.parts(values)?);
+        let left: Vec<String> = before.difference(&now).map(|part| format!("`{part}`")).collect();
+        if left.is_empty() {
+            return None;
+        }
+        let text = format!(
+            "{} stays as it is, though the task does not name it any more: `exclusive: true`, or a task of its own with `state: absent`, removes it",
+            left.join(", ")
+        );
+        Some(Note { warning: deletes, code: "plan::left_behind", text })
     }
 
     /// What a task of which everything is known needs.
@@ -214,10 +247,13 @@ impl Planner<'_> {
             Some(Ok(_)) if kind.watches() && !task.settled => {
                 Some(self.open(definition, Reason::StateUnknown { after }))
             }
-            Some(Ok(state)) => match kind.diff(values, state, false) {
-                Ok(change) => Some(self.changed(definition, kind, found, &change, task)),
-                Err(failure) => self.not_read(definition, failure),
-            },
+            Some(Ok(state)) => {
+                let is_there = kind.is_there(values, state);
+                match kind.diff(values, state, false) {
+                    Ok(change) => Some(self.changed(definition, kind, found, &change, is_there, task)),
+                    Err(failure) => self.not_read(definition, failure),
+                }
+            }
             // What it looks at, or the way there, may come with what is done before.
             Some(Err(_)) if !task.settled => Some(self.open(definition, Reason::StateUnknown { after })),
             None => Some(self.open(definition, Reason::StateUnknown { after })),
@@ -235,10 +271,21 @@ impl Planner<'_> {
     ) -> bool {
         task.subject = kind.subject(values);
         let Some(subject) = task.subject.clone().filter(|_| !kind.effects()) else { return true };
-        let key = (definition.kind.clone(), task.account.clone(), task.region.clone(), subject.clone());
+        if let Some(keeper) = keeper(self.desired, self.world, &definition.kind, task, &subject) {
+            let problem = PlanProblem::StackOfOthers {
+                task: definition.node.as_str().to_owned(),
+                stack: subject,
+                keeper: keeper.words,
+                span: definition.span.into(),
+            };
+            self.report(problem);
+            return false;
+        }
+        let holding = held_at(self.desired, &definition.kind, &task.account, &task.region);
+        let parts = kind.parts(values);
         let works = |first: &&TaskDefinition| first.enabled && self.selected.has(&first.node);
-        let known = self.subjects.get(&key).and_then(|node| self.desired.config.tasks.get(node));
-        if let Some(first) = known.filter(works) {
+        let known = self.subjects.sharing(&holding, &subject, &parts);
+        if let Some(first) = known.iter().find_map(|node| self.desired.config.tasks.get(node).filter(works)) {
             let problem = PlanProblem::SameSubject {
                 subject,
                 one: first.node.as_str().to_owned(),
@@ -249,7 +296,7 @@ impl Planner<'_> {
             self.report(problem);
             return false;
         }
-        self.subjects.insert(key, definition.node.clone());
+        self.subjects.insert(holding, subject, &definition.node, parts);
         true
     }
 
@@ -260,12 +307,18 @@ impl Planner<'_> {
         kind: &dyn AnyTaskKind,
         found: &Arguments,
         change: &TaskChange,
+        is_there: bool,
         task: &mut StepTask,
     ) -> Step {
         let (action, reason) = by_change(change);
+        let recorded = self.world.state.tasks.get(&definition.node);
+        let adopted = is_adopted(recorded, action, is_there);
         let mut planned = step(&definition.node, &StackFqn::new(definition.node.as_str()), action, reason);
         planned.changes.details = shown(&change.details, &found.secrets);
-        task.record = Some(record(self.desired, self.world, definition, kind, found, &change.outputs));
+        task.record =
+            Some(record(self.desired, self.world, definition, kind, found, &change.outputs, adopted));
+        // Without a persistent graph nothing is ever known, so nothing is adopted either.
+        planned.adopted = adopted && recorded.is_none() && self.world.recorded.is_some();
         let open = action.is_change() && action != Action::Delete;
         self.outputs.insert(definition.node.clone(), TaskOutputs { known: change.outputs.clone(), open });
         planned
@@ -282,7 +335,8 @@ impl Planner<'_> {
     ) -> Step {
         let recorded = self.world.state.tasks.get(&definition.node);
         let known = recorded.map(|facts| facts.outputs.clone()).unwrap_or_default();
-        task.record = Some(record(self.desired, self.world, definition, kind, found, &known));
+        let adopted = recorded.is_some_and(|facts| facts.adopted);
+        task.record = Some(record(self.desired, self.world, definition, kind, found, &known, adopted));
         self.outputs.insert(definition.node.clone(), TaskOutputs { known, open: false });
         let reason = Reason::Trusted { within: in_words(within) };
         step(&definition.node, &StackFqn::new(definition.node.as_str()), Action::None, reason)
@@ -303,7 +357,7 @@ impl Planner<'_> {
         let (node, fqn) = (&definition.node, StackFqn::new(definition.node.as_str()));
         let Some(reason) = effects_run(definition.when, recorded, &task.digest, &changed) else {
             let known = recorded.map(|facts| facts.outputs.clone()).unwrap_or_default();
-            task.record = Some(record(self.desired, self.world, definition, kind, found, &known));
+            task.record = Some(record(self.desired, self.world, definition, kind, found, &known, false));
             self.outputs.insert(node.clone(), TaskOutputs { known, open: false });
             return step(node, &fqn, Action::None, Reason::Unchanged);
         };

@@ -4,21 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::{Arguments, StepTask, TaskKey, UNKNOWN, on_remove, place_in, record, shown};
+use super::keepers::{Parts, Subjects, Unsure, held_at, keeper};
+use super::{Arguments, StepTask, TaskKey, on_remove, place_in, record, shown};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
-use crate::graph::state::TaskFacts;
+use crate::graph::state::{TaskFacts, UNKNOWN};
 use crate::ident::{NodeName, StackFqn};
 use crate::plan::deploy::{note, step};
 use crate::plan::scope::PlanScope;
 use crate::plan::{Action, Desired, Note, PlanProblem, Purpose, Reason, Settings, Step, World};
 use crate::secrets::HIDDEN;
 use crate::task::TaskAction;
-
-/// What tasks of the config keep: kind, account, region and subject, and the node that keeps it.
-pub(crate) type Subjects = BTreeMap<(String, String, String, String), NodeName>;
-/// Kinds, accounts and regions of which it is not known what all tasks keep.
-pub(crate) type Unsure = BTreeSet<(String, String, String)>;
 
 /// What has to be read of recorded tasks before a plan knows whether there is anything to delete.
 pub(crate) fn questions(
@@ -61,15 +57,14 @@ pub(in crate::plan) fn removed(
     left.filter_map(|(node, facts)| {
         let (account, region) = place_in(world, &facts.place);
         let subject = subject(desired, facts);
-        let same = subject.and_then(|subject| {
-            subjects.get(&(facts.kind.clone(), account.clone(), region.clone(), subject))
-        });
-        if let Some(to) = same {
-            return Some(leaving(world, node, facts, Action::Skip, Reason::Renamed { to: to.clone() }));
+        let held = held_at(desired, &facts.kind, &account, &region);
+        let parts = parts(desired, facts);
+        if let Some(to) = subject.and_then(|subject| subjects.sharing(&held, &subject, &parts).into_iter().next()) {
+            return Some(leaving(desired, world, node, facts, Action::Skip, Reason::Renamed { to }));
         }
         let deletes = facts.on_remove == OnRemove::Delete;
-        if deletes && unsure.contains(&(facts.kind.clone(), account, region)) {
-            let mut planned = leaving(world, node, facts, Action::Skip, Reason::MaybeRenamed);
+        if deletes && unsure.contains(&held) {
+            let mut planned = leaving(desired, world, node, facts, Action::Skip, Reason::MaybeRenamed);
             let text = "a task of this kind and place has arguments that are known only later, and may be this one under another name: nothing is deleted in this run";
             planned.notes.push(note("plan::maybe_renamed", text));
             return Some(planned);
@@ -113,14 +108,16 @@ fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName)
     let definition = desired.config.tasks.get(node);
     if let Some(recorded) = world.state.tasks.get(node) {
         let kind = definition.and_then(|definition| desired.kinds.get(&definition.kind));
-        let now = definition.zip(kind).map(|(definition, kind)| on_remove(definition, kind.as_ref()));
+        let now = definition
+            .zip(kind)
+            .map(|(definition, kind)| on_remove(definition, kind.as_ref(), recorded.adopted));
         return Some(TaskFacts { on_remove: now.unwrap_or(recorded.on_remove), ..recorded.clone() });
     }
     let definition: &TaskDefinition = definition.filter(|_| world.recorded.is_none())?;
     let kind = desired.kinds.get(&definition.kind)?;
     let scope = PlanScope::now(desired, world, settings).of_task(definition);
     let arguments: Arguments = super::arguments(&scope, definition).ok()?;
-    Some(record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new()))
+    Some(record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new(), false))
 }
 
 /// What happens to a task that goes; `None` if it could not be looked at, which then is a finding.
@@ -132,7 +129,7 @@ fn going(
     reason: Reason,
     findings: &mut Findings,
 ) -> Option<Step> {
-    let skip = |reason| leaving(world, node, facts, Action::Skip, reason);
+    let skip = |reason| leaving(desired, world, node, facts, Action::Skip, reason);
     let Some(kind) = desired.kinds.get(&facts.kind) else {
         let mut planned = skip(Reason::NotFindable);
         let text = format!(
@@ -143,13 +140,30 @@ fn going(
         return Some(planned);
     };
     if kind.effects() {
-        return Some(skip(Reason::Gone));
+        return Some(skip(Reason::KeepsNothing));
+    }
+    let mut left = leaving(desired, world, node, facts, Action::Skip, Reason::NotFindable);
+    let kept = left.task.as_ref().zip(subject(desired, facts));
+    if let Some(keeper) = kept.and_then(|(task, stack)| keeper(desired, world, &facts.kind, task, &stack)) {
+        if let Some(to) = keeper.node {
+            return Some(skip(Reason::Renamed { to }));
+        }
+        let text = format!(
+            "its stack is {}, and is left alone; `runway-rs graph forget {node}` drops the record",
+            keeper.words
+        );
+        left.notes.push(note("plan::stack_of_others", text));
+        return Some(left);
     }
     if facts.on_remove == OnRemove::Retain {
         let mut planned = skip(Reason::Retained);
         let what = subject(desired, facts).unwrap_or_else(|| node.as_str().to_owned());
-        let text =
-            format!("`{what}` stays, as `on_remove: retain` says, and is not known to the graph any more");
+        let why = if facts.adopted {
+            "was there before the task, and stays unless the task says `on_remove: delete`"
+        } else {
+            "stays, as `on_remove: retain` says"
+        };
+        let text = format!("`{what}` {why}; it is not known to the graph any more");
         planned.notes.push(Note { warning: false, code: "plan::retained", text });
         return Some(planned);
     }
@@ -172,7 +186,7 @@ fn going(
         Ok(None) => Some(skip(Reason::NotFindable)),
         Ok(Some(change)) if change.action == TaskAction::None => Some(skip(Reason::Gone)),
         Ok(Some(change)) => {
-            let mut planned = leaving(world, node, facts, Action::Delete, reason);
+            let mut planned = leaving(desired, world, node, facts, Action::Delete, reason);
             planned.changes.details = shown(&change.details, &BTreeSet::new());
             if let Some(task) = &mut planned.task {
                 kind.service().clone_into(&mut task.service);
@@ -195,12 +209,19 @@ fn going(
 }
 
 /// A step of a task that goes.
-fn leaving(world: &World, node: &NodeName, facts: &TaskFacts, action: Action, reason: Reason) -> Step {
+fn leaving(
+    desired: &Desired,
+    world: &World,
+    node: &NodeName,
+    facts: &TaskFacts,
+    action: Action,
+    reason: Reason,
+) -> Step {
     let mut planned = step(node, &StackFqn::new(node.as_str()), action, reason);
     let (account, region) = place_in(world, &facts.place);
     planned.task = Some(StepTask {
         kind: facts.kind.clone(),
-        subject: None,
+        subject: subject(desired, facts).filter(|_| is_findable(desired, facts)),
         account,
         region,
         service: facts.kind.clone(),
@@ -221,7 +242,9 @@ pub(super) fn left_behind(
 ) -> Option<String> {
     let before = subject(desired, facts).filter(|_| is_findable(desired, facts))?;
     let (account, region) = place_in(world, &facts.place);
-    let same = Some(&before) == now.subject.as_ref() && (&account, &region) == (&now.account, &now.region);
+    let same = Some(&before) == now.subject.as_ref()
+        && held_at(desired, &facts.kind, &account, &region)
+            == held_at(desired, &now.kind, &now.account, &now.region);
     // Where nothing is, nothing is left.
     let nothing = facts.digest.is_none()
         && matches!(world.answers.tasks.get(&key(facts)), Some(Ok(state)) if is_nothing(desired, facts, state));
@@ -243,6 +266,10 @@ fn key(facts: &TaskFacts) -> TaskKey {
 
 fn subject(desired: &Desired, facts: &TaskFacts) -> Option<String> {
     desired.kinds.get(&facts.kind)?.subject(&values(facts))
+}
+
+pub(super) fn parts(desired: &Desired, facts: &TaskFacts) -> Parts {
+    desired.kinds.get(&facts.kind)?.parts(&values(facts))
 }
 
 /// Whether what a task keeps can be told by its record: not if a secret, or what was not known yet, is a part of it.

@@ -5,7 +5,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::{ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext};
+use super::super::{
+    Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+};
 use super::arguments::{AccountId, Problems, Text, Texts, plain};
 use super::stack::{self, Stack};
 
@@ -126,6 +128,7 @@ impl TaskKind for BootstrapSpoke {
     const KIND: &'static str = "bootstrap_spoke";
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
+    const KEEPS: Keeps = Keeps::Stack;
     const SERVICE: &'static str = "cloudformation";
     type Spec = Spec;
     type State = State;
@@ -200,6 +203,6 @@ impl TaskKind for BootstrapSpoke {
         if planned.action == TaskAction::Delete {
             return stack::remove(context, &spec.stack_name).await;
         }
-        spec.stack().ensure(context).await
+        spec.stack().ensure(context, planned.action).await
     }
 }

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::super::{ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext};
+use super::super::{
+    Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+};
 use super::arguments::{Problems, Texts, Wanted, plain};
 use super::calls::failure;
 use super::catalog::{self, Product};
@@ -129,6 +131,7 @@ impl TaskKind for LaunchRoleConstraint {
     const KIND: &'static str = "launch_role_constraint";
     const REVISION: u32 = 1;
     const RETAINS: bool = false;
+    const KEEPS: Keeps = Keeps::Stack;
     const SERVICE: &'static str = "servicecatalog";
     type Spec = Spec;
     type State = State;
@@ -221,7 +224,7 @@ impl TaskKind for LaunchRoleConstraint {
                 "correct `products`, or let the task require the one that adds the product",
             ));
         }
-        let mut done = spec.stack(&target).ensure(context).await?;
+        let mut done = spec.stack(&target).ensure(context, planned.action).await?;
         done.outputs.insert("portfolio_id".to_owned(), target.portfolio);
         Ok(done)
     }

@@ -1,11 +1,14 @@
 //! `org_policy_attachment`: a policy of an organization, attached to the root, to units or to accounts.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Change, Keeps, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use super::arguments::{Problems, Text, Wanted};
 use super::calls::{Pages, change, failure, refused, text, unless};
@@ -137,12 +140,18 @@ impl TaskKind for OrgPolicyAttachment {
     const KIND: &'static str = "org_policy_attachment";
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
+    const KEEPS: Keeps = Keeps::Global;
     const SERVICE: &'static str = "organizations";
     type Spec = Spec;
     type State = State;
 
     fn subject(spec: &Spec) -> String {
         format!("{} {}", spec.kind, spec.policy.name())
+    }
+
+    fn parts(spec: &Spec) -> Option<BTreeSet<String>> {
+        let whole = spec.exclusive || spec.policy.own().is_some();
+        (!whole).then(|| spec.targets.iter().map(|target| target.0.clone()).collect())
     }
 
     fn check(spec: &Spec) -> Vec<String> {

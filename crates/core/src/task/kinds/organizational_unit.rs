@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::{
-    Change, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Change, Keeps, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use super::arguments::{Problems, Wanted};
 use super::calls::{change, failure, refused, text, unless};
@@ -46,6 +47,7 @@ impl TaskKind for OrganizationalUnit {
     const KIND: &'static str = "organizational_unit";
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
+    const KEEPS: Keeps = Keeps::Global;
     const SERVICE: &'static str = "organizations";
     type Spec = Spec;
     type State = State;

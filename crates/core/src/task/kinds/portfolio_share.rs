@@ -1,5 +1,7 @@
 //! `portfolio_share`: with whom a portfolio is shared.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -115,8 +117,12 @@ impl TaskKind for PortfolioShare {
     type State = State;
 
     fn subject(spec: &Spec) -> String {
-        let kinds: Vec<&str> = spec.kinds().into_iter().map(With::argument).collect();
-        format!("{} with {}", spec.portfolio, kinds.join(", "))
+        spec.portfolio.clone()
+    }
+
+    fn parts(spec: &Spec) -> Option<BTreeSet<String>> {
+        let wanted = spec.wanted().into_iter();
+        (!spec.exclusive).then(|| wanted.map(|(with, whom)| format!("{}.{whom}", with.argument())).collect())
     }
 
     fn check(spec: &Spec) -> Vec<String> {

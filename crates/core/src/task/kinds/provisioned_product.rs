@@ -202,7 +202,8 @@ impl TaskKind for ProvisionedProduct {
                 .text("version", None, Some(spec.version()))
                 .texts("parameters", &BTreeMap::new(), &shown)
                 .texts("tags", &BTreeMap::new(), &tags);
-            return details.of(TaskAction::Create, Outputs::default());
+            let action = if state.seen.is_some() { TaskAction::Recreate } else { TaskAction::Create };
+            return details.of(action, Outputs::default());
         };
         match &state.wanted {
             Some(wanted) => {
@@ -266,6 +267,12 @@ impl TaskKind for ProvisionedProduct {
                 {
                     update(context, spec, seen, wanted).await?;
                 }
+            }
+            Some(_) if planned.action != TaskAction::Recreate => {
+                return Err(failure(
+                    format!("the launch of {} that was under way has failed", spec.name),
+                    "run the command again: the next plan launches it anew",
+                ));
             }
             failed => {
                 if let Some(failed) = &failed {

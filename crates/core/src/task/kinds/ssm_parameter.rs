@@ -10,11 +10,15 @@ use super::super::{
     Change, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Text, Texts, Wanted, plain, tag_list, tags_of};
-use super::calls::{change, failure, refused, text, unless};
+use super::calls::{Pages, change, failure, refused, text, unless};
 use super::changes::{Details, HIDDEN, Outputs, nothing};
 
 const GET: Read = Read::new(Service::Ssm, "GetParameter");
-const DESCRIBE: Read = Read::new(Service::Ssm, "DescribeParameters");
+const DESCRIBE: Pages = Pages {
+    read: Read::new(Service::Ssm, "DescribeParameters"),
+    member: "Parameters",
+    token: ("NextToken", "NextToken"),
+};
 const LIST_TAGS: Read = Read::new(Service::Ssm, "ListTagsForResource");
 const PUT: Change = Change::new(Service::Ssm, "PutParameter");
 const DELETE: Change = Change::new(Service::Ssm, "DeleteParameter");
@@ -181,9 +185,11 @@ impl TaskKind for SsmParameter {
         };
         if spec.asks_metadata() {
             let filter = json!({"Key": "Name", "Option": "Equals", "Values": [spec.name]});
-            let listed = context.call(DESCRIBE, &json!({"ParameterFilters": [filter]})).await?;
-            seen.description = text(&listed, "/Parameters/0/Description").filter(|text| !text.is_empty());
-            seen.key_id = text(&listed, "/Parameters/0/KeyId");
+            // A page may be empty and not the last.
+            let listed = DESCRIBE.all(context, json!({"ParameterFilters": [filter]})).await?;
+            let listed = listed.into_iter().next().unwrap_or_default();
+            seen.description = text(&listed, "/Description").filter(|text| !text.is_empty());
+            seen.key_id = text(&listed, "/KeyId");
         }
         if spec.tags.is_some() {
             let input = json!({"ResourceType": "Parameter", "ResourceId": spec.name});
@@ -229,6 +235,10 @@ impl TaskKind for SsmParameter {
         if spec.tags.is_some() {
             details.texts("tags", &seen.tags, &wanted_tags);
         }
+        if seen.kind != spec.kind.as_str() {
+            // Systems Manager changes values, not types.
+            return details.of(TaskAction::Recreate, Outputs::default().with("name", &spec.name));
+        }
         details.update(outputs(spec, &seen.arn, &seen.version))
     }
 
@@ -252,17 +262,24 @@ impl TaskKind for SsmParameter {
             return Ok(TaskDone::default());
         }
         let mut seen = self.read(&context.read, spec).await?.0;
-        if seen.as_ref().is_some_and(|seen| seen.kind != spec.kind.as_str()) {
-            // Systems Manager changes values, not types.
+        let is_other = seen.as_ref().is_some_and(|seen| seen.kind != spec.kind.as_str());
+        if is_other && planned.action != TaskAction::Recreate {
+            return Err(failure(
+                format!("the parameter {} has got another type since it was planned", spec.name),
+                "run the command again: the next plan makes it anew",
+            ));
+        }
+        if is_other {
             unless(change(context, DELETE, &json!({"Name": spec.name})).await, &MISSING)?;
             seen = None;
         }
         if seen.is_none() {
+            let help = if is_other { HELP_ANEW } else { HELP };
             match put(context, spec, false).await {
                 // An answer may have been lost: then it is there.
                 Err(failed) if failed.is(&["ParameterAlreadyExists"]) => {}
                 answer => {
-                    answer.map_err(|failed| refused(failed, HELP))?;
+                    answer.map_err(|failed| refused(failed, help))?;
                 }
             }
             seen = self.read(&context.read, spec).await?.0;
@@ -289,6 +306,8 @@ impl TaskKind for SsmParameter {
 
 const HELP: &str =
     "the parameter stays as it was; correct `value`, `type` or `key_id`, and run the command again";
+
+const HELP_ANEW: &str = "the parameter with the former type is deleted, and there is none now; correct `value` or `key_id`, and run the command again";
 
 async fn put(
     context: &WriteContext<'_>,

@@ -113,8 +113,9 @@ impl Stack {
             })
             .collect();
         let mut details = Details::default();
-        let Some(seen) = seen.filter(|seen| !seen.is_no_more()) else {
-            if let Some(seen) = seen {
+        let there = seen;
+        let Some(seen) = there.filter(|seen| !seen.is_no_more()) else {
+            if let Some(seen) = there {
                 details.text("status", Some(seen.status.as_str()), None);
             }
             details.text("stack", None, Some(&self.name));
@@ -123,7 +124,12 @@ impl Stack {
                 &BTreeMap::new(),
                 &self.tags,
             );
-            return details.of(TaskAction::Create, Outputs::default().with("stack_name", &self.name));
+            let action = if there.is_some_and(Seen::stands_in_the_way) {
+                TaskAction::Recreate
+            } else {
+                TaskAction::Create
+            };
+            return details.of(action, Outputs::default().with("stack_name", &self.name));
         };
         let ours = template.map(|template| template.normalized());
         sections(&mut details, seen.template.as_ref(), ours.as_ref());
@@ -138,13 +144,25 @@ impl Stack {
         details.update(seen.outputs(&self.name))
     }
 
-    /// Makes it what it is to be, and waits for it.
-    pub(super) async fn ensure(&self, context: &WriteContext<'_>) -> Result<TaskDone, TaskFailure> {
+    /// Makes it what it is to be, and waits for it. An operation that is under way is waited for first; if it leaves
+    /// something that would have to be made anew, and that was not to be done, nothing is.
+    pub(super) async fn ensure(
+        &self,
+        context: &WriteContext<'_>,
+        decided: TaskAction,
+    ) -> Result<TaskDone, TaskFailure> {
         let seen = settled(context, &self.name).await?;
-        let planned = self.diff(seen.as_ref());
-        let state = match (seen, planned.action) {
-            (Some(_), TaskAction::None) => return Ok(TaskDone { outputs: planned.outputs }),
+        let now = self.diff(seen.as_ref());
+        let state = match (seen, now.action) {
+            (Some(_), TaskAction::None) => return Ok(TaskDone { outputs: now.outputs }),
             (Some(seen), TaskAction::Update) => self.update(context, &seen).await?,
+            (Some(_), _) if decided != TaskAction::Recreate => {
+                return Err(TaskFailure {
+                    message: format!("the creation of stack `{}` that was under way has failed", self.name),
+                    help: Some("run the command again: the next plan makes it anew".to_owned()),
+                    kind: None,
+                });
+            }
             (seen, _) => {
                 if let Some(seen) = seen {
                     delete(context, &seen.id, &self.name).await?;
@@ -271,6 +289,11 @@ impl Seen {
                 self.status,
                 StackStatus::ReviewInProgress | StackStatus::DeleteInProgress | StackStatus::DeleteComplete
             )
+    }
+
+    /// Whether it has to be deleted before it can be made anew.
+    fn stands_in_the_way(&self) -> bool {
+        !matches!(self.status, StackStatus::DeleteInProgress | StackStatus::DeleteComplete)
     }
 
     fn outputs(&self, name: &str) -> Outputs {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::super::{ReadContext, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext};
+use super::super::{Keeps, ReadContext, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext};
 use super::arguments::Problems;
 use super::changes::nothing;
 use super::stack;
@@ -24,6 +24,7 @@ impl TaskKind for StackAbsent {
     const KIND: &'static str = "stack_absent";
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
+    const KEEPS: Keeps = Keeps::Stack;
     const SERVICE: &'static str = "cloudformation";
     type Spec = Spec;
     type State = State;

@@ -1,0 +1,112 @@
+//! Who else has what a task keeps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::removal::left_behind;
+use super::{StepTask, on_remove};
+use crate::config::{OnRemove, TaskDefinition};
+use crate::graph::state::TaskFacts;
+use crate::ident::NodeName;
+use crate::plan::{Desired, World, fqn_of_recorded};
+use crate::task::{AnyTaskKind, Keeps};
+
+/// Kind, account and region by which what tasks keep is told apart.
+pub(super) type Holding = (String, String, String);
+/// Kinds and places of which it is not known what all tasks keep.
+pub(crate) type Unsure = BTreeSet<Holding>;
+/// The parts of a subject that a task keeps; `None` is all of it.
+pub(super) type Parts = Option<BTreeSet<String>>;
+
+/// What tasks of the config keep.
+#[derive(Debug, Default)]
+pub(crate) struct Subjects(BTreeMap<(Holding, String), Vec<(NodeName, Parts)>>);
+
+impl Subjects {
+    pub(super) fn insert(&mut self, holding: Holding, subject: String, node: &NodeName, parts: Parts) {
+        self.0.entry((holding, subject)).or_default().push((node.clone(), parts));
+    }
+
+    /// Those that keep the same, or a part of it.
+    pub(super) fn sharing(&self, holding: &Holding, subject: &str, parts: &Parts) -> Vec<NodeName> {
+        let holders = self.0.get(&(holding.clone(), subject.to_owned())).map(Vec::as_slice);
+        let apart = |theirs: &Parts| matches!((parts, theirs), (Some(ours), Some(theirs)) if ours.is_disjoint(theirs));
+        let sharing = holders.unwrap_or_default().iter().filter(|(_, theirs)| !apart(theirs));
+        sharing.map(|(node, _)| node.clone()).collect()
+    }
+}
+
+/// Somebody who has a stack, and is not to lose it to a task.
+pub(super) struct Keeper {
+    /// The node of the config, if it is one.
+    pub(super) node: Option<NodeName>,
+    /// Who it is.
+    pub(super) words: String,
+}
+
+/// Where what tasks of a kind keep is told apart: kinds that keep stacks are one kind here, and what is global is in no
+/// region.
+pub(super) fn held_at(desired: &Desired, kind: &str, account: &str, region: &str) -> Holding {
+    let (kind, region) = match desired.kinds.get(kind).map(|kind| kind.keeps()) {
+        Some(Keeps::Stack) => ("a stack", region),
+        Some(Keeps::Global) => (kind, ""),
+        Some(Keeps::Regional) | None => (kind, region),
+    };
+    (kind.to_owned(), account.to_owned(), region.to_owned())
+}
+
+/// Who else has the stack that a task is about: the config, the persistent graph, or the bucket in which graph and lock are.
+pub(super) fn keeper(
+    desired: &Desired,
+    world: &World,
+    kind: &str,
+    task: &StepTask,
+    stack: &str,
+) -> Option<Keeper> {
+    let here = (&task.account, &task.region) == (&world.place.account, &world.place.region);
+    let is_stack = desired.kinds.get(kind).is_some_and(|kind| kind.keeps() == Keeps::Stack);
+    if !here || !is_stack {
+        return None;
+    }
+    let config = &desired.config;
+    let configured = config.stacks.values().find(|definition| definition.fqn.as_str() == stack);
+    if let Some(definition) = configured {
+        let (node, words) =
+            (Some(definition.name.clone()), format!("the stack `{}` of the config", definition.name));
+        return Some(Keeper { node, words });
+    }
+    let is_it = |name: &&NodeName| fqn_of_recorded(config, &world.state, name).as_str() == stack;
+    if let Some(name) = world.nodes().find(is_it) {
+        return Some(Keeper { node: None, words: format!("the stack `{name}` of the persistent graph") });
+    }
+    let is_bucket =
+        config.bucket_name(&task.region).is_some() && config.fqn("cfngin-bucket").as_str() == stack;
+    is_bucket.then(|| Keeper { node: None, words: "that of the bucket with graph and lock".to_owned() })
+}
+
+/// Why a task is not carried out whose arguments were not known when it was planned: what it keeps has another owner, or
+/// what it kept until now would be lost sight of.
+pub(crate) fn refused_at_its_turn(
+    desired: &Desired,
+    world: &World,
+    (definition, kind): (&TaskDefinition, &dyn AnyTaskKind),
+    values: &Map<String, Value>,
+    planned: &StepTask,
+) -> Option<String> {
+    if kind.effects() {
+        return None;
+    }
+    let subject = kind.subject(values)?;
+    if let Some(keeper) = keeper(desired, world, &definition.kind, planned, &subject) {
+        return Some(format!("with the values that are known now it works on {}: `{subject}`", keeper.words));
+    }
+    let recorded = world.state.tasks.get(&definition.node);
+    let deletes = |facts: &&TaskFacts| on_remove(definition, kind, facts.adopted) == OnRemove::Delete;
+    let recorded = recorded.filter(deletes)?;
+    let now = StepTask { subject: Some(subject.clone()), ..planned.clone() };
+    let left = left_behind(desired, world, recorded, &now)?;
+    Some(format!(
+        "it kept `{left}` until now, and with the values that are known now it would keep `{subject}`: `{left}` would be left behind without a record"
+    ))
+}

@@ -1,0 +1,169 @@
+//! Who has what a task keeps: the config, the graph, another task, or somebody who had it before.
+
+use std::sync::atomic::Ordering;
+
+use super::*;
+
+/// A project with one task and perhaps the stack `app`, whose name in CloudFormation is `ns-app`.
+fn one(task: &str, with_app: bool) -> Project {
+    let other = "  - {name: other, template_path: t.yml, variables: {Note: one}}\n";
+    let stacks = if with_app { other.to_owned() + APP } else { other.to_owned() };
+    project(&format!("  - {{{task}}}\n"), &stacks)
+}
+
+const APP: &str = "  - {name: app, template_path: t.yml, variables: {Note: one}}\n";
+
+async fn refused(world: &World, project: &Project, code: &str) {
+    let error = world.no_plan(project).await;
+    assert_eq!(error.exit, ExitCode::Refused, "{:?}", error.findings);
+    let told = format!("{:?}", error.findings);
+    assert!(told.contains(code), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stack_has_one_owner() {
+    let world = World::new();
+    let shell = |on_remove: &str, args: &str| {
+        format!("name: one, kind: shell, on_remove: {on_remove}, args: {{name: ns-app, {args}}}")
+    };
+    // It is the config's, also where it is to be absent.
+    refused(&world, &one(&shell("retain", "value: x"), true), "tasks::stack_of_others").await;
+    refused(&world, &one(&shell("retain", "state: absent"), true), "tasks::stack_of_others").await;
+    // It is in the graph.
+    done(&world, &project("", APP)).await;
+    refused(&world, &one(&shell("retain", "value: x"), false), "tasks::stack_of_others").await;
+
+    // A task had it first, and the config's stack has it now: what leaves the config deletes nothing.
+    let world = World::new();
+    done(&world, &one(&shell("delete", "value: x"), false)).await;
+    world.things.take_changes();
+    let app = project("", APP);
+    let planned = world.plan(&app).await;
+    let step = planned.plan.steps.iter().find(|step| step.name.as_str() == "shell/one").unwrap();
+    assert_eq!(step.action, Action::Skip);
+    done(&world, &app).await;
+    assert_eq!(world.things.take_changes().len(), 0);
+    assert_eq!(recorded(&world).await, Value::Null, "it is the stack's now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_there_before_a_task_stays_after_it() {
+    let world = World::new();
+    let nothing = project("  - {name: other, kind: thing, args: {name: other, value: x}}\n", "");
+    let mark = |more: &str| {
+        let head = "  - {name: other, kind: thing, args: {name: other, value: x}}\n";
+        project(&format!("{head}  - {{name: one, kind: mark, {more}args: {{name: a, value: x}}}}\n"), "")
+    };
+    let is_adopted = |planned: &runway_core::engine::Planned| {
+        planned.plan.steps.iter().find(|step| step.name.as_str() == "mark/one").unwrap().adopted
+    };
+    for before in ["x", "y"] {
+        world.things.set("a", json!({"value": before, "labels": {}})).await;
+        assert!(is_adopted(&world.plan(&mark("")).await));
+        done(&world, &mark("")).await;
+        assert!(!is_adopted(&world.plan(&mark("")).await), "it is told once");
+        assert_eq!(recorded(&world).await["mark/one"]["on_remove"], "retain");
+        done(&world, &nothing).await;
+        assert_eq!(world.things.get("a").await, kept("x"));
+    }
+    // The config can say otherwise.
+    done(&world, &mark("on_remove: delete, ")).await;
+    done(&world, &nothing).await;
+    assert_eq!(world.things.get("a").await, None);
+    // What the task made is its own, also after it was removed by hand and made anew.
+    world.things.set("a", json!({"value": "x", "labels": {}})).await;
+    done(&world, &mark("")).await;
+    world.things.remove("a").await;
+    done(&world, &mark("")).await;
+    assert_eq!(recorded(&world).await["mark/one"]["on_remove"], "delete");
+    done(&world, &nothing).await;
+    assert_eq!(world.things.get("a").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_found_only_at_its_turn_may_have_been_there_before() {
+    let world = World::new();
+    let late = |note: &str| {
+        project(
+            "  - {name: one, kind: mark, args: {name: \"${output base.Note}\", value: x}}\n",
+            &format!("  - {{name: base, template_path: t.yml, variables: {{Note: {note}}}}}\n"),
+        )
+    };
+    world.things.set("a", json!({"value": "x", "labels": {}})).await;
+    done(&world, &late("a")).await;
+    assert_eq!(recorded(&world).await["mark/one"]["on_remove"], "retain");
+    let world = World::new();
+    done(&world, &late("a")).await;
+    assert_eq!(recorded(&world).await["mark/one"]["on_remove"], "delete", "it made it");
+    // What it kept is not lost sight of, though only its turn shows the new name.
+    let run = world.deploy(&late("b")).await;
+    assert_eq!(run.exit(), ExitCode::StepsFailed, "{}", run.explain());
+    assert!(run.explain().contains("left behind"), "{}", run.explain());
+    assert_eq!(world.things.get("b").await, None);
+    assert_eq!(recorded(&world).await["mark/one"]["arguments"]["name"], "a");
+    world.assert_at_rest().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_effect_is_due_until_it_was_had() {
+    let world = World::new();
+    let shouting = |note: &str, place: &str| {
+        project(
+            &format!("  - {{name: hey, kind: shout, {place}requires: [base], args: {{word: ho}}}}\n"),
+            &format!("  - {{name: base, template_path: t.yml, variables: {{Note: {note}}}}}\n"),
+        )
+    };
+    done(&world, &shouting("one", "")).await;
+    // It failed after what it needs had changed.
+    world.things.broken.store(true, Ordering::Relaxed);
+    assert_eq!(world.deploy(&shouting("two", "")).await.exit(), ExitCode::StepsFailed);
+    world.things.broken.store(false, Ordering::Relaxed);
+    world.things.take_changes();
+    assert_eq!(world.plan(&shouting("two", "")).await.plan.summary().run, 1);
+    done(&world, &shouting("two", "")).await;
+    assert_eq!(world.things.take_changes(), ["shout ho"]);
+    // It was left out when what it needs changed.
+    let only = Selection { stacks: ["base".to_owned()].into(), ..Selection::default() };
+    let run = world
+        .run_with(&shouting("three", ""), Purpose::Deploy, Box::leak(Box::default()), |options| {
+            options.selection = Some(only);
+        })
+        .await;
+    assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
+    assert!(world.things.take_changes().is_empty());
+    done(&world, &shouting("three", "")).await;
+    assert_eq!(world.things.take_changes(), ["shout ho"]);
+    // It works elsewhere now.
+    done(&world, &shouting("three", "region: eu-west-1, ")).await;
+    assert_eq!(world.things.take_changes(), ["shout eu-west-1/ho"]);
+    done(&world, &shouting("three", "region: eu-west-1, ")).await;
+    assert!(world.things.take_changes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_may_keep_different_parts_of_one_subject() {
+    let world = World::new();
+    let task = |name: &str, parts: &str| {
+        format!(
+            "  - {{name: {name}, kind: thing, on_remove: delete, args: {{name: a, value: x, parts: {parts}}}}}\n"
+        )
+    };
+    let both = |first: &str, second: &str| project(&(task("one", first) + &task("two", second)), "");
+    done(&world, &both("[l, m]", "[n]")).await;
+    let error = world.no_plan(&both("[l, m]", "[m, n]")).await;
+    assert!(format!("{:?}", error.findings).contains("same_subject"), "{:?}", error.findings);
+    let error = world.no_plan(&both("[l, m]", "[]")).await;
+    assert!(format!("{:?}", error.findings).contains("same_subject"), "{:?}", error.findings);
+    // A part that is not named any more stays, and that is told.
+    let planned = world.plan(&both("[l]", "[n]")).await;
+    let note = &planned.plan.steps[0].notes[0];
+    assert_eq!((note.code, note.warning), ("plan::left_behind", true));
+    assert!(note.text.contains("`m`"), "{}", note.text);
+    // A part that another task has now is not deleted with the task that had it.
+    let planned = world.plan(&project(&task("two", "[m, n]"), "")).await;
+    let step = planned.plan.steps.iter().find(|step| step.name.as_str() == "thing/one").unwrap();
+    assert_eq!(step.action, Action::Skip);
+    let planned = world.plan(&project(&task("two", "[n]"), "")).await;
+    let step = planned.plan.steps.iter().find(|step| step.name.as_str() == "thing/one").unwrap();
+    assert_eq!(step.action, Action::Delete);
+}
