@@ -92,7 +92,13 @@ pub(crate) fn text(verdicts: &[Verdict], took: Duration) -> String {
         }
     }
     let failed = verdicts.iter().filter(|verdict| !verdict.wrong.is_empty()).count();
-    let _ = writeln!(text, "\n{} cases, {failed} failed, {:.0} s", verdicts.len(), took.as_secs_f32());
+    let records: usize = verdicts.iter().map(|verdict| verdict.records).sum();
+    let _ = writeln!(
+        text,
+        "\n{} cases, {failed} failed, {:.0} s; {records} records of the task cache searched",
+        verdicts.len(),
+        took.as_secs_f32()
+    );
     text
 }
 
