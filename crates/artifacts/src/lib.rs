@@ -1,0 +1,13 @@
+//! Files of front-ends in object storage: what a build consists of, which build is live, and what nobody needs any more.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`names`] | names of apps, files and manifests, and where everything of an app is in a bucket |
+//! | [`format`] | the documents: manifests, intents, markers and heads |
+//! | [`protocol`] | push, roll-back, resume and prune as state machines without IO |
+//! | [`gc`] | which files and manifests a prune deletes, and why: pure |
+
+pub mod format;
+pub mod gc;
+pub mod names;
+pub mod protocol;
