@@ -18,15 +18,18 @@ fn versioned() -> Memory {
     Memory::versioned(BucketName::new("bucket"), Arc::new(|| Timestamp::UNIX_EPOCH))
 }
 
+/// Which conditions a store heeds.
+type Keeps = fn(&Condition) -> bool;
+
 /// A bucket with rules of its own, which may ignore what writes depend on.
 struct Bucket {
     inner: Memory,
     rules: Rules,
-    keeps: fn(&Condition) -> bool,
+    keeps: Keeps,
 }
 
 impl Bucket {
-    fn with(expirations: &[Expiration], keeps: fn(&Condition) -> bool) -> World {
+    fn with(expirations: &[Expiration], keeps: Keeps) -> World {
         let rules = Rules { keeps_versions: true, expirations: expirations.to_vec() };
         World::on(Arc::new(Self { inner: versioned(), rules, keeps }))
     }
@@ -116,7 +119,7 @@ async fn a_role_that_may_not_read_the_rules_is_told_so() {
 #[tokio::test(start_paused = true)]
 async fn stores_that_ignore_conditions_are_found_out() {
     let days = [Expiration { earlier_versions: Some(3), ..Expiration::default() }];
-    let cases: [(fn(&Condition) -> bool, bool); 4] = [
+    let cases: [(Keeps, bool); 4] = [
         (|_| true, true),
         (|_| false, false),
         (|condition| *condition == Condition::IfAbsent, false),
