@@ -4,10 +4,12 @@
 
 mod budgets;
 mod cache;
+mod cache_trouble;
 mod conformance;
 mod errors;
 mod graphs;
 mod projects;
+mod proxy;
 mod refusing;
 mod runway;
 mod saved;
