@@ -268,6 +268,9 @@ impl ObjectStore for Stubborn {
     ) -> Result<Option<runway_store::Object>, runway_store::StoreError> {
         self.inner.get_version(key, version_id).await
     }
+    async fn rules(&self) -> Result<runway_store::Rules, runway_store::StoreError> {
+        self.inner.rules().await
+    }
     async fn versions(
         &self,
         key: &ObjectKey,
