@@ -29,7 +29,8 @@ pub(crate) fn build() -> Result<PathBuf, Failure> {
     if !status.success() {
         return Err(format!("the build ended with {status}").into());
     }
-    Ok(root().join("target").join(target).join("release/runway-rs"))
+    let place = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    Ok(place.join(target).join("release/runway-rs"))
 }
 
 /// The platform this runs on, as rustc calls it.

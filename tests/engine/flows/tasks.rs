@@ -166,6 +166,16 @@ async fn absent_is_a_state_and_disabled_is_left_alone() {
     done(&world, &project).await;
     assert_eq!((world.things.get("a").await, world.things.get("b").await), (None, kept("x")));
     assert_eq!(world.plan(&project).await.plan.summary().none, 1);
+
+    // What somebody makes later is not the task's.
+    let said =
+        Project { head: project.head.replace("kind: thing", "kind: thing, on_remove: delete"), ..project };
+    done(&world, &said).await;
+    world.things.set("a", json!({"value": "y", "labels": {}})).await;
+    let other = self::project("  - {name: other, kind: thing, args: {name: other}}\n", "");
+    done(&world, &other).await;
+    assert_eq!(world.things.get("a").await, kept("y"));
+    assert_eq!(recorded(&world).await.as_object().unwrap().len(), 1);
 }
 
 /// Three nodes: a stack, a task that needs it, and a stack that needs the task.

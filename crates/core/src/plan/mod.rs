@@ -239,7 +239,7 @@ pub enum Reason {
     NotSelected,
     /// It is recorded but does not exist; the record will be dropped.
     Gone,
-    /// It is a recorded task that only has effects; the record will be dropped.
+    /// It is a recorded task that keeps nothing; the record will be dropped.
     KeepsNothing,
     /// It does not exist and nothing is recorded.
     NeverExisted,

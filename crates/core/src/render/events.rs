@@ -79,6 +79,7 @@ pub fn lines(event: &Event) -> Vec<String> {
                 (done.update, "updated"),
                 (done.recreate, "created anew"),
                 (done.delete, "deleted"),
+                (done.run, "ran"),
                 (done.none, "unchanged"),
                 (failed.len(), "FAILED"),
                 (not_run.len(), "not done"),

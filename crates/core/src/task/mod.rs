@@ -67,6 +67,10 @@ pub enum Keeps {
     Global,
     /// A stack, by its name in CloudFormation: the config, the graph or a task of another kind may have it, too.
     Stack,
+    /// A stack that is not to be there: nothing is kept.
+    NoStack,
+    /// Nothing: it only looks.
+    Nothing,
 }
 
 /// What differs between a specification and what was read.

@@ -49,9 +49,9 @@ pub(super) struct Keeper {
 /// region.
 pub(super) fn held_at(desired: &Desired, kind: &str, account: &str, region: &str) -> Holding {
     let (kind, region) = match desired.kinds.get(kind).map(|kind| kind.keeps()) {
-        Some(Keeps::Stack) => ("a stack", region),
+        Some(Keeps::Stack | Keeps::NoStack) => ("a stack", region),
         Some(Keeps::Global) => (kind, ""),
-        Some(Keeps::Regional) | None => (kind, region),
+        Some(Keeps::Regional | Keeps::Nothing) | None => (kind, region),
     };
     (kind.to_owned(), account.to_owned(), region.to_owned())
 }
@@ -65,7 +65,8 @@ pub(super) fn keeper(
     stack: &str,
 ) -> Option<Keeper> {
     let here = (&task.account, &task.region) == (&world.place.account, &world.place.region);
-    let is_stack = desired.kinds.get(kind).is_some_and(|kind| kind.keeps() == Keeps::Stack);
+    let is_stack =
+        desired.kinds.get(kind).is_some_and(|kind| matches!(kind.keeps(), Keeps::Stack | Keeps::NoStack));
     if !here || !is_stack {
         return None;
     }

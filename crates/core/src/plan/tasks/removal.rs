@@ -14,7 +14,7 @@ use crate::plan::deploy::{note, step};
 use crate::plan::scope::PlanScope;
 use crate::plan::{Action, Desired, Note, PlanProblem, Purpose, Reason, Settings, Step, World};
 use crate::secrets::HIDDEN;
-use crate::task::TaskAction;
+use crate::task::{Keeps, TaskAction};
 
 /// What has to be read of recorded tasks before a plan knows whether there is anything to delete.
 pub(crate) fn questions(
@@ -139,7 +139,10 @@ fn going(
         planned.notes.push(note("plan::unknown_kind", text));
         return Some(planned);
     };
-    if kind.effects() {
+    // What is there although it was seen to be absent is somebody else's.
+    let wants_absence = facts.arguments.get("state").and_then(Value::as_str) == Some("absent");
+    let wants_absence = wants_absence && facts.digest.is_some();
+    if kind.effects() || wants_absence || matches!(kind.keeps(), Keeps::NoStack | Keeps::Nothing) {
         return Some(skip(Reason::KeepsNothing));
     }
     let mut left = leaving(desired, world, node, facts, Action::Skip, Reason::NotFindable);

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::{ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext};
+use super::super::{
+    Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+};
 use super::arguments::Problems;
 use super::calls::{Patience, failure};
 use super::changes::{Details, Outputs, nothing};
@@ -125,6 +127,7 @@ impl TaskKind for Assert {
     const KIND: &'static str = "assert";
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
+    const KEEPS: Keeps = Keeps::Nothing;
     const WATCHES: bool = true;
     type Spec = Spec;
     type State = State;

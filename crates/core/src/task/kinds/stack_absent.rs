@@ -24,7 +24,7 @@ impl TaskKind for StackAbsent {
     const KIND: &'static str = "stack_absent";
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
-    const KEEPS: Keeps = Keeps::Stack;
+    const KEEPS: Keeps = Keeps::NoStack;
     const SERVICE: &'static str = "cloudformation";
     type Spec = Spec;
     type State = State;
