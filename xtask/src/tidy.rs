@@ -20,7 +20,7 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
         &["runway-artifacts", "runway-aws", "runway-core", "runway-host", "runway-local", "runway-store"],
     ),
     ("runway-gh-action", &["runway-core"]),
-    ("xtask", &["runway-cli", "runway-core"]),
+    ("xtask", &["runway-artifacts", "runway-cli", "runway-core"]),
 ];
 
 /// Longest source file, in lines: a file should be read in one go.

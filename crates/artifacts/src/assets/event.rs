@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::names::{AssetPath, ManifestId};
+use crate::names::AssetPath;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +24,10 @@ pub enum AssetEvent {
         /// Which.
         path: AssetPath,
     },
-    /// The entry points are about to be replaced.
+    /// An entry point is about to be replaced.
     GoingLive {
-        /// Of which build.
-        manifest: ManifestId,
+        /// Which.
+        path: AssetPath,
     },
     /// Somebody else is at work: for so long at most it is waited.
     Waiting {

@@ -98,6 +98,12 @@ impl Session {
         }
     }
 
+    /// The same for another command: every one has a nonce of its own.
+    #[must_use]
+    pub fn another(&self, nonce: Nonce) -> Self {
+        Self { nonce, ..self.clone() }
+    }
+
     pub(crate) fn tell(&self, event: &AssetEvent) {
         self.reporter.event(event);
     }

@@ -120,7 +120,7 @@ impl Transfer {
         path: &AssetPath,
         condition: Condition,
     ) -> Result<Reply, AssetsError> {
-        session.tell(&AssetEvent::GoingLive { manifest });
+        session.tell(&AssetEvent::GoingLive { path: path.clone() });
         let key = session.layout.file(path);
         if let Some(item) = self.items.iter().find(|item| item.path == *path) {
             let body = self.entry(session, path, Some(manifest)).await?;
