@@ -1,7 +1,7 @@
 //! Which files and manifests a prune deletes: a pure function of what is in the bucket.
 //!
 //! A manifest is kept while it is young, among the newest that were live, live itself, its predecessor, pinned, or of the
-//! future. Everything that a kept manifest or a living intent names stays. Of what is left, the files go that an old
+//! future, and while somebody who names all of its files is at work. Everything that a kept manifest or a living intent names stays. Of what is left, the files go that an old
 //! manifest or a dead intent names, and then those manifests and intents.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +76,8 @@ pub enum KeepReason {
     Pinned,
     /// Its time is still to come.
     Future,
+    /// Somebody who is at work names all of its files.
+    LivingIntent,
     /// It is young.
     WithinThreshold,
     /// It is the n-th newest of those that were live, and so many stay.
@@ -90,6 +92,7 @@ impl fmt::Display for KeepReason {
             Self::Interrupted => f.write_str("broken off while it went live"),
             Self::Pinned => f.write_str("pinned"),
             Self::Future => f.write_str("from the future"),
+            Self::LivingIntent => f.write_str("of a push under way"),
             Self::WithinThreshold => f.write_str("within the threshold"),
             Self::MinKeep(rank) => write!(f, "number {rank} of the newest"),
         }
@@ -155,8 +158,14 @@ pub fn plan<R: Ord + Clone, I: Clone>(
     if let Some(head) = roots.head.filter(|head| !known_ids.contains(head)) {
         return Err(GcRefusal::HeadMissing(head));
     }
-    let keep = kept(&known_ids, roots, policy);
     let is_living = |intent: &&IntentView<R, I>| intent.age.is_none_or(|age| age <= policy.intent_ttl);
+    let living: Vec<&BTreeSet<R>> = intents.iter().filter(is_living).map(|intent| &intent.refs).collect();
+    // Whoever goes back to an old build, or holds it, says so by naming its files.
+    let in_use: BTreeSet<ManifestId> = (manifests.iter())
+        .filter(|manifest| living.iter().any(|refs| manifest.refs.is_subset(refs)))
+        .map(|manifest| manifest.id)
+        .collect();
+    let keep = kept(&known_ids, &in_use, roots, policy);
 
     let mut named: BTreeSet<&R> = BTreeSet::new();
     let mut candidates: BTreeMap<&R, Vec<ManifestId>> = BTreeMap::new();
@@ -206,6 +215,7 @@ pub fn plan<R: Ord + Clone, I: Clone>(
 /// Manifests that stay.
 fn kept<R>(
     all: &BTreeSet<ManifestId>,
+    in_use: &BTreeSet<ManifestId>,
     roots: &Roots,
     policy: &Policy<R>,
 ) -> BTreeMap<ManifestId, KeepReason> {
@@ -219,6 +229,7 @@ fn kept<R>(
             _ if roots.previous == Some(id) => KeepReason::PreviousHead,
             _ if roots.interrupted.contains(&id) => KeepReason::Interrupted,
             _ if roots.pins.contains(&id) => KeepReason::Pinned,
+            _ if in_use.contains(&id) => KeepReason::LivingIntent,
             _ if age.is_none() => KeepReason::Future,
             _ if age.is_some_and(|age| Duration::from_secs(age) <= policy.threshold) => {
                 KeepReason::WithinThreshold

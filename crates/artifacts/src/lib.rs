@@ -3,10 +3,12 @@
 //! | module | holds |
 //! |---|---|
 //! | [`names`] | names of apps, files and manifests, and where everything of an app is in a bucket |
+//! | [`assets`] | the commands about assets: push, prune, verify and the rest |
 //! | [`format`] | the documents: manifests, intents, markers and heads |
 //! | [`protocol`] | push, roll-back, resume and prune as state machines without IO |
 //! | [`gc`] | which files and manifests a prune deletes, and why: pure |
 
+pub mod assets;
 pub mod format;
 pub mod gc;
 pub mod names;

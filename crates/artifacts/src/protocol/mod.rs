@@ -13,6 +13,7 @@
 mod flip;
 mod gate;
 mod pages;
+mod pin;
 mod prune;
 mod push;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 mod write;
 
 pub use flip::{FlipEnd, Resume};
+pub use pin::Pin;
 pub use prune::{Prune, PruneEnd, PruneOrder, PrunePlan, PruneReport};
 pub use push::{
     Choice, Class, Data, InPlace, Item, Push, PushEnd, PushMode, PushOrder, PushReport, Source, choose,

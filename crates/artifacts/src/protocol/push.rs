@@ -1,6 +1,7 @@
 //! Pushing a build, and rolling back to one.
 
 mod choice;
+mod live;
 mod order;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,6 @@ use std::time::Duration;
 use runway_store::{Condition, ETag, ObjectKey};
 
 pub use self::choice::Data;
-use self::choice::is_live;
 pub use self::choice::{Choice, InPlace, choose};
 pub use self::order::{Class, Item, PushEnd, PushMode, PushOrder, PushReport, Source};
 use super::flip::{Flip, FlipEnd, Flipping, KnownEntry, Target};
@@ -18,7 +18,7 @@ use super::gate::{Gate, Passing};
 use super::pages::{AllPages, Pages};
 use super::write::{Write, Writing};
 use super::{Ask, Found, Machine, ProtocolError, Reply};
-use crate::format::{Head, HeadState, Intent, Manifest};
+use crate::format::{Intent, Manifest};
 use crate::names::{AssetPath, ManifestId};
 
 /// How often a push begins again if its intent is lost.
@@ -53,6 +53,7 @@ pub struct Push {
 #[expect(clippy::large_enum_variant, reason = "one of them a session")]
 enum Stage {
     Start,
+    StartWithHead,
     Head,
     Live,
     LiveData(Pages),
@@ -104,6 +105,11 @@ impl Push {
         }
     }
 
+    /// A machine that need not read the head: it was this a moment ago.
+    pub fn beginning_with(order: Arc<PushOrder>, head: Option<Found>) -> Self {
+        Self { head, stage: Stage::StartWithHead, ..Self::new(order) }
+    }
+
     /// Paths of the items, by number.
     #[cfg(test)]
     pub(super) fn paths(&self) -> Vec<AssetPath> {
@@ -115,6 +121,10 @@ impl Push {
             (Stage::Start, Reply::Begin) => {
                 self.stage = Stage::Head;
                 Ok(Ask::Get(self.order.layout.head()))
+            }
+            (Stage::StartWithHead, Reply::Begin) => {
+                let head = self.head.take();
+                self.read_live(head, now)
             }
             (Stage::Head, Reply::Got(found)) => self.read_live(found, now),
             (Stage::Live, Reply::Got(found)) => self.compare_live(found, now),
@@ -243,53 +253,6 @@ impl Push {
     fn dated(&mut self, date: Option<jiff::Timestamp>) {
         let seconds = date.and_then(|date| u64::try_from(date.as_second()).ok());
         self.report.store_time = self.report.store_time.max(seconds);
-    }
-
-    fn read_live(&mut self, found: Option<Found>, now: Duration) -> Next {
-        self.head = found;
-        let Some(found) = &self.head else { return Ok(self.write_intent(now)) };
-        let key = self.order.layout.head();
-        let head = Head::decode(&found.body).map_err(|error| ProtocolError::unreadable(&key, &error))?;
-        if head.state != HeadState::Published {
-            return Ok(self.write_intent(now));
-        }
-        self.live = Some((head.manifest, Arc::default()));
-        self.stage = Stage::Live;
-        Ok(Ask::Get(self.order.layout.manifest(head.manifest)))
-    }
-
-    /// If the live build consists of the very same files, all that is left to know is whether they are there. That needs
-    /// no intent: nothing of a live build is ever deleted.
-    fn compare_live(&mut self, found: Option<Found>, now: Duration) -> Next {
-        let manifest = found.and_then(|found| Manifest::decode(&found.body).ok());
-        let live = self.live.take().zip(manifest).map(|((id, _), manifest)| (id, Arc::new(manifest)));
-        let is_same = live.as_ref().is_some_and(|(_, manifest)| is_live(&self.order, manifest));
-        self.live = live;
-        if !is_same {
-            return Ok(self.write_intent(now));
-        }
-        let pages = Pages::new(self.order.layout.data());
-        self.stage = Stage::LiveData(pages.clone());
-        Ok(pages.ask())
-    }
-
-    fn end_if_live(&mut self, all: AllPages, now: Duration) -> Next {
-        self.dated(all.date);
-        let data = Data::of(&self.order.layout, &all.found);
-        let Some((id, live)) = self.live.clone() else { return Err(ProtocolError::Defect) };
-        let is_whole = self.order.items.iter().all(|item| {
-            let facts = live.objects.get(&item.path);
-            let etag = facts.and_then(|facts| facts.etag.as_ref());
-            data.get(&item.path).is_some_and(|(found, size)| {
-                *size == item.facts.size && etag.is_none_or(|etag| etag == found)
-            })
-        });
-        if !is_whole {
-            return Ok(self.write_intent(now));
-        }
-        self.report.manifest = Some(id);
-        self.report.skipped = self.order.items.len();
-        Ok(self.end(PushEnd::AlreadyLive))
     }
 
     fn write_intent(&mut self, now: Duration) -> Ask<(PushEnd, PushReport)> {

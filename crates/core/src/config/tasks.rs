@@ -103,11 +103,22 @@ pub enum Affinity {
 /// What becomes of what a task made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum OnRemove {
     /// It stays.
     Retain,
     /// It is deleted.
     Delete,
+}
+
+impl OnRemove {
+    /// The word of the config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retain => "retain",
+            Self::Delete => "delete",
+        }
+    }
 }
 
 /// When a task runs that only has effects.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use runway_store::ETag;
 
 use super::choice::InPlace;
-use crate::format::{Build, FileFacts, ManifestFormat};
+use crate::format::{Build, FileFacts, Manifest, ManifestFormat};
 use crate::names::{AssetPath, Layout, ManifestId, Nonce};
 use crate::protocol::Terms;
 use crate::protocol::flip::FlipEnd;
@@ -83,6 +83,13 @@ pub struct PushOrder {
     pub probed: bool,
     /// How long things are believed.
     pub terms: Terms,
+}
+
+impl PushOrder {
+    /// Whether a manifest is of the very same build.
+    pub fn is_live_as(&self, manifest: &Manifest) -> bool {
+        super::choice::is_live(self, manifest)
+    }
 }
 
 /// Sessions have nonces of their own.
