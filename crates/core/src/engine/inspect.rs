@@ -173,6 +173,14 @@ impl Engine {
         let undecided = premises.state.intents.values().any(|session| {
             session.steps.get(stack).is_some_and(creates) && !is_settled(session, premises.date)
         });
+        // Somebody saw the task as specified after the session that was about to make it.
+        let is_seen = premises.state.tasks.get(stack).is_some_and(|facts| facts.digest.is_some());
+        let undecided_task = premises.state.intents.values().any(|session| {
+            session.tasks.get(stack) == Some(&IntentAction::Create) && !is_settled(session, premises.date)
+        });
+        if undecided_task && !is_seen {
+            return Err(EngineError::of(EngineProblem::StillIntended { name: stack.as_str().to_owned() }));
+        }
         if !undecided {
             return Ok(());
         }
