@@ -149,6 +149,16 @@ fn old_builds_are_kept_pruned_and_gone_back_to() {
         assert!(front.stored(kept).is_some(), "{kept}");
     }
 
+    // A push that has nothing to send prunes as well.
+    front.build(5);
+    let fifth = format!("{PUSH} --manifest-time build --build-timestamp 5");
+    assert_eq!(front.json(&format!("{fifth} --no-prune"), "assets-push")["prune"], Value::Null);
+    let same = front.json(&format!("{fifth} --min-keep 0 --yes"), "assets-push");
+    assert_eq!(
+        (&same["status"], &same["prune"]["expired"]),
+        (&"already-live".into(), &serde_json::json!([3]))
+    );
+
     let back = front.json(&format!("rollback --to {}", manifests[0]), "assets-push");
     assert_eq!((&back["status"], &back["skipped"]), (&"live".into(), &2.into()));
     assert_eq!(front.stored("data/myapp/fed-mods.json").as_deref(), Some("{\"build\":1}"));

@@ -120,7 +120,7 @@ pub enum Command {
     Cache(CacheCommand),
     /// Push a front-end's files to a bucket so that old ones stay for a while, and prune what aged out
     #[command(subcommand)]
-    Assets(AssetsCommand),
+    Assets(Box<AssetsCommand>),
     /// Check configs and everything they name, without looking at the cloud
     Validate(ValidateArguments),
     /// Write a project to begin with: runway.yml, a module and a template

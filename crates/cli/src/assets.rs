@@ -239,7 +239,12 @@ impl AssetsContext<'_> {
         let rules = self.rules(age, opened.conditions)?;
         let now = outcome.store_time.unwrap_or_default();
         let is_old = |id: &ManifestId| now.saturating_sub(id.0) > rules.threshold.as_secs();
-        let may_be_due = outcome.manifests.len() > rules.min_keep && outcome.manifests.iter().any(is_old);
+        // A push that found its build live has not looked.
+        let manifests = match outcome.status {
+            assets::PushStatus::AlreadyLive => assets::manifest_ids(&opened.session).await.map_err(failed)?,
+            _ => outcome.manifests.clone(),
+        };
+        let may_be_due = manifests.len() > rules.min_keep && manifests.iter().any(is_old);
         if !may_be_due && rules.orphans.is_none() {
             return Ok(None);
         }

@@ -73,6 +73,15 @@ pub async fn list(session: &Session) -> Result<Listing, AssetsError> {
     Ok(Listing { rows, unfinished: head.filter(|_| is_flipping).map(|head| head.manifest) })
 }
 
+/// All manifests of an app.
+///
+/// # Errors
+/// [`AssetsError`].
+pub async fn manifest_ids(session: &Session) -> Result<Vec<ManifestId>, AssetsError> {
+    let (manifests, _) = session.list_all(&session.layout.manifests()).await?;
+    Ok(manifests.iter().filter_map(|(key, _)| session.layout.manifest_of(key)).collect())
+}
+
 async fn manifest(session: &Session, id: ManifestId) -> Result<Manifest, AssetsError> {
     let key = session.layout.manifest(id);
     let object = session.read(&key).await?.ok_or(AssetsError::NoManifest { manifest: id })?;

@@ -18,7 +18,7 @@ mod walk;
 pub use classify::{HASHED, LAST_ENTRY, Rules, USUAL_ENTRIES, globs};
 pub use error::{AssetsError, ErrorClass};
 pub use event::{AssetEvent, AssetReporter, Silent};
-pub use manage::{Listing, Row, list, pin, resume, rollback, unpin};
+pub use manage::{Listing, Row, list, manifest_ids, pin, resume, rollback, unpin};
 pub use probe::{Probe, StoreConditions, iam_policy, probe};
 pub use prune::{PruneOutcome, PruneRequest, prune};
 pub use push::{FileAction, Planned, Prepared, PushOutcome, PushRequest, PushStatus, plan, prepare, push};
