@@ -86,6 +86,7 @@ fn what_there_is_in_text_and_json() {
     stable(&project, || {
         insta::assert_snapshot!("status_text", text("cache status --remote"));
         insta::assert_snapshot!("status_json", document("cache status --remote", "cache-status"));
+        insta::assert_snapshot!("status_probed_text", text("cache status --probe"));
         insta::assert_snapshot!("policy_write", text("cache status --iam-policy"));
         insta::assert_snapshot!("policy_read", text("cache status --iam-policy read"));
         insta::assert_snapshot!("ls_text", text("cache ls"));

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+#[cfg(unix)]
+mod assets;
 mod browser;
 mod cache;
 #[cfg(unix)]

@@ -73,7 +73,7 @@ fn stacks_of_other_accounts_are_rehearsed() {
 #[test]
 fn services_that_are_not_there_are_named() {
     let bus = project("  - {name: b, kind: event_bus, args: {name: b}}\n");
-    let ran = bus.run("plan").ended(1);
+    let ran = bus.run("plan").ended(10);
     assert!(ran.stderr.contains("the embedded provider has stacks only"), "{}", ran.stderr);
     let wrong = project("  - {name: b, kind: event_bus, args: {name: a b}}\n");
     let ran = wrong.run("plan").ended(10);

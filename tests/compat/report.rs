@@ -22,6 +22,8 @@ pub(crate) struct Verdict {
     pub(crate) wrong: Vec<String>,
     /// Ids of the differences that occurred.
     pub(crate) met: Vec<String>,
+    /// Records of the task cache that were looked at.
+    pub(crate) records: usize,
     /// Time of all its runs.
     pub(crate) took: Duration,
 }
@@ -38,6 +40,7 @@ impl Verdict {
             listed,
             wrong: Vec::new(),
             met: Vec::new(),
+            records: 0,
             took: Duration::ZERO,
         }
     }
@@ -89,7 +92,13 @@ pub(crate) fn text(verdicts: &[Verdict], took: Duration) -> String {
         }
     }
     let failed = verdicts.iter().filter(|verdict| !verdict.wrong.is_empty()).count();
-    let _ = writeln!(text, "\n{} cases, {failed} failed, {:.0} s", verdicts.len(), took.as_secs_f32());
+    let records: usize = verdicts.iter().map(|verdict| verdict.records).sum();
+    let _ = writeln!(
+        text,
+        "\n{} cases, {failed} failed, {:.0} s; {records} records of the task cache searched",
+        verdicts.len(),
+        took.as_secs_f32()
+    );
     text
 }
 

@@ -1,10 +1,11 @@
 //! How tasks end, and how many of them work on one service at once.
 
-use runway_core::engine::Interrupt;
+use runway_core::engine::{Interrupt, Status};
 use runway_core::event::Event;
 use runway_core::exit::ExitCode;
 use runway_core::outcome::{NodeEnd, Tally};
 use runway_core::plan::Purpose;
+use runway_core::render::{graph, tables};
 use serde_json::json;
 
 use crate::cached::Machine;
@@ -137,4 +138,35 @@ async fn a_service_of_one_account_and_region_has_ten_tasks_at_once() {
         // Those that go are work for the same service.
         assert_eq!(wide(&project("", "")).await, most);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn status_and_graph_list_tasks() {
+    let world = World::new();
+    let first = project(
+        concat!(
+            "  - {name: kept, kind: thing, requires: [base], args: {name: kept, value: x}}\n",
+            "  - {name: left, kind: thing, on_remove: delete, region: eu-west-1, args: {name: left, value: x}}\n",
+        ),
+        "  - {name: base, template_path: t.yml, variables: {Note: x}}\n",
+    );
+    assert_eq!(world.deploy(&first).await.exit(), ExitCode::Ok);
+    let next = project(
+        concat!(
+            "  - {name: kept, kind: thing, requires: [base], args: {name: kept, value: x}}\n",
+            "  - {name: new, kind: thing, args: {name: new, value: x}}\n",
+        ),
+        "  - {name: base, template_path: t.yml, variables: {Note: x}}\n",
+    );
+    let engine = world.engine(next.files.clone(), |_| ());
+    let status = engine.status(&next.config()).await.unwrap_or_else(|error| panic!("{error:?}"));
+    insta::assert_snapshot!("status_text", tables::status_text(&status));
+    insta::assert_snapshot!("status_json", tables::status_json(&status));
+    let view = engine.graph(&next.config()).await.unwrap_or_else(|error| panic!("{error:?}"));
+    insta::assert_snapshot!("graph_text", graph::text(&view));
+    insta::assert_snapshot!("graph_json", graph::json(&view));
+    // Without stacks there is one table, and without anything a sentence.
+    let tasks = Status { stacks: Vec::new(), ..status };
+    assert!(tables::status_text(&tasks).starts_with("TASK"));
+    assert_eq!(tables::status_text(&Status::default()), "no stacks in config or persistent graph\n");
 }

@@ -61,6 +61,7 @@ pub(crate) fn forgotten(input: ToForget) -> Written {
     remembered(&KNOWN, input, |input| {
         let record = Record { graph: graph(input.graph), ..Record::default() };
         let ending = Ending {
+            forgotten: None,
             gone: &names(input.gone).collect(),
             facts: &names(input.existing & input.graph).map(|name| (name, NodeFacts::default())).collect(),
             decided: &names(3).collect(),

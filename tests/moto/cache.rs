@@ -185,3 +185,41 @@ fn whatever_lies_in_the_bucket_a_run_does_the_same() {
     assert!(!emptied.stderr.contains("cache::"), "{}", emptied.stderr);
     assert_eq!(emptied.stdout, plan.stdout);
 }
+
+/// What `cache status` says of the bucket itself.
+#[test]
+fn what_the_bucket_does_with_the_cache_is_told() {
+    let scene = Scene::new();
+    scene.make_bucket();
+    scene.config("  - {name: a, template_path: templates/t.yml, variables: {Note: x, Up: y}}\n");
+    let status = |line: &str| {
+        let ran = scene.run(&format!("cache status {line} --format json")).ended(0);
+        let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        (document["bucket"].clone(), ran.stderr)
+    };
+    // Nothing is written unless that is asked for.
+    let (bucket, told) = status("--remote");
+    let expected = json!({
+        "keeps_versions": true, "days_of_earlier_versions": null, "days": null, "unreadable": null,
+        "keeps_conditions": null,
+    });
+    assert_eq!(bucket, expected);
+    assert!(told.contains("cache::no_lifecycle"), "{told}");
+    assert_eq!(scene.keys(), Vec::<String>::new());
+    let rules = json!([
+        {"ID": "versions", "Status": "Enabled", "Filter": {"Prefix": "cache/"}, "NoncurrentVersionExpiration": {"NoncurrentDays": 3}},
+        {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 400}},
+        {"ID": "off", "Status": "Disabled", "Filter": {"Prefix": "cache/"}, "Expiration": {"Days": 1}},
+        {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 2}},
+    ]);
+    let configuration = json!({"Bucket": scene.bucket, "LifecycleConfiguration": {"Rules": rules}});
+    assert_eq!(scene.boto("s3", "put_bucket_lifecycle_configuration", &configuration), json!({}));
+    let (bucket, told) = status("--probe");
+    let expected = json!({
+        "keeps_versions": true, "days_of_earlier_versions": 3, "days": 400, "unreadable": null,
+        "keeps_conditions": true,
+    });
+    assert_eq!(bucket, expected);
+    assert!(!told.contains("cache::"), "{told}");
+    assert_eq!(scene.object("cache/example/v1/probe"), None, "what was tried is removed");
+}

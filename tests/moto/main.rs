@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
+mod assets;
 mod budgets;
 mod cache;
+mod cache_trouble;
 mod conformance;
 mod errors;
 mod graphs;
 mod projects;
+mod proxy;
 mod refusing;
 mod runway;
 mod saved;

@@ -1,18 +1,16 @@
 //! A plan against a server that refuses every write, and the policy of credentials that only read.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::proxy::{Answer, Proxy, Request};
 use crate::support::{GRAPH, Ran, Scene, TEMPLATE, eventually, finished, root};
 
 /// A server before moto that passes reads on, and answers 403 to everything else unless it only watches.
 struct Refusing {
-    port: u16,
+    proxy: Proxy,
     /// IAM's names of what was asked for, and whether it was a write.
     seen: Arc<Mutex<BTreeSet<(String, bool)>>>,
 }
@@ -27,26 +25,19 @@ impl Refusing {
     }
 
     fn start(scene: &Scene, refuses: bool) -> Self {
-        let endpoint = scene.environment()["AWS_ENDPOINT_URL"].clone();
-        let upstream: u16 = endpoint.rsplit(':').next().unwrap().parse().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(BTreeSet::new()));
         let log = Arc::clone(&seen);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, log) = (stream.unwrap(), Arc::clone(&log));
-                std::thread::spawn(move || serve(stream, upstream, refuses, &log));
-            }
+        let proxy = Proxy::before(scene, move |request| {
+            let (action, reads) = action(request);
+            log.lock().unwrap().insert((action.clone(), !reads));
+            if refuses && !reads { refusal(&action) } else { Answer::Pass }
         });
-        Self { port, seen }
+        Self { proxy, seen }
     }
 
     /// Runs the program with this server as its cloud.
     fn run(&self, scene: &Scene, line: &str) -> Ran {
-        let mut command = scene.command(line);
-        command.env("AWS_ENDPOINT_URL", format!("http://localhost:{}", self.port));
-        finished(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        self.proxy.run(scene, line)
     }
 
     /// What was asked for since the last time.
@@ -59,54 +50,21 @@ impl Refusing {
     }
 }
 
-/// One request: answered with 403, or passed on.
-fn serve(mut client: TcpStream, upstream: u16, refuses: bool, log: &Mutex<BTreeSet<(String, bool)>>) {
-    let mut reader = BufReader::new(client.try_clone().unwrap());
-    let mut head = String::new();
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).unwrap_or_default() == 0 {
-            return;
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().unwrap();
-        }
-        let is_end = line.trim_end().is_empty();
-        head.push_str(&line);
-        if is_end {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
-    let (action, reads) = action(&head, &String::from_utf8_lossy(&body));
-    log.lock().unwrap().insert((action.clone(), !reads));
-    if refuses && !reads {
-        let text = format!(
-            "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform: \
-             {action}</Message></Error><Code>AccessDenied</Code><Message>Access Denied</Message></ErrorResponse>"
-        );
-        let length = text.len();
-        let answer = format!(
-            "HTTP/1.1 403 Forbidden\r\ncontent-type: text/xml\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{text}"
-        );
-        let _ = client.write_all(answer.as_bytes());
-        return;
-    }
-    let mut server = TcpStream::connect(("127.0.0.1", upstream)).unwrap();
-    server.write_all(head.as_bytes()).and_then(|()| server.write_all(&body)).unwrap();
-    let _ = std::io::copy(&mut server, &mut client);
+/// No permission, in the words of CloudFormation and of S3.
+pub(crate) fn refusal(action: &str) -> Answer {
+    let text = format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform: \
+         {action}</Message></Error><Code>AccessDenied</Code><Message>Access Denied</Message></ErrorResponse>"
+    );
+    Answer::Text("403 Forbidden", text)
 }
 
 /// What IAM calls a request, and whether it reads only.
-fn action(head: &str, body: &str) -> (String, bool) {
-    let mut words = head.split_whitespace();
-    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+fn action(request: &Request) -> (String, bool) {
+    let (method, target) = (request.method(), request.target());
+    let body = String::from_utf8_lossy(&request.body);
     let header = |wanted: &str| {
-        head.lines().find_map(|line| {
+        request.head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
         })

@@ -22,6 +22,7 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.route53.models import Route53Backend
+from moto.s3.responses import S3Response
 from werkzeug.serving import WSGIRequestHandler, run_simple
 
 S3_SUBRESOURCES = {
@@ -287,6 +288,22 @@ def proper_zones():
     Route53Backend.create_hosted_zone = create_hosted_zone
 
 
+def proper_rules():
+    """The elements that S3 answers with; moto gives them the names of the operations."""
+
+    def named(name, moto_name, element):
+        read = getattr(S3Response, name)
+
+        def answer(self):
+            status, headers, text = read(self)
+            return status, headers, text.replace(moto_name, element)
+
+        setattr(S3Response, name, answer)
+
+    named("get_bucket_versioning", "GetBucketVersioningResponse", "VersioningConfiguration")
+    named("get_bucket_lifecycle", "GetBucketLifecycleConfigurationResponse", "LifecycleConfiguration")
+
+
 def end_with_parent():
     sys.stdin.buffer.read()
     os._exit(0)
@@ -299,5 +316,6 @@ class Quiet(WSGIRequestHandler):
 
 if __name__ == "__main__":
     proper_zones()
+    proper_rules()
     threading.Thread(target=end_with_parent, daemon=True).start()
     run_simple("127.0.0.1", int(sys.argv[1]), Emulator(), threaded=True, request_handler=Quiet)

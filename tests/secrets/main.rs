@@ -77,6 +77,7 @@ fn without_marks_every_kind_of_text_tells_secrets() {
         "outputs as JSON",
         "failure as text",
         "failure as JSON",
+        "records of the cache",
     ] {
         let found = leaks.get(what).copied().unwrap_or_default();
         assert!(found * 10 >= count, "{what} tells a secret in {found} of {count} scenes: {leaks:?}");

@@ -1,8 +1,11 @@
 //! Everything that is told of a project.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use runway_core::cache::{Cache, KindSettings, MemoryTier, Pace, Settings, Setup, codec};
 use runway_core::engine::{Approval, EngineError, Gate, Interrupt, Planned};
 use runway_core::error::Finding;
 use runway_core::event::Event;
@@ -13,7 +16,6 @@ use runway_core::render::details::Depth;
 use runway_core::render::style::Style;
 use runway_core::render::text::TextOptions;
 use runway_core::render::{events, graph, json, markdown, page, picture, problems, tables, text};
-use std::sync::Mutex;
 
 use crate::scene::{Guards, Scene};
 use crate::support::{Project, Run, World};
@@ -112,7 +114,9 @@ async fn ran(world: &World, project: &Project) -> (Run, Witness) {
 /// plans to delete everything.
 pub(crate) async fn everything(scene: &Scene, guards: Guards) -> Vec<(String, String)> {
     let mut told = Told::default();
-    let world = World::new().answering("kms");
+    let mut world = World::new().answering("kms");
+    let machine = Arc::default();
+    world.cache = cache(&world, &machine);
     scene.services(&world, false, guards);
     let project = scene.project(false, false, guards);
     match planned(&world, &project, Purpose::Deploy).await {
@@ -123,6 +127,7 @@ pub(crate) async fn everything(scene: &Scene, guards: Guards) -> Vec<(String, St
     assert_eq!(run.exit(), ExitCode::Ok, "{scene:?} {}", run.explain());
     told.run("events", &run, &witness);
     looked(&mut told, &world, &project).await;
+    remembered(&mut told, &mut world, &machine).await;
 
     scene.services(&world, true, guards);
     let project = scene.project(true, false, guards);
@@ -151,6 +156,7 @@ pub(crate) async fn everything(scene: &Scene, guards: Guards) -> Vec<(String, St
         }
         Err(error) => told.findings("errors of plan to save", &error.findings),
     }
+    remembered(&mut told, &mut world, &machine).await;
     let failing = scene.project(true, true, guards);
     let (run, witness) = ran(&world, &failing).await;
     assert_eq!(run.exit(), ExitCode::StepsFailed, "{scene:?} {}", run.explain());
@@ -160,6 +166,7 @@ pub(crate) async fn everything(scene: &Scene, guards: Guards) -> Vec<(String, St
     assert_eq!(run.exit(), ExitCode::Ok, "{scene:?} {}", run.explain());
     told.run("changed events", &run, &witness);
     looked(&mut told, &world, &project).await;
+    remembered(&mut told, &mut world, &machine).await;
 
     broken(&mut told, &world, &project).await;
     match planned(&world, &project, Purpose::Destroy).await {
@@ -167,6 +174,32 @@ pub(crate) async fn everything(scene: &Scene, guards: Guards) -> Vec<(String, St
         Err(error) => told.findings("errors of plan to destroy", &error.findings),
     }
     told.0
+}
+
+/// What is kept of the runs so far; the next run is another one, some hours later.
+async fn remembered(told: &mut Told, world: &mut World, machine: &Arc<MemoryTier>) {
+    world.cache.publish(true).await;
+    let mut shown = String::new();
+    // The copy of the bucket's index is among them.
+    for bytes in machine.files().values() {
+        match codec::decode(bytes) {
+            Ok(index) => index.records.values().for_each(|record| shown.push_str(&format!("{record:?}\n"))),
+            Err(_) => shown.push_str(&String::from_utf8_lossy(bytes)),
+        }
+    }
+    told.tell("records of the cache", shown);
+    tokio::time::sleep(Duration::from_secs(3 * 60 * 60)).await;
+    world.cache = cache(world, machine);
+}
+
+/// The cache of a run, which keeps for an hour what lookups found.
+fn cache(world: &World, machine: &Arc<MemoryTier>) -> Arc<Cache> {
+    let pace = Pace { clock: Arc::clone(&world.clock) as _, random: Arc::new(|| 7) };
+    let local = Some(Arc::clone(machine) as _);
+    let (namespace, writer, command) = ("ns".to_owned(), "tester".to_owned(), "deploy".to_owned());
+    let ttl = KindSettings { ttl: Some(Duration::from_secs(60 * 60)), ..KindSettings::default() };
+    let settings = Settings { kinds: [("lookup".to_owned(), ttl)].into(), ..Settings::default() };
+    Arc::new(Cache::new(settings, Setup { namespace, local, pace, writer, command, key: None }))
 }
 
 /// What commands tell that only look.

@@ -33,7 +33,7 @@ pub(crate) fn run(check: bool) -> Result<(), Failure> {
 }
 
 fn files() -> Vec<(PathBuf, String)> {
-    let schemas = runway_core::schema::documents().into_iter();
+    let schemas = runway_core::schema::documents().into_iter().chain(runway_artifacts::schema::documents());
     let mut files: Vec<(PathBuf, String)> = schemas
         .map(|(name, text)| (PathBuf::from(format!("config-schema/{name}.schema.json")), text))
         .collect();

@@ -3,6 +3,7 @@
 //! The SDK repeats reads by itself. Calls that change something are sent once: whether they may be repeated is decided
 //! above, where it is known whether the lock is still held.
 
+mod bucket_rules;
 mod cloudformation;
 mod count;
 mod error;

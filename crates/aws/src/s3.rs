@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use runway_core::provider::ErrorKind;
 use runway_store::{
     BucketName, Condition, ContentDigest, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Part, Put,
-    PutOutcome, Reread, StoreError, StoreErrorKind, Tags, Upload, UserMetadata,
+    PutOutcome, Reread, Rules, StoreError, StoreErrorKind, Tags, Upload, UserMetadata,
 };
 
 use self::headers::{DateOfAnswer, checksum, metadata, tagging, user};
+use crate::bucket_rules;
 use crate::error::{Failure, failure};
 use crate::object_headers::ObjectHeaders;
 
@@ -400,6 +401,23 @@ impl ObjectStore for S3 {
                 length: version.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
             })
             .collect())
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        const WHAT: &str = "read the rules of";
+        let bucket = self.bucket.as_str();
+        let versioning = self.client.get_bucket_versioning().bucket(bucket).send().await;
+        let versioning = versioning.map_err(|error| self.fail(&error, WHAT, "", false))?;
+        let asked = self.client.get_bucket_lifecycle_configuration().bucket(bucket).send().await;
+        let expirations = match asked {
+            Ok(answer) => answer.rules().iter().filter_map(bucket_rules::expiration).collect(),
+            Err(error) => match failure(&error) {
+                found if found.code == "NoSuchLifecycleConfiguration" => Vec::new(),
+                found => return Err(self.error(found, WHAT, "", false)),
+            },
+        };
+        // A bucket whose versioning was suspended still has the versions of before.
+        Ok(Rules { keeps_versions: versioning.status().is_some(), expirations })
     }
 
     async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {

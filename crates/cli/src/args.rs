@@ -1,5 +1,6 @@
 //! What can be typed. Runway's own spellings keep working.
 
+mod assets;
 mod cache;
 
 use std::time::Duration;
@@ -10,6 +11,10 @@ use runway_core::cache::{Mode, RemoteMode};
 use runway_core::plan::Allowed;
 use runway_core::render::details::Depth;
 
+pub(crate) use self::assets::{
+    AssetsAge, AssetsBuild, AssetsCommand, AssetsPlace, AssetsPlan, AssetsPrune, AssetsPush, AssetsVerify,
+    ManifestForm, ManifestTime, PathStyle,
+};
 pub(crate) use self::cache::{CacheClear, CacheCollect, CacheCommand, CacheStatus, Percent};
 
 /// Keeps a declared set of AWS CloudFormation stacks true.
@@ -113,6 +118,9 @@ pub enum Command {
     /// Look at the task cache, or empty it
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Push a front-end's files to a bucket so that old ones stay for a while, and prune what aged out
+    #[command(subcommand)]
+    Assets(Box<AssetsCommand>),
     /// Check configs and everything they name, without looking at the cloud
     Validate(ValidateArguments),
     /// Write a project to begin with: runway.yml, a module and a template
@@ -175,6 +183,18 @@ pub enum SchemaDocument {
     CacheVerify,
     /// `cache clear`, `gc`, `import` and `warm` with `--format json`
     CacheChange,
+    /// `assets plan --format json`
+    AssetsPlan,
+    /// `assets push` and `assets rollback` with `--format json`
+    AssetsPush,
+    /// `assets prune --format json`
+    AssetsPrune,
+    /// `assets ls --format json`
+    AssetsList,
+    /// `assets verify --format json`
+    AssetsVerify,
+    /// `assets doctor --format json`
+    AssetsDoctor,
     /// What any command prints with `--format json` if it fails
     Error,
 }
@@ -386,7 +406,7 @@ fn allowed(text: &str) -> Result<Allowed, String> {
     Allowed::parse(text).ok_or_else(|| "expected STACK or STACK/RESOURCE".to_owned())
 }
 
-/// `90`, `90s`, `5m`, `1h` or `500ms`.
+/// `90`, `90s`, `5m`, `1h`, `2d` or `500ms`.
 fn duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let count: u64 =
@@ -396,6 +416,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "ms" => Ok(Duration::from_millis(count)),
         "m" => Ok(Duration::from_secs(count.saturating_mul(60))),
         "h" => Ok(Duration::from_secs(count.saturating_mul(3600))),
+        "d" => Ok(Duration::from_secs(count.saturating_mul(86400))),
         unit => Err(format!("unknown unit `{unit}`: use s, m or h")),
     }
 }

@@ -28,12 +28,13 @@ use runway_host::sources::{Access, Known};
 
 use crate::Arguments;
 use crate::args::{
-    Command, FormatArguments, GraphCommand, OutputsArguments, PlanArguments, PlanningArguments, TextOrJson,
+    Command, FormatArguments, OutputsArguments, PlanArguments, PlanningArguments, TextOrJson,
     ValidateArguments,
 };
+use crate::assets::AssetsContext;
 use crate::cache::Caches;
 use crate::clock::SystemClock;
-use crate::commands::documents::{schema, wants_json};
+use crate::commands::documents::{name, schema, wants_json};
 use crate::commands::pages::Pages;
 use crate::commands::reports::Reports;
 use crate::commands::session::Session;
@@ -178,6 +179,16 @@ impl Context {
             &self.current,
         )
         .map_err(EngineError::of)?;
+        if let Command::Assets(command) = &self.arguments.command {
+            let context = AssetsContext {
+                output: &self.output,
+                settings: &settings,
+                environment: &self.environment,
+                current: &self.current,
+                stats: global.stats,
+            };
+            return self.in_runtime(context.run(command));
+        }
         let found = discover(global, &self.current).map_err(EngineError::of)?;
         match (&self.arguments.command, found) {
             (Command::Whichenv, found) => self.whichenv(&settings, &found),
@@ -468,27 +479,5 @@ fn planning(command: &Command) -> Option<&PlanningArguments> {
         Command::Plan(arguments) => Some(&arguments.common),
         Command::Deploy(arguments) | Command::Destroy(arguments) => Some(&arguments.common),
         _ => None,
-    }
-}
-
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::Plan(_) => "plan",
-        Command::Deploy(_) => "deploy",
-        Command::Destroy(_) => "destroy",
-        Command::Init => "init",
-        Command::New { .. } => "new",
-        Command::Whichenv => "whichenv",
-        Command::Envvars => "envvars",
-        Command::Status(_) => "status",
-        Command::Outputs(_) => "outputs",
-        Command::Graph(GraphCommand::Show { .. }) => "graph show",
-        Command::Graph(GraphCommand::Unlock { .. }) => "graph unlock",
-        Command::Graph(GraphCommand::Forget { .. }) => "graph forget",
-        Command::Cache(command) => command.name(),
-        Command::Validate(_) => "validate",
-        Command::Schema { .. } => "schema",
-        Command::Completions { .. } => "completions",
-        Command::Man => "man",
     }
 }

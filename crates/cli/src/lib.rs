@@ -1,6 +1,7 @@
 //! The command line of runway-rs: arguments and environment in, engine, output and exit code out.
 
 mod args;
+mod assets;
 mod cache;
 mod clock;
 mod commands;

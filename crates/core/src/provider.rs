@@ -110,7 +110,10 @@ impl ErrorKind {
             Self::LocalState => {
                 "nothing was overwritten: restore the file, or name another directory with --provider local:DIR; docs/embedded-provider.md says what the files are"
             }
-            Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected | Self::Unsupported => {
+            Self::Unsupported => {
+                "use a provider that can do this, or leave it out of a rehearsal with `enabled: false`; nothing was changed"
+            }
+            Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected => {
                 "nothing is lost; the command can be run again once this is mended"
             }
         }
@@ -120,11 +123,9 @@ impl ErrorKind {
     pub fn exit_code(self) -> ExitCode {
         match self {
             Self::Denied | Self::Credentials | Self::NoRegion | Self::LocalAccess => ExitCode::Denied,
-            Self::Misconfigured => ExitCode::Config,
+            Self::Misconfigured | Self::Unsupported => ExitCode::Config,
             Self::Throttled | Self::Unavailable | Self::LocalState => ExitCode::Unavailable,
-            Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected | Self::Unsupported => {
-                ExitCode::Unexpected
-            }
+            Self::NotFound | Self::AlreadyExists | Self::Validation | Self::Protected => ExitCode::Unexpected,
         }
     }
 }

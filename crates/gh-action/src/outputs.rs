@@ -10,13 +10,14 @@ use crate::summary;
 
 /// Every output of `action.yml`.
 #[cfg(test)]
-pub(crate) const OUTPUTS: [&str; 13] = [
+pub(crate) const OUTPUTS: [&str; 14] = [
     "exit-code",
     "changes",
     "create",
     "update",
     "delete",
     "recreate",
+    "run",
     "none",
     "skip",
     "losses",
@@ -51,6 +52,7 @@ pub(crate) fn outputs(report: &Report, exit: u8, left: &Left) -> Vec<(&'static s
         ("update", count(|counts| counts.update)),
         ("delete", count(|counts| counts.delete)),
         ("recreate", count(|counts| counts.recreate)),
+        ("run", count(|counts| counts.run)),
         ("none", count(|counts| counts.none)),
         ("skip", count(|counts| counts.skip)),
         ("losses", of_plans(|plans| plans.iter().map(|plan| plan.losses.len()).sum())),
@@ -85,6 +87,15 @@ mod tests {
             "exit-code<<END\n2\nEND\nchanges<<END\ntrue\nEND\ncreate<<END\n2\nEND\nupdate<<END\n0\nEND\n";
         assert!(text.starts_with(expected), "{text}");
         assert_eq!(outputs.iter().map(|(name, _)| *name).collect::<Vec<_>>(), OUTPUTS);
+    }
+
+    #[test]
+    fn tasks_that_run_are_counted() {
+        let mut plan = plan(0, 1);
+        plan["summary"]["run"] = serde_json::json!(3);
+        let outputs = outputs(&report(Command::Plan, [plan]), 2, &Left::default());
+        let of = |wanted: &str| outputs.iter().find(|(name, _)| *name == wanted).unwrap().1.clone();
+        assert_eq!((of("run"), of("changes"), of("summary")), ("3".into(), "true".into(), "3 to run".into()));
     }
 
     #[test]

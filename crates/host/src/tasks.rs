@@ -40,6 +40,14 @@ impl Programs for TaskPrograms {
         }
         environment.extend(program.credentials.clone());
         environment.extend(program.environment.clone());
+        if let Some(directory) = program.directory.as_ref().filter(|path| !self.directory.join(path).is_dir())
+        {
+            return Err(TaskFailure {
+                message: format!("there is no directory `{directory}` to run the command in"),
+                help: Some("correct `directory`; it is relative to the directory of the config".to_owned()),
+                kind: None,
+            });
+        }
         let mut words = program.words.iter().cloned();
         let started = Started {
             program: words.next().unwrap_or_default(),

@@ -11,7 +11,7 @@ use runway_core::clock::Clock;
 use runway_core::provider::{ErrorKind, ProviderError};
 use runway_store::{
     BucketName, Condition, ContentDigest, Directory, ETag, Memory, Metadata, Object, ObjectKey, ObjectStore,
-    Page, Part, Put, PutOutcome, Reread, StoreClock, StoreError, Tags, Upload,
+    Page, Part, Put, PutOutcome, Reread, Rules, StoreClock, StoreError, Tags, Upload,
 };
 
 type Open = Arc<dyn ObjectStore>;
@@ -225,6 +225,10 @@ impl ObjectStore for Handle {
 
     async fn get_version(&self, key: &ObjectKey, version: &str) -> Result<Option<Object>, StoreError> {
         self.open().get_version(key, version).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.open().rules().await
     }
 
     async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {

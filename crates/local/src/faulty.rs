@@ -17,7 +17,7 @@ use runway_core::provider::{
 };
 use runway_store::{
     BucketName, Condition, ContentDigest, ETag, Metadata, Object, ObjectKey, ObjectStore, Page, Part, Put,
-    PutOutcome, Reread, StoreError, StoreErrorKind, Tags, Upload,
+    PutOutcome, Reread, Rules, StoreError, StoreErrorKind, Tags, Upload,
 };
 
 /// One request as it is about to be sent.
@@ -400,6 +400,10 @@ impl ObjectStore for FaultyStore {
 
     async fn get_version(&self, key: &ObjectKey, version: &str) -> Result<Option<Object>, StoreError> {
         self.run("GetObject", key.as_str(), self.inner.get_version(key, version)).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.run("GetBucketLifecycleConfiguration", "", self.inner.rules()).await
     }
 
     async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {

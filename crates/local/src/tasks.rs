@@ -55,9 +55,7 @@ impl TaskServices for LocalTaskServices {
         _changes: bool,
         _input: &Value,
     ) -> Result<Value, ServiceFailure> {
-        let message = format!(
-            "the embedded provider has stacks only, no {service:?}; set `enabled: false` for rehearsals, or use --provider aws"
-        );
+        let message = format!("the embedded provider has stacks only, no {service:?}");
         let error = ProviderError::new(ErrorKind::Unsupported, operation, "a task", message);
         Err(ServiceFailure { code: String::new(), error })
     }

@@ -10,6 +10,7 @@ use crate::error::StoreError;
 use crate::key::{BucketName, ObjectKey};
 use crate::object::{Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload};
 use crate::operation::{Operation, Verb};
+use crate::rules::Rules;
 
 /// A store that records every request on its way to another store: for request budgets and statistics.
 ///
@@ -116,6 +117,11 @@ impl ObjectStore for Counting {
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
         self.record(Operation::new(Verb::Versions, key));
         self.inner.versions(key).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.record(Operation::rules());
+        self.inner.rules().await
     }
 
     async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {

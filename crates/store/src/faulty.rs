@@ -11,6 +11,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
 use crate::object::{Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload};
 use crate::operation::{Operation, Verb};
+use crate::rules::Rules;
 
 #[cfg(test)]
 mod tests;
@@ -238,6 +239,10 @@ impl ObjectStore for Faulty {
 
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
         self.run(Operation::new(Verb::Versions, key), self.inner.versions(key)).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.run(Operation::rules(), self.inner.rules()).await
     }
 
     async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {

@@ -47,6 +47,7 @@ mod object;
 mod operation;
 mod read_only;
 mod record;
+mod rules;
 
 pub use counting::Counting;
 pub use digest::{ContentDigest, NoDigest};
@@ -61,6 +62,7 @@ pub use object::{
 };
 pub use operation::{Operation, Verb};
 pub use read_only::ReadOnly;
+pub use rules::{Expiration, Rules};
 
 use std::sync::Arc;
 
@@ -104,6 +106,8 @@ pub trait ObjectStore: Send + Sync {
     async fn get_version(&self, key: &ObjectKey, version_id: &str) -> Result<Option<Object>, StoreError>;
     /// The versions of one object, newest first, without deletions; empty where the store keeps none.
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError>;
+    /// What the bucket does with its objects by itself.
+    async fn rules(&self) -> Result<Rules, StoreError>;
 
     /// Reads `length` bytes of an object from `first` on, fewer where it ends before; `None` if the key is absent.
     async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {

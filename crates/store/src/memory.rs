@@ -12,6 +12,7 @@ use crate::key::{BucketName, ObjectKey};
 use crate::object::{Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload};
 use crate::operation::{Operation, Verb};
 use crate::record::{self, Record, Refusal};
+use crate::rules::Rules;
 use crate::{ObjectStore, StoreClock};
 
 mod parts;
@@ -246,6 +247,11 @@ impl ObjectStore for Memory {
                 .map(|version| self.metadata(version))
                 .collect())
         })
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        let rules = Rules { keeps_versions: self.keeps_versions, ..Rules::default() };
+        self.run(&Operation::rules(), |_| Ok(rules))
     }
 
     async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {

@@ -38,7 +38,7 @@ impl fmt::Display for ETag {
 pub type UserMetadata = BTreeMap<String, String>;
 
 /// When a write or deletion may take effect.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Condition {
     /// Always.
     #[default]

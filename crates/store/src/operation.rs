@@ -24,6 +24,8 @@ pub enum Verb {
     GetVersion,
     /// List the versions of an object.
     Versions,
+    /// Read what the bucket does by itself.
+    Rules,
     /// Read some bytes of an object.
     GetRange,
     /// Delete several objects.
@@ -53,6 +55,7 @@ impl Verb {
             Self::SetTags => "set_tags",
             Self::GetVersion => "get_version",
             Self::Versions => "versions",
+            Self::Rules => "rules",
             Self::GetRange => "get_range",
             Self::DeleteMany => "delete_many",
             Self::BeginUpload => "begin_upload",
@@ -79,6 +82,7 @@ impl Verb {
             Self::SetTags => "tag",
             Self::GetVersion => "read a version of",
             Self::Versions => "list the versions of",
+            Self::Rules => "read the rules of",
         }
     }
 }
@@ -117,6 +121,11 @@ impl Operation {
     /// A listing below a prefix.
     pub fn list(prefix: &str) -> Self {
         Self { verb: Verb::List, key: ObjectKey::new(prefix) }
+    }
+
+    /// A look at the rules of the bucket.
+    pub fn rules() -> Self {
+        Self { verb: Verb::Rules, key: ObjectKey::new("") }
     }
 
     /// The error of this operation.

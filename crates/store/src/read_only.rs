@@ -9,6 +9,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::key::{BucketName, ObjectKey};
 use crate::object::{Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload};
 use crate::operation::{Operation, Verb};
+use crate::rules::Rules;
 
 /// A store that can be read but refuses every write with [`StoreErrorKind::Denied`].
 ///
@@ -74,6 +75,10 @@ impl ObjectStore for ReadOnly {
 
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
         self.inner.versions(key).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.inner.rules().await
     }
 
     async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {

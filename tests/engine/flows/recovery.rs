@@ -310,6 +310,10 @@ impl ObjectStore for CarelessStore {
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
         self.0.versions(key).await
     }
+
+    async fn rules(&self) -> Result<runway_store::Rules, StoreError> {
+        self.0.rules().await
+    }
 }
 
 #[tokio::test(start_paused = true)]

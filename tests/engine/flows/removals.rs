@@ -115,8 +115,11 @@ async fn status_and_outputs_tell_what_is_there() {
     );
     let engine = world.engine(BTreeMap::new(), |_| ());
     let rows = engine.status(&small.config()).await.unwrap_or_else(|error| panic!("{error:?}"));
-    let seen: Vec<(&str, &str, bool, bool)> =
-        rows.iter().map(|row| (row.name.as_str(), row.fqn.as_str(), row.exists, row.configured)).collect();
+    let seen: Vec<(&str, &str, bool, bool)> = rows
+        .stacks
+        .iter()
+        .map(|row| (row.name.as_str(), row.fqn.as_str(), row.exists, row.configured))
+        .collect();
     assert_eq!(
         seen,
         [

@@ -286,7 +286,7 @@ fn assertions() {
         let call = json!({"service": "ssm", "operation": "GetParameter", "input": {"Name": "/kinds/assert"}});
         let mut assertion = json!({"call": call, "query": "/Parameter/Value", "equals": "right"});
         let planned = stand.plan("assert", &assertion).await;
-        assert_eq!(planned.action, TaskAction::Update);
+        assert_eq!(planned.action, TaskAction::Run);
         assert_eq!((&planned.details[0].before, &planned.details[0].after), (&None, &Some(json!("right"))));
         let put = |value: &str| {
             let put = json!({"Name": "/kinds/assert", "Value": value, "Type": "String", "Overwrite": true});

@@ -109,8 +109,11 @@ pub struct CacheStatus {
     /// Also look at the bucket
     #[arg(long)]
     pub remote: bool,
+    /// Also look at the bucket, and try whether it keeps the conditions of writes: an object is written beside the index and removed again
+    #[arg(long)]
+    pub probe: bool,
     /// Print what a role needs to use the bucket's part, as an IAM policy: to read it, or also to write it
-    #[arg(long, value_name = "ACCESS", num_args = 0..=1, default_missing_value = "write", conflicts_with_all = ["remote", "format"])]
+    #[arg(long, value_name = "ACCESS", num_args = 0..=1, default_missing_value = "write", conflicts_with_all = ["remote", "probe", "format"])]
     pub iam_policy: Option<CacheAccess>,
     /// Form of the result.
     #[command(flatten)]

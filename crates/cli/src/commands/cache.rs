@@ -127,15 +127,18 @@ impl Session<'_> {
             return Ok(ExitCode::Ok);
         }
         let local = tiers.local_status().map_err(EngineError::of)?;
-        let remote = match arguments.remote {
-            true => tiers.remote_status().await.map_err(EngineError::of)?,
-            false => None,
-        };
+        let (mut remote, mut bucket) = (None, None);
+        if arguments.remote || arguments.probe {
+            remote = tiers.remote_status().await.map_err(EngineError::of)?;
+            bucket = tiers.bucket_status(arguments.probe).await.map_err(EngineError::of)?;
+        }
         let last = tiers.local.as_ref().and_then(|local| LastRun::read(local.as_ref()));
         let settings = self.work.settings.cache.settings(&loaded.config.cache, true);
         let namespace = &loaded.config.namespace;
-        let document = shown::status(namespace, &settings, local, remote, last.as_ref());
+        let document = shown::status(namespace, &settings, local, (remote, bucket.as_ref()), last.as_ref());
         self.print(arguments.form.format, &document, (shown::status_text, shown::status_json));
+        let advice = bucket.iter().flat_map(|bucket| bucket.warnings());
+        self.output.findings(&advice.map(Finding::general).collect::<Vec<_>>(), ExitCode::Ok);
         Ok(ExitCode::Ok)
     }
 

@@ -13,6 +13,7 @@ pub(super) fn wants_json(command: &Command) -> bool {
         Command::Validate(arguments) => arguments.form.format == TextOrJson::Json,
         Command::Outputs(arguments) => arguments.format == OutputsFormat::Json,
         Command::Cache(command) => command.format() == TextOrJson::Json,
+        Command::Assets(command) => command.format() == TextOrJson::Json,
         Command::Graph(GraphCommand::Show { format }) => *format == GraphFormat::Json,
         _ => false,
     }
@@ -34,7 +35,37 @@ pub(super) fn schema(document: SchemaDocument) -> &'static str {
         SchemaDocument::CacheExplain => include_str!("../../../../config-schema/cache-explain.schema.json"),
         SchemaDocument::CacheVerify => include_str!("../../../../config-schema/cache-verify.schema.json"),
         SchemaDocument::CacheChange => include_str!("../../../../config-schema/cache-change.schema.json"),
+        SchemaDocument::AssetsPlan => include_str!("../../../../config-schema/assets-plan.schema.json"),
+        SchemaDocument::AssetsPush => include_str!("../../../../config-schema/assets-push.schema.json"),
+        SchemaDocument::AssetsPrune => include_str!("../../../../config-schema/assets-prune.schema.json"),
+        SchemaDocument::AssetsList => include_str!("../../../../config-schema/assets-list.schema.json"),
+        SchemaDocument::AssetsVerify => include_str!("../../../../config-schema/assets-verify.schema.json"),
+        SchemaDocument::AssetsDoctor => include_str!("../../../../config-schema/assets-doctor.schema.json"),
         SchemaDocument::Error => include_str!("../../../../config-schema/error.schema.json"),
         SchemaDocument::Events => include_str!("../../../../config-schema/events.schema.json"),
+    }
+}
+
+/// The command as a person types it.
+pub(super) fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Plan(_) => "plan",
+        Command::Deploy(_) => "deploy",
+        Command::Destroy(_) => "destroy",
+        Command::Init => "init",
+        Command::New { .. } => "new",
+        Command::Whichenv => "whichenv",
+        Command::Envvars => "envvars",
+        Command::Status(_) => "status",
+        Command::Outputs(_) => "outputs",
+        Command::Graph(GraphCommand::Show { .. }) => "graph show",
+        Command::Graph(GraphCommand::Unlock { .. }) => "graph unlock",
+        Command::Graph(GraphCommand::Forget { .. }) => "graph forget",
+        Command::Cache(command) => command.name(),
+        Command::Assets(command) => command.name(),
+        Command::Validate(_) => "validate",
+        Command::Schema { .. } => "schema",
+        Command::Completions { .. } => "completions",
+        Command::Man => "man",
     }
 }

@@ -67,6 +67,7 @@ impl<'s> Session<'s> {
             Command::Graph(command) => self.graph(command).await,
             Command::Cache(command) => self.cache(command).await,
             Command::Validate(_)
+            | Command::Assets(_)
             | Command::Schema { .. }
             | Command::Completions { .. }
             | Command::New { .. }

@@ -19,7 +19,7 @@ use crate::error::Problem;
 use crate::exit::ExitCode;
 
 /// How long a command tries to write the index.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// Texts of the bucket that are younger than this may belong to a run that has not written the index yet.
 const YOUNG: i64 = DAY;
 
@@ -475,11 +475,11 @@ impl Tiers {
     }
 }
 
-fn store_error(remote: &Remote, error: StoreError) -> CacheError {
+pub(super) fn store_error(remote: &Remote, error: StoreError) -> CacheError {
     CacheError::Store { place: remote.place(), source: Box::new(error) }
 }
 
-fn late(remote: &Remote) -> CacheError {
+pub(super) fn late(remote: &Remote) -> CacheError {
     let reason = format!("no answer within {} seconds", LIMIT.as_secs());
     CacheError::NotWritten { place: remote.place(), reason }
 }

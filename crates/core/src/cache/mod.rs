@@ -12,6 +12,7 @@
 //! | [`LocalTier`], [`Remote`] | files of this machine, one object of the bucket |
 //! | [`Cache`] | all of it for one run: [`Cache::load`], [`Cache::find`], [`Cache::keep`], [`Cache::publish`] |
 
+mod bucket;
 pub mod codec;
 mod explain;
 mod index;
@@ -35,6 +36,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
+pub use bucket::{BucketStatus, Keeping};
 pub use explain::{Difference, Explanation, Nearest};
 pub use index::{Delta, Filter, Index, Limits};
 pub use key::{Class, Ingredients, Key, Kind, Scope};

@@ -97,6 +97,30 @@ pub enum CacheWarning {
         /// How many.
         count: u64,
     },
+    /// Every version of the index stays for ever.
+    #[error("the bucket keeps every earlier version of the task cache in {place} for ever")]
+    #[diagnostic(
+        code(cache::no_lifecycle),
+        severity(Warning),
+        help("add a lifecycle rule for the prefix `cache/` that expires noncurrent versions after 3 days")
+    )]
+    NoLifecycle {
+        /// Where it is.
+        place: String,
+    },
+    /// The store writes although the condition does not hold.
+    #[error("the store of the task cache in {place} ignores the conditions of writes")]
+    #[diagnostic(
+        code(cache::no_conditional_writes),
+        severity(Warning),
+        help(
+            "runs that end at the same time lose records of each other there, and a `clear` may be undone; no run does anything else because of it. `cache: {{remote: read}}` in the config, or `off`, leaves this part alone"
+        )
+    )]
+    NoConditionalWrites {
+        /// Where it is.
+        place: String,
+    },
 }
 
 impl Problem for CacheWarning {

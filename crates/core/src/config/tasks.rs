@@ -103,11 +103,22 @@ pub enum Affinity {
 /// What becomes of what a task made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum OnRemove {
     /// It stays.
     Retain,
     /// It is deleted.
     Delete,
+}
+
+impl OnRemove {
+    /// The word of the config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retain => "retain",
+            Self::Delete => "delete",
+        }
+    }
 }
 
 /// When a task runs that only has effects.
@@ -233,7 +244,14 @@ impl Reader<'_> {
         let fields = self.strict_fields("a task", node, &FIELDS, &[])?;
         self.refuse_nulls(&fields, &FIELDS, &["args", "cache"]);
         let (name, span) = match key {
-            Some(key) => (key.as_text().unwrap_or_default().to_owned(), key.span),
+            Some(key) => {
+                let name = key.as_text().unwrap_or_default().to_owned();
+                if let Some(other) = fields.get("name").filter(|node| node.as_text() != Some(&name)) {
+                    let (key, span) = (name.clone(), other.span.into());
+                    self.report_task(TaskProblem::TwoNames { key, span });
+                }
+                (name, key.span)
+            }
             None => {
                 let name = self.demanded(&fields, "name", node)?;
                 (self.literal("name", name)?, name.span)

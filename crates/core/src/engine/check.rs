@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::config::tasks::TaskProblem;
-use crate::config::{Config, OnRemove, StackDefinition, When};
+use crate::config::{Config, OnRemove, StackDefinition, TaskDefinition, When};
 use crate::error::{Finding, Findings, nearest};
 use crate::ident::{NodeName, StackFqn};
 use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
 use crate::lookup::{Cause, Resolved};
-use crate::plan::{Settings, parameters};
+use crate::plan::{PlanProblem, Settings, parameters};
 use crate::provider::StackState;
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
 use crate::task::{TaskKinds, TaskPlace};
@@ -38,6 +38,8 @@ pub(super) fn values(
 /// unknown.
 pub(super) fn tasks(config: &Config, kinds: &TaskKinds, settings: Option<&Settings>) -> Findings {
     let mut findings = Findings::default();
+    // What is known to be kept so far: where, what, which parts, and by which task.
+    let mut kept: Vec<Kept<'_>> = Vec::new();
     let by_fqn: BTreeMap<_, _> =
         config.stacks.values().map(|definition| (&definition.fqn, definition)).collect();
     for task in config.tasks.values() {
@@ -75,15 +77,23 @@ pub(super) fn tasks(config: &Config, kinds: &TaskKinds, settings: Option<&Settin
         let (templates, place) = (&BTreeMap::new(), task.place.clone());
         let by_fqn = by_fqn.clone();
         let scope = StaticScope { config, by_fqn, templates, settings, place };
-        let values: Option<Map<String, Value>> = task
-            .args
-            .iter()
-            .map(|(name, variable)| match resolve(&variable.value, &scope) {
-                Ok(Resolved::Known { value, .. }) => Some((name.clone(), value)),
-                _ => None,
-            })
-            .collect();
-        let values = values.filter(|_| complete);
+        let (mut known_values, mut failed) = (Map::new(), Vec::new());
+        for (name, variable) in &task.args {
+            match resolve(&variable.value, &scope) {
+                Ok(Resolved::Known { value, .. }) => drop(known_values.insert(name.clone(), value)),
+                Ok(Resolved::Unknown { .. }) => complete = false,
+                Err(error) => {
+                    complete = false;
+                    failed.push(PlanProblem::Lookup {
+                        message: format!("task `{}`, argument `{name}`: {}", task.node, error.message),
+                        help: error.help,
+                        kind: error.kind,
+                        span: variable.span.into(),
+                    });
+                }
+            }
+        }
+        let values = Some(known_values).filter(|_| complete);
         if let Some(values) = &values
             && task.trust_for.is_some()
             && !kind.keeps_receipt(values)
@@ -96,7 +106,17 @@ pub(super) fn tasks(config: &Config, kinds: &TaskKinds, settings: Option<&Settin
             let (task, kind, span) = (task.entry.as_str().to_owned(), task.kind.clone(), task.span.into());
             report(TaskProblem::WithoutEffect { task, kind, what, help: helps.join("; "), span });
         }
-        let wrong = values.map(|values| kind.check(&values)).unwrap_or_default();
+        let wrong = values.as_ref().map(|values| kind.check(values)).unwrap_or_default();
+        failed.into_iter().for_each(|problem| findings.push(Finding::at(&config.document, problem)));
+        if let Some(values) = values.filter(|_| wrong.is_empty() && task.enabled && !kind.effects()) {
+            let Some(subject) = kind.subject(&values) else { continue };
+            let now = Kept { task, subject, parts: kind.parts(&values) };
+            if let Some(first) = kept.iter().find(|first| first.is_shared_with(&now)) {
+                findings.push(Finding::at(&config.document, first.problem(&now)));
+            }
+            kept.push(now);
+            continue;
+        }
         if !wrong.is_empty() {
             let what = wrong.join("; ");
             let (name, kind, known) = (task.entry.as_str().to_owned(), task.kind.clone(), named());
@@ -108,6 +128,34 @@ pub(super) fn tasks(config: &Config, kinds: &TaskKinds, settings: Option<&Settin
         }
     }
     findings
+}
+
+/// What a task keeps, as far as the config tells.
+struct Kept<'c> {
+    task: &'c TaskDefinition,
+    subject: String,
+    /// The parts of it; `None` is all of it.
+    parts: Option<BTreeSet<String>>,
+}
+
+impl Kept<'_> {
+    fn is_shared_with(&self, other: &Self) -> bool {
+        let apart =
+            matches!((&self.parts, &other.parts), (Some(ours), Some(theirs)) if ours.is_disjoint(theirs));
+        (&self.task.kind, &self.task.place, &self.subject)
+            == (&other.task.kind, &other.task.place, &other.subject)
+            && !apart
+    }
+
+    fn problem(&self, other: &Self) -> PlanProblem {
+        PlanProblem::SameSubject {
+            subject: self.subject.clone(),
+            one: self.task.node.as_str().to_owned(),
+            other: other.task.node.as_str().to_owned(),
+            first: self.task.span.into(),
+            second: other.task.span.into(),
+        }
+    }
 }
 
 /// Warns of parameters without a value.

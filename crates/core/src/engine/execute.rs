@@ -16,6 +16,7 @@ use crate::engine::backing::Backing;
 use crate::engine::cadence::Cadence;
 use crate::engine::judge::Goal;
 use crate::engine::limits::Limits;
+use crate::engine::outcomes::Ended;
 use crate::engine::schedule::Schedule;
 use crate::engine::step::{self, Operation, Submission, SubmitError};
 use crate::engine::task::{Printed, Turn};
@@ -55,15 +56,6 @@ pub(crate) struct Executed {
     pub(crate) interrupted: bool,
     /// Running stacks could not be looked at any more, and were left alone.
     pub(crate) blind: Option<ProviderError>,
-}
-
-/// How a step ended that began.
-#[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) outcome: Outcome,
-    pub(crate) elapsed: Duration,
-    /// What it really did, which of a task is known only now.
-    pub(crate) did: Action,
 }
 
 /// One execution of one plan.

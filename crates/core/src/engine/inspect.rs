@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{Config, OnRemove};
 use crate::engine::backing::Backing;
 use crate::engine::problem::EngineProblem;
 use crate::engine::records::{self, Last};
 use crate::engine::run::forward;
-use crate::engine::{Engine, EngineError, GraphView, LockView, StatusRow, look};
+use crate::engine::{Engine, EngineError, GraphView, LockView, Status, StatusRow, TaskRow, look};
 use crate::error::nearest;
 use crate::event::{Event, Reporter};
 use crate::graph::GraphState;
@@ -18,9 +18,10 @@ use crate::lock::record::is_settled;
 use crate::lock::{self, LockError, LockEvent, Premises, Session};
 use crate::plan::{fqn_of_recorded, other_place};
 use crate::provider::{Place, StackRef, StackState};
+use crate::task::TaskKinds;
 
 impl Engine {
-    pub(crate) async fn status_rows(&self, config: &Arc<Config>) -> Result<Vec<StatusRow>, EngineError> {
+    pub(crate) async fn status_rows(&self, config: &Arc<Config>) -> Result<Status, EngineError> {
         let backing = Backing::read_only(self, config);
         let cloudformation = self.provider.cloudformation();
         let (listed, premises, place) =
@@ -47,7 +48,7 @@ impl Engine {
                 fqn,
             }
         });
-        Ok(rows.collect())
+        Ok(Status { stacks: rows.collect(), tasks: task_rows(config, &state, &self.registry.kinds) })
     }
 
     pub(crate) async fn stack_outputs(
@@ -172,6 +173,14 @@ impl Engine {
         let undecided = premises.state.intents.values().any(|session| {
             session.steps.get(stack).is_some_and(creates) && !is_settled(session, premises.date)
         });
+        // Somebody saw the task as specified after the session that was about to make it.
+        let is_seen = premises.state.tasks.get(stack).is_some_and(|facts| facts.digest.is_some());
+        let undecided_task = premises.state.intents.values().any(|session| {
+            session.tasks.get(stack) == Some(&IntentAction::Create) && !is_settled(session, premises.date)
+        });
+        if undecided_task && !is_seen {
+            return Err(EngineError::of(EngineProblem::StillIntended { name: stack.as_str().to_owned() }));
+        }
         if !undecided {
             return Ok(());
         }
@@ -182,6 +191,33 @@ impl Engine {
             None => Err(EngineError::of(EngineProblem::StillIntended { name: stack.as_str().to_owned() })),
         }
     }
+}
+
+/// Tasks of the config and of the state object, by name.
+fn task_rows(config: &Config, state: &GraphState, kinds: &TaskKinds) -> Vec<TaskRow> {
+    let names: BTreeSet<&NodeName> = config.tasks.keys().chain(state.tasks.keys()).collect();
+    let row = |name: &NodeName| {
+        let (definition, facts) = (config.tasks.get(name), state.tasks.get(name));
+        let kind = definition.map(|task| &task.kind).or_else(|| Some(&facts?.kind))?;
+        let place = definition.map(|task| &task.place).or_else(|| Some(&facts?.place))?;
+        // What the config does not say was decided when it was recorded, or is what the kind says.
+        let said = definition.and_then(|task| task.on_remove).or_else(|| Some(facts?.on_remove));
+        let on_remove = said.unwrap_or_else(|| {
+            let stays = kinds.get(kind).is_none_or(|kind| kind.retains() || kind.effects());
+            if stays { OnRemove::Retain } else { OnRemove::Delete }
+        });
+        Some(TaskRow {
+            name: name.clone(),
+            kind: kind.clone(),
+            account: place.account.clone(),
+            region: place.region.clone(),
+            recorded: facts.is_some(),
+            settled: facts.is_some_and(|facts| facts.digest.is_some()),
+            configured: definition.is_some(),
+            on_remove,
+        })
+    };
+    names.into_iter().filter_map(row).collect()
 }
 
 /// A graph of another account or region is not this run's to change.

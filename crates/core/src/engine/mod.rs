@@ -46,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 use self::discretion::{DiscreetGate, DiscreetReporter};
 use crate::cache::Cache;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, OnRemove};
 use crate::error::Finding;
 use crate::event::Reporter;
 use crate::exit::ExitCode;
@@ -249,6 +249,37 @@ pub struct StatusRow {
     pub configured: bool,
 }
 
+/// What `status` tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Stacks by name.
+    pub stacks: Vec<StatusRow>,
+    /// Tasks by name.
+    pub tasks: Vec<TaskRow>,
+}
+
+/// A configured or recorded task, for `status`. What it keeps is not looked at: that is what a plan does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TaskRow {
+    /// The task.
+    pub name: NodeName,
+    /// Its kind.
+    pub kind: String,
+    /// Account in which it works; `null` for that of the config.
+    pub account: Option<String>,
+    /// Region in which it works; `null` for that of the config.
+    pub region: Option<String>,
+    /// Whether the state object has it: what it keeps is there, or may be.
+    pub recorded: bool,
+    /// Whether it was found, or made, as specified when it was last looked at; `false` also if nothing is recorded.
+    pub settled: bool,
+    /// Whether the config has it.
+    pub configured: bool,
+    /// What becomes of what it keeps when it leaves the config: `retain` or `delete`.
+    pub on_remove: OnRemove,
+}
+
 /// The persistent graph as `graph show` presents it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GraphView {
@@ -398,7 +429,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::plan`].
-    pub async fn status(&self, config: &Arc<Config>) -> Result<Vec<StatusRow>, EngineError> {
+    pub async fn status(&self, config: &Arc<Config>) -> Result<Status, EngineError> {
         self.status_rows(config).await
     }
 

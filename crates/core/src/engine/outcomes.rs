@@ -1,13 +1,23 @@
 //! From a plan and what happened to one outcome for each of its steps.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::engine::execute::{Ended, Executed};
+use crate::engine::execute::Executed;
 use crate::event::Outcome;
 use crate::ident::NodeName;
 use crate::outcome::{NodeEnd, NodeOutcome, Stop};
 use crate::plan::{Action, Plan, Reason, Step};
 use crate::render::words;
+
+/// How a step ended that began.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) elapsed: Duration,
+    /// What it really did, which of a task is known only now.
+    pub(crate) did: Action,
+}
 
 /// How every step of the plan ended, in the order of the plan. `otherwise` says why steps did not run if nothing that
 /// happened to them says it.

@@ -88,9 +88,7 @@ pub enum EngineProblem {
     },
 
     /// A stack that another session may still create.
-    #[error(
-        "stack `{name}` cannot be forgotten: a session that ended without unlocking was about to create it"
-    )]
+    #[error("`{name}` cannot be forgotten: a session that ended without unlocking was about to create it")]
     #[diagnostic(
         code(graph::still_intended),
         help(

@@ -41,6 +41,11 @@ impl Engine {
         for definition in desired.config.tasks.values().filter(|task| task.enabled) {
             let Some(trust_for) = definition.trust_for else { continue };
             let Some((kind, found)) = self.known(desired, world, definition) else { continue };
+            // A receipt spares a look. What the task keeps, and what it gives, is known of its record.
+            let recorded = world.state.tasks.get(&definition.node).and_then(|facts| facts.digest.as_deref());
+            if recorded != Some(&*found.digest(kind.revision(), &definition.place)) {
+                continue;
+            }
             let receipt = self.receipt(world, definition, kind, &found);
             let Some(seen) = receipt.and_then(|receipt| self.cache.find_dated::<u64>(&receipt)) else {
                 continue;

@@ -23,17 +23,25 @@ pub(crate) struct Last {
     facts: BTreeMap<NodeName, NodeFacts>,
     decided: BTreeSet<NodeName>,
     tasks: BTreeMap<NodeName, TaskFacts>,
+    forgotten: Option<NodeName>,
 }
 
 impl Last {
     /// The same, as the lock takes it.
     pub(crate) fn ending(&self) -> Ending<'_> {
-        Ending { gone: &self.gone, facts: &self.facts, decided: &self.decided, tasks: &self.tasks }
+        Ending {
+            gone: &self.gone,
+            facts: &self.facts,
+            decided: &self.decided,
+            tasks: &self.tasks,
+            forgotten: self.forgotten.as_ref(),
+        }
     }
 
     /// The end of a session that does nothing but drop one stack from the records.
     pub(crate) fn without(stack: &NodeName) -> Self {
-        Self { gone: BTreeSet::from([stack.clone()]), ..Self::default() }
+        let forgotten = Some(stack.clone());
+        Self { gone: BTreeSet::from([stack.clone()]), forgotten, ..Self::default() }
     }
 }
 
@@ -176,7 +184,7 @@ pub(crate) fn last(
     let unchanged =
         unchanged.filter_map(|step| Some((step.name.clone(), step.task.as_ref()?.record.clone()?)));
     let tasks = unchanged.chain(executed.tasks.clone()).collect();
-    Last { gone, facts, decided, tasks }
+    Last { gone, facts, decided, tasks, forgotten: None }
 }
 
 /// Whether a task keeps nothing any more, or nothing that is to be known.

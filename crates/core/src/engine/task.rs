@@ -18,7 +18,7 @@ use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
 use crate::lock::Session;
 use crate::plan::tasks::{
-    arguments_now, effects_run, is_adopted, record, refused_at_its_turn, secret_texts, shown,
+    arguments_now, effects_run, is_adopted, record, record_of, refused_at_its_turn, secret_texts, shown,
 };
 use crate::plan::{Action, Certainty, Desired, Hidden, Step, World};
 use crate::registry::HookOutput;
@@ -155,8 +155,11 @@ pub(crate) fn turn<'a>(
             }
             let none = BTreeMap::new();
             let of = |adopted| record(desired, world, definition, kind.as_ref(), &found, &none, adopted);
-            let facts =
-                Facts { made: of(false), adopted: of(true), before: world.state.tasks.get(name).cloned() };
+            let facts = Facts {
+                made: of(false),
+                adopted: of(true),
+                before: record_of(desired, world, definition, found.known()).cloned(),
+            };
             let keeps = found.secrets.is_empty();
             receipt = engine.receipt(world, definition, kind.as_ref(), &found);
             (definition.place.clone(), found.values, found.secrets, Some(facts), keeps)

@@ -137,6 +137,8 @@ pub struct Ending<'a> {
     pub decided: &'a BTreeSet<NodeName>,
     /// Facts of tasks that are as specified now.
     pub tasks: &'a BTreeMap<NodeName, TaskFacts>,
+    /// The node that somebody wants dropped, whatever other sessions were about to do with it.
+    pub forgotten: Option<&'a NodeName>,
 }
 
 /// Computes what is left to write at the end: graph and state without what is gone and without own intents.
@@ -153,6 +155,10 @@ pub fn ended(
     let mut state = state.clone();
     state.intents.remove(own.as_str());
     state.intents.retain(|code, intents| {
+        if let Some(name) = ending.forgotten {
+            intents.steps.remove(name);
+            intents.tasks.remove(name);
+        }
         if settled(code, intents) {
             intents.steps.retain(|name, _| !ending.decided.contains(name));
             intents.tasks.retain(|name, _| !ending.decided.contains(name));

@@ -241,6 +241,10 @@ pub enum Reason {
     Gone,
     /// It is a recorded task that keeps nothing; the record will be dropped.
     KeepsNothing,
+    /// It is an assertion that does not hold; what is, and what has to be, is in the details.
+    DoesNotHold,
+    /// A task that only has effects did not have them to the end, or was left out when they were due.
+    Due,
     /// It does not exist and nothing is recorded.
     NeverExisted,
     /// It is recorded under a name that does not exist; the record is kept because the real name is unknown.

@@ -207,7 +207,11 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
-    #[error("the config has no stacks, and {count} are recorded: a deploy would delete all of them")]
+    #[error(
+        "the config has no stacks and no tasks, and {count} {} recorded: a deploy would delete {}",
+        if *count == 1 { "is" } else { "are" },
+        if *count == 1 { "it" } else { "all of them" }
+    )]
     #[diagnostic(
         code(plan::empty_config),
         help("if that is meant, add --allow-empty; otherwise check the config: {recorded}")

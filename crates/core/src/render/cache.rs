@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::json::pretty;
 use super::style::harmless;
-use crate::cache::{Counters, LastRun, Record, Settings, TierStatus};
+use crate::cache::{BucketStatus, Counters, LastRun, Record, Settings, TierStatus};
 
 pub use change::{
     ChangeDocument, VerifyDocument, change_json, change_text, verified, verified_json, verified_text,
@@ -91,6 +91,8 @@ pub struct StatusDocument {
     local: Option<TierDocument>,
     /// The bucket; `null` without `--remote`.
     remote: Option<TierDocument>,
+    /// What the bucket does with it by itself; `null` without `--remote`.
+    bucket: Option<BucketDocument>,
     /// What the last run on this machine had of it.
     last_run: Option<LastRunDocument>,
 }
@@ -136,6 +138,58 @@ impl TierDocument {
     }
 }
 
+/// What the bucket does with the cache by itself.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BucketDocument {
+    /// Whether it keeps earlier versions of objects; `null` if that cannot be read.
+    keeps_versions: Option<bool>,
+    /// Days after which a lifecycle rule removes earlier versions.
+    days_of_earlier_versions: Option<u32>,
+    /// Days after which a lifecycle rule removes objects that nobody has written since.
+    days: Option<u32>,
+    /// Why this cannot be read.
+    unreadable: Option<String>,
+    /// Whether it refuses a write whose condition does not hold; `null` without `--probe`.
+    keeps_conditions: Option<bool>,
+}
+
+impl BucketDocument {
+    fn of(status: &BucketStatus) -> Self {
+        let keeping = status.keeping.as_ref();
+        let known = keeping.ok();
+        Self {
+            keeps_versions: known.map(|keeping| keeping.versions),
+            days_of_earlier_versions: known.and_then(|keeping| keeping.days_of_earlier_versions),
+            days: known.and_then(|keeping| keeping.days),
+            unreadable: keeping.err().cloned(),
+            keeps_conditions: status.keeps_conditions,
+        }
+    }
+
+    /// What is worth telling people.
+    fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        match (self.keeps_versions, self.days_of_earlier_versions) {
+            (Some(true), Some(days)) => lines.push(format!("earlier versions go after {days} days")),
+            (Some(true), None) => lines.push("earlier versions stay for ever".to_owned()),
+            _ => {}
+        }
+        if let Some(days) = self.days {
+            lines.push(format!("a rule of the bucket removes what was not written for {days} days"));
+        }
+        if let Some(why) = &self.unreadable {
+            lines.push(format!("the rules of the bucket cannot be read: {}", harmless(why)));
+        }
+        match self.keeps_conditions {
+            Some(true) => lines.push("conditional writes work".to_owned()),
+            Some(false) => lines.push("conditional writes do not work".to_owned()),
+            None => {}
+        }
+        lines
+    }
+}
+
 /// What a run had of the cache.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -156,7 +210,7 @@ pub fn status(
     namespace: &str,
     settings: &Settings,
     local: Option<TierStatus>,
-    remote: Option<TierStatus>,
+    (remote, bucket): (Option<TierStatus>, Option<&BucketStatus>),
     last: Option<&LastRun>,
 ) -> StatusDocument {
     StatusDocument {
@@ -168,6 +222,7 @@ pub fn status(
         max_entries: settings.limits.max_entries,
         local: local.map(TierDocument::of),
         remote: remote.map(TierDocument::of),
+        bucket: bucket.map(BucketDocument::of),
         last_run: last.map(|last| LastRunDocument {
             command: last.command.clone(),
             at: shown_time(last.at),
@@ -214,6 +269,9 @@ pub fn status_text(status: &StatusDocument) -> String {
         if let Some(why) = &tier.unreadable {
             let _ = writeln!(out, "  cannot be read: {}; it is taken for empty", harmless(why));
         }
+    }
+    for line in status.bucket.iter().flat_map(BucketDocument::lines) {
+        let _ = writeln!(out, "  {line}");
     }
     if let Some(last) = &status.last_run {
         let synced = if last.synced { "the bucket was read" } else { "without the bucket" };

@@ -7,7 +7,9 @@ use serde::Serialize;
 
 use super::json::pretty;
 use super::style::harmless;
+use crate::config::OnRemove;
 use crate::engine::{GraphView, LockView};
+use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
 
 /// Dependencies by stack.
@@ -25,6 +27,8 @@ pub(crate) struct GraphDocument<'g> {
     exists: bool,
     /// Recorded stacks by name.
     stacks: BTreeMap<&'g str, StackDocument<'g>>,
+    /// Recorded tasks by name; they are in the state object alone.
+    tasks: BTreeMap<&'g str, RecordedTask<'g>>,
     /// Tags of the graph object.
     tags: &'g BTreeMap<String, String>,
     /// Who holds the lock, if somebody does.
@@ -47,6 +51,26 @@ pub(crate) struct StackDocument<'g> {
     stack_id: Option<&'g str>,
 }
 
+/// What is recorded of one task.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct RecordedTask<'g> {
+    /// Its kind.
+    kind: &'g str,
+    /// Stacks and tasks it needs.
+    needs: BTreeSet<&'g str>,
+    /// Account in which it works.
+    account: Option<&'g str>,
+    /// Region in which it works.
+    region: Option<&'g str>,
+    /// What becomes of what it keeps when it leaves the config: `retain` or `delete`.
+    on_remove: OnRemove,
+    /// What it keeps was there before it, or may have been.
+    adopted: bool,
+    /// Whether it was found, or made, as specified when it was last looked at.
+    settled: bool,
+}
+
 /// The persistent graph as JSON.
 pub fn json(view: &GraphView) -> String {
     let empty = Nodes::new();
@@ -65,14 +89,34 @@ pub fn json(view: &GraphView) -> String {
             (name.as_str(), document)
         })
         .collect();
+    let tasks = view.state.tasks.iter().map(|(name, facts)| {
+        let document = RecordedTask {
+            kind: &facts.kind,
+            needs: facts.needs.iter().map(NodeName::as_str).collect(),
+            account: account(facts),
+            region: facts.place.region.as_deref().or(facts.region.as_deref()),
+            on_remove: facts.on_remove,
+            adopted: facts.adopted,
+            settled: facts.digest.is_some(),
+        };
+        (name.as_str(), document)
+    });
     pretty(&GraphDocument {
         version: 1,
         location: &view.location,
         exists: view.graph.is_some(),
         stacks,
+        tasks: tasks.collect(),
         tags: &view.tags,
         lock: view.holder.as_ref(),
     })
+}
+
+/// The account in which a task works: who assumes a role works in the role's.
+fn account(facts: &TaskFacts) -> Option<&str> {
+    let of_role = facts.place.role_chain.last().and_then(|arn| arn.split(':').nth(4));
+    let of_place = facts.place.account.as_deref().or(of_role).filter(|account| !account.is_empty());
+    of_place.or(facts.account.as_deref())
 }
 
 /// The persistent graph for people.
@@ -80,7 +124,8 @@ pub fn text(view: &GraphView) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", view.location);
     match &view.graph {
-        None => out.push_str("  nothing is recorded\n"),
+        None if view.state.tasks.is_empty() => out.push_str("  nothing is recorded\n"),
+        None => {}
         Some(graph) => {
             for (name, needs) in &graph.nodes {
                 let fqn = view.state.nodes.get(name).and_then(|facts| facts.fqn.as_ref());
@@ -91,6 +136,13 @@ pub fn text(view: &GraphView) -> String {
                 let _ = writeln!(out, "  {}", harmless(&format!("{name}{fqn}{needs}")));
             }
         }
+    }
+    for (name, facts) in &view.state.tasks {
+        let needs: Vec<&str> = facts.needs.iter().map(NodeName::as_str).collect();
+        let needs = if needs.is_empty() { String::new() } else { format!(" needs {}", needs.join(", ")) };
+        let open = if facts.digest.is_some() { "" } else { ", not finished" };
+        let about = format!("{name} (task, {} on removal{open}){needs}", facts.on_remove.as_str());
+        let _ = writeln!(out, "  {}", harmless(&about));
     }
     match &view.holder {
         Some(lock) => {

@@ -48,7 +48,8 @@ pub fn document(plan: &PlanDocument) -> String {
     }
     let changing: Vec<&StepDocument> = plan.steps.iter().filter(|step| step.action.is_change()).collect();
     if !changing.is_empty() {
-        out.push_str("| | stack | action | why |\n|---|---|---|---|\n");
+        let _ =
+            writeln!(out, "| | {} | action | why |\n|---|---|---|---|", nodes(changing.iter().copied()).one);
         for step in &changing {
             let _ = writeln!(
                 out,
@@ -91,6 +92,29 @@ pub fn document(plan: &PlanDocument) -> String {
     out.truncate(trimmed);
     out.push('\n');
     out
+}
+
+/// What steps work on, as nouns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nodes {
+    /// For one of them.
+    pub one: &'static str,
+    /// For several.
+    pub several: &'static str,
+}
+
+/// What steps work on: stacks, tasks, or both.
+pub fn nodes<'a>(steps: impl IntoIterator<Item = &'a StepDocument>) -> Nodes {
+    let (mut stacks, mut tasks) = (false, false);
+    for step in steps {
+        *(if step.task.is_some() { &mut tasks } else { &mut stacks }) = true;
+    }
+    let (one, several) = match (stacks, tasks) {
+        (true, true) => ("stack or task", "stacks and tasks"),
+        (false, true) => ("task", "tasks"),
+        (_, false) => ("stack", "stacks"),
+    };
+    Nodes { one, several }
 }
 
 /// What a step changes in detail, folded; nothing if there is nothing to tell.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::json::pretty;
 use super::style::harmless;
-use crate::engine::StatusRow;
+use crate::engine::{Status, StatusRow, TaskRow};
 use crate::ident::NodeName;
 
 #[derive(Serialize)]
@@ -18,6 +18,8 @@ pub(crate) struct StatusDocument<'r> {
     version: u32,
     /// Configured, recorded and existing stacks, by name.
     stacks: &'r [StatusRow],
+    /// Configured and recorded tasks, by name.
+    tasks: &'r [TaskRow],
 }
 
 /// Outputs as a document.
@@ -30,28 +32,51 @@ pub(crate) struct OutputsDocument<'o> {
     stacks: &'o BTreeMap<NodeName, BTreeMap<String, String>>,
 }
 
-/// Status rows as JSON.
-pub fn status_json(rows: &[StatusRow]) -> String {
-    pretty(&StatusDocument { version: 1, stacks: rows })
+/// The status as JSON.
+pub fn status_json(status: &Status) -> String {
+    pretty(&StatusDocument { version: 1, stacks: &status.stacks, tasks: &status.tasks })
 }
 
-/// Status rows as a table.
-pub fn status_text(rows: &[StatusRow]) -> String {
-    if rows.is_empty() {
+/// The status as tables: stacks, and tasks if there are any.
+pub fn status_text(status: &Status) -> String {
+    let word = |value: bool| if value { "yes" } else { "no" }.to_owned();
+    let mut out = String::new();
+    if !status.stacks.is_empty() {
+        let mut cells = vec![["NAME", "STACK", "STATUS", "RECORDED", "CONFIG"].map(str::to_owned)];
+        cells.extend(status.stacks.iter().map(|row| {
+            [
+                harmless(row.name.as_str()),
+                harmless(row.fqn.as_str()),
+                row.status.clone(),
+                word(row.recorded),
+                word(row.configured),
+            ]
+        }));
+        out.push_str(&aligned(&cells));
+    } else if status.tasks.is_empty() {
         return "no stacks in config or persistent graph\n".to_owned();
     }
-    let mut cells = vec![["NAME", "STACK", "STATUS", "RECORDED", "CONFIG"].map(str::to_owned)];
-    let word = |value: bool| if value { "yes" } else { "no" }.to_owned();
-    for row in rows {
-        cells.push([
-            harmless(row.name.as_str()),
-            harmless(row.fqn.as_str()),
-            row.status.clone(),
-            word(row.recorded),
-            word(row.configured),
-        ]);
+    if !status.tasks.is_empty() {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        let mut cells = vec![["TASK", "PLACE", "RECORDED", "CONFIG", "ON REMOVAL"].map(str::to_owned)];
+        cells.extend(status.tasks.iter().map(|row| {
+            let place = [row.account.as_deref(), row.region.as_deref()];
+            let place = place.into_iter().flatten().collect::<Vec<_>>().join("/");
+            let recorded =
+                if row.recorded && !row.settled { "not finished".to_owned() } else { word(row.recorded) };
+            [
+                harmless(row.name.as_str()),
+                if place.is_empty() { "-".to_owned() } else { harmless(&place) },
+                recorded,
+                word(row.configured),
+                row.on_remove.as_str().to_owned(),
+            ]
+        }));
+        out.push_str(&aligned(&cells));
     }
-    aligned(&cells)
+    out
 }
 
 /// Cells with columns below each other.

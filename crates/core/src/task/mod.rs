@@ -69,7 +69,7 @@ pub enum Keeps {
     Stack,
     /// A stack that is not to be there: nothing is kept.
     NoStack,
-    /// Nothing: it only looks.
+    /// Nothing: it only looks at what other nodes change, so that what it found before they did says nothing.
     Nothing,
 }
 
@@ -133,8 +133,6 @@ pub trait TaskKind: Send + Sync + 'static {
     const EFFECTS: bool = false;
     /// What its subjects name.
     const KEEPS: Keeps = Keeps::Regional;
-    /// Whether it looks at what other nodes change, so that what it found before they did says nothing.
-    const WATCHES: bool = false;
     /// The service it mainly works with, by which limits are told apart, for example `events`.
     const SERVICE: &'static str = Self::KIND;
     /// Its arguments. Unknown ones are refused (`deny_unknown_fields`).
@@ -198,8 +196,6 @@ pub trait AnyTaskKind: Send + Sync {
     fn effects(&self) -> bool;
     /// See [`TaskKind::KEEPS`].
     fn keeps(&self) -> Keeps;
-    /// See [`TaskKind::WATCHES`].
-    fn watches(&self) -> bool;
     /// See [`TaskKind::SERVICE`].
     fn service(&self) -> &'static str;
     /// Names of its arguments, as the config spells them.
@@ -275,10 +271,6 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
 
     fn keeps(&self) -> Keeps {
         T::KEEPS
-    }
-
-    fn watches(&self) -> bool {
-        T::WATCHES
     }
 
     fn service(&self) -> &'static str {

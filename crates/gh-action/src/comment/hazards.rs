@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Deleted,
     /// A stack goes and a new one takes its place.
     Recreated,
+    /// What a task keeps goes.
+    TaskDeleted,
     /// A resource goes.
     Removed,
     /// A resource goes and a new one takes its place.
@@ -42,11 +44,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind, the worst first.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Lost,
         Self::MayBeLost,
         Self::Deleted,
         Self::Recreated,
+        Self::TaskDeleted,
         Self::Removed,
         Self::Replaced,
         Self::MayBeRemoved,
@@ -55,7 +58,11 @@ impl Kind {
 
     /// How many there are, in words.
     fn counted(self, count: usize) -> String {
-        let of = if matches!(self, Self::Deleted | Self::Recreated) { "stack" } else { "resource" };
+        let of = match self {
+            Self::Deleted | Self::Recreated => "stack",
+            Self::TaskDeleted => "task",
+            _ => "resource",
+        };
         let noun = if count == 1 { of.to_owned() } else { format!("{of}s") };
         format!("{count} {noun} {}", self.verb())
     }
@@ -65,7 +72,7 @@ impl Kind {
         match self {
             Self::Lost => "LOST with data",
             Self::MayBeLost => "perhaps LOST with data",
-            Self::Deleted => "DELETED",
+            Self::Deleted | Self::TaskDeleted => "DELETED",
             Self::Recreated => "DELETED and created again",
             Self::Removed => "removed",
             Self::Replaced => "replaced",
@@ -130,6 +137,7 @@ fn of_loss(loss: &LossDocument) -> Hazard<'_> {
 
 fn of_stack(step: &StepDocument) -> Option<Hazard<'_>> {
     let kind = match step.action {
+        Action::Delete if step.task.is_some() => Kind::TaskDeleted,
         Action::Delete => Kind::Deleted,
         Action::Recreate => Kind::Recreated,
         Action::Create | Action::Update | Action::Run | Action::None | Action::Skip => return None,
@@ -138,7 +146,8 @@ fn of_stack(step: &StepDocument) -> Option<Hazard<'_>> {
         kind,
         stack: &step.name,
         resource: None,
-        what: &step.fqn,
+        // The name of a task in full is its name.
+        what: step.task.as_ref().map_or(&step.fqn, |task| task.subject.as_ref().unwrap_or(&task.kind)),
         reason: Cow::Borrowed(&step.reason),
     })
 }

@@ -182,12 +182,13 @@ fn table(page: &mut Page, plan: &PlanDocument) -> usize {
     let place = format!("{}, account {}, region {}", plan.namespace, plan.account, plan.region);
     let place = escaped(&shortened(&place, LONGEST_WORD));
     let end = "\n</details>\n\n";
+    let column = markdown::nodes(steps.iter().copied()).one;
     // The number of rows is known after they are rendered, and has no more digits than that of all of them.
     let start = |shown: usize| {
         let of = if shown == steps.len() { String::new() } else { format!("{shown} of ") };
         let what = if steps.len() == 1 { "change" } else { "changes" };
         format!(
-            "<details><summary>{of}{} {what} in {place}</summary>\n\n| | stack | action | why |\n|---|---|---|---|\n",
+            "<details><summary>{of}{} {what} in {place}</summary>\n\n| | {column} | action | why |\n|---|---|---|---|\n",
             steps.len()
         )
     };
@@ -263,7 +264,8 @@ fn left_out(left: Left, report: &Report, about: &About<'_>) -> String {
         parts.push(format!("{} of {changes} changes", left.changes));
     }
     if left.details > 0 {
-        let what = if left.details == 1 { "stack" } else { "stacks" };
+        let nodes = markdown::nodes(report.plans.iter().flat_map(|plan| &plan.steps));
+        let what = if left.details == 1 { nodes.one } else { nodes.several };
         parts.push(format!("details of {} {what}", left.details));
     }
     if left.remarks > 0 {

@@ -195,6 +195,40 @@ fn of_ten_thousand_changes_the_destructive_ones_are_shown_and_the_rest_is_counte
     assert!(is_balanced(&text));
 }
 
+/// A step of a task.
+fn task(name: &str, action: &str, reason: &str) -> Value {
+    let mut step = step(name, action, reason, "large");
+    step["fqn"] = json!(name);
+    step["kind"] = json!("task");
+    step["task"] = json!({
+        "kind": "event_bus", "subject": "bus of the team", "account": "123456789012", "region": "eu-west-1", "digest": "d",
+    });
+    step
+}
+
+#[test]
+fn tasks_are_called_tasks() {
+    let both = of([plan(vec![
+        step("old", "delete", "not in the config", ""),
+        task("event_bus/gone", "delete", "not in the config"),
+        task("event_bus/main", "update", "changed: tags"),
+    ])]);
+    assert!(both.contains("**2 destructive changes:** 1 stack DELETED, 1 task DELETED\n"), "{both}");
+    assert!(
+        both.contains("- **DELETED:** `event_bus/gone` (`bus of the team`): not in the config\n"),
+        "{both}"
+    );
+    assert!(both.contains("| | stack or task | action | why |\n"), "{both}");
+    let tasks = of([plan(vec![task("event_bus/main", "run", "arguments changed since it ran")])]);
+    assert!(tasks.contains("| | task | action | why |\n") && !tasks.contains("destructive"), "{tasks}");
+    let many: Vec<Value> = (0..3_000)
+        .map(|index| task(&format!("event_bus/{index}"), "update", "changed: tags"))
+        .chain([step("vpc", "update", "parameters changed: Size", "large")])
+        .collect();
+    let many = of([plan(many)]);
+    assert!(many.contains(" stacks and tasks. [The log of this run]"), "{many}");
+}
+
 #[test]
 fn ten_thousand_deletions_are_all_named_or_counted() {
     let steps =

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::*;
-use crate::{BucketName, Counting, Directory, Faulty, Memory, Page, Reread, StoreClock};
+use crate::{BucketName, Counting, Directory, Faulty, Memory, Page, Reread, Rules, StoreClock};
 
 fn clock() -> StoreClock {
     Arc::new(|| Timestamp::UNIX_EPOCH)
@@ -197,6 +197,10 @@ impl ObjectStore for Broken {
 
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
         self.inner.versions(&self.key(key)).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        self.inner.rules().await
     }
 }
 

@@ -13,6 +13,7 @@ use crate::key::{BucketName, ObjectKey};
 use crate::object::{Condition, ETag, Metadata, Object, Page, Part, Put, PutOutcome, Reread, Tags, Upload};
 use crate::operation::{Operation, Verb};
 use crate::record::{self, Record, Refusal};
+use crate::rules::Rules;
 use crate::{ObjectStore, StoreClock};
 
 mod files;
@@ -308,6 +309,11 @@ impl ObjectStore for Directory {
     async fn versions(&self, key: &ObjectKey) -> Result<Vec<Metadata>, StoreError> {
         let wanted = key.clone();
         self.run(Operation::new(Verb::Versions, key), move |shared| shared.versions(&wanted)).await
+    }
+
+    async fn rules(&self) -> Result<Rules, StoreError> {
+        // It drops earlier versions by itself, after a number of writes.
+        self.run(Operation::rules(), |_| Ok(Rules::default())).await
     }
 
     async fn get_range(&self, key: &ObjectKey, first: u64, length: u64) -> Result<Option<Bytes>, StoreError> {

@@ -66,6 +66,11 @@ async fn what_is_trusted_is_not_looked_at_for_a_while() {
     assert!(planned.plan.notes.iter().any(|note| note.code == "plan::trusted"), "{:?}", planned.plan.notes);
     let run = done(&world, &trusting("x")).await;
     assert_eq!(world.things.take_reads(), 0, "{:?}", run.events);
+    // What is not recorded under its name is looked at: nothing else tells what it gives, and whose it is.
+    let renamed = trusting("x");
+    let renamed = Project { head: renamed.head.replace("name: one", "name: two"), ..renamed };
+    assert_eq!(world.plan(&renamed).await.plan.summary().none, 1);
+    assert_eq!(world.things.take_reads(), 1);
     // Other arguments are another matter.
     assert_eq!(world.plan(&trusting("y")).await.plan.summary().update, 1);
     world.things.set("a", json!({"value": "by hand", "labels": {}})).await;

@@ -167,3 +167,67 @@ async fn tasks_may_keep_different_parts_of_one_subject() {
     let step = planned.plan.steps.iter().find(|step| step.name.as_str() == "thing/one").unwrap();
     assert_eq!(step.action, Action::Delete);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_under_another_name_still_owns_what_it_made() {
+    let world = World::new();
+    let mark =
+        |name: &str| project(&format!("  - {{name: {name}, kind: mark, args: {{name: a, value: x}}}}\n"), "");
+    done(&world, &mark("one")).await;
+    let planned = world.plan(&mark("two")).await;
+    let step = planned.plan.steps.iter().find(|step| step.name.as_str() == "mark/two").unwrap();
+    assert!(!step.adopted, "it is its own");
+    done(&world, &mark("two")).await;
+    assert_eq!(recorded(&world).await["mark/two"]["on_remove"], "delete");
+    // And what was somebody else's does not become its own by another name.
+    let world = World::new();
+    world.things.set("a", json!({"value": "x", "labels": {}})).await;
+    done(&world, &mark("one")).await;
+    done(&world, &mark("two")).await;
+    assert_eq!(recorded(&world).await["mark/two"]["on_remove"], "retain");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_graph_a_destroy_deletes_only_what_it_was_told_to() {
+    let world = World::new();
+    let mark = |more: &str| {
+        project(&format!("  - {{name: one, kind: mark, {more}args: {{name: a, value: x}}}}\n"), "")
+            .without_graph()
+    };
+    world.things.set("a", json!({"value": "x", "labels": {}})).await;
+    destroyed(&world, &mark("")).await;
+    assert_eq!(world.things.get("a").await, kept("x"));
+    destroyed(&world, &mark("on_remove: delete, ")).await;
+    assert_eq!(world.things.get("a").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn forgetting_is_done_also_after_a_session_that_died() {
+    let world = World::new();
+    let project = one("name: one, kind: thing, args: {name: a, value: x}", true);
+    done(&world, &project).await;
+    let intend = async |what: Value| {
+        let mut state: Value = serde_json::from_str(&world.state_text().await.unwrap()).unwrap();
+        state["intents"] = json!({"runway-rs.00000000-0000-4000-8000-00000000dead": what});
+        let key = crate::support::graph_key().with_suffix(".state");
+        world.store().put(&key, state.to_string().into(), &runway_store::Put::default()).await.unwrap();
+    };
+    intend(json!({
+        "at": "Thu, 26 Nov 2026 08:00:00 GMT",
+        "steps": {"app": {"action": "create", "fqn": "ns-app"}},
+        "tasks": {"thing/one": "create"},
+    }))
+    .await;
+    let forget = async |name: &str| {
+        let engine = world.engine(project.files.clone(), |_| ());
+        engine.forget(&project.config(), &name.into(), &mut |_: &Event| ()).await
+    };
+    // Both are there: what the session was about to do is done.
+    forget("app").await.unwrap();
+    forget("thing/one").await.unwrap();
+    assert_eq!(world.graph().await.keys().collect::<Vec<_>>(), ["other"]);
+    assert_eq!(recorded(&world).await, Value::Null);
+    assert!(world.stacks().await.contains_key("ns-app"));
+    assert_eq!(world.things.get("a").await, kept("x"));
+    world.assert_at_rest().await;
+}

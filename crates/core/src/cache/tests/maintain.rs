@@ -11,7 +11,7 @@ use super::run::{PURE, World, deploying, ingredients, planning, work};
 use crate::clock::Clock as _;
 
 impl World {
-    fn tiers(&self) -> Tiers {
+    pub(super) fn tiers(&self) -> Tiers {
         Tiers {
             local: Some(Arc::clone(&self.local) as Arc<dyn LocalTier>),
             remote: Some(Remote::new(Arc::clone(&self.store) as Arc<dyn ObjectStore>, "prod")),

@@ -1,3 +1,4 @@
+mod bucket;
 mod codec;
 mod keys;
 mod laws;

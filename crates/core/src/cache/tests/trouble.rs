@@ -115,6 +115,9 @@ impl ObjectStore for Silent {
     async fn versions(&self, _: &ObjectKey) -> Result<Vec<runway_store::Metadata>, runway_store::StoreError> {
         std::future::pending().await
     }
+    async fn rules(&self) -> Result<runway_store::Rules, runway_store::StoreError> {
+        std::future::pending().await
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,6 +20,14 @@ pub(crate) enum TaskProblem {
         second: SourceSpan,
     },
 
+    #[error("the task has two names: its key is `{key}`")]
+    #[diagnostic(code(tasks::two_names), help("leave `name` out, or make it `{key}`"))]
+    TwoNames {
+        key: String,
+        #[label("another name")]
+        span: SourceSpan,
+    },
+
     #[error("`{name}` cannot be the name of a task")]
     #[diagnostic(
         code(tasks::name),

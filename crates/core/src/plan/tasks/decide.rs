@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::keepers::{held_at, keeper};
+use super::keepers::{held_at, keeper, record_of};
 use super::removal::{left_behind, parts};
 use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, on_remove, place_in, record, shown};
 use crate::config::{OnRemove, TaskDefinition, When};
@@ -17,7 +17,7 @@ use crate::lookup::resolve::Scope as _;
 use crate::plan::deploy::{Planner, step};
 use crate::plan::scope::PlanScope;
 use crate::plan::{Action, Certainty, Note, PlanProblem, Reason, Step};
-use crate::task::{AnyTaskKind, TaskAction, TaskChange, TaskFailure};
+use crate::task::{AnyTaskKind, Keeps, TaskAction, TaskChange, TaskFailure};
 
 /// Why a task that only has effects runs now; `None` if it need not.
 pub(crate) fn effects_run(
@@ -30,6 +30,7 @@ pub(crate) fn effects_run(
         return Some(Reason::Always);
     }
     match recorded.and_then(|facts| facts.digest.as_deref()) {
+        None if recorded.is_some() => Some(Reason::Due),
         None => Some(Reason::NeverRan),
         Some(last) if last != digest => Some(Reason::ArgumentsChanged),
         Some(_) => (!changed.is_empty()).then(|| Reason::NeedsChange(changed.clone())),
@@ -37,13 +38,14 @@ pub(crate) fn effects_run(
 }
 
 /// What is to be done, and why.
-fn by_change(change: &TaskChange) -> (Action, Reason) {
+fn by_change(kind: &dyn AnyTaskKind, change: &TaskChange) -> (Action, Reason) {
     match change.action {
         TaskAction::None => (Action::None, Reason::Unchanged),
         TaskAction::Create => (Action::Create, Reason::Absent),
         TaskAction::Update => (Action::Update, differs(change)),
         TaskAction::Recreate => (Action::Recreate, differs(change)),
         TaskAction::Delete => (Action::Delete, Reason::Unwanted),
+        TaskAction::Run if kind.keeps() == Keeps::Nothing => (Action::Run, Reason::DoesNotHold),
         TaskAction::Run => (Action::Run, differs(change)),
     }
 }
@@ -148,7 +150,7 @@ impl Planner<'_> {
         task.digest = found.digest(kind.revision(), &definition.place);
         let none = BTreeMap::new();
         // What is not looked at before its turn may be there already.
-        let recorded = self.world.state.tasks.get(&definition.node);
+        let recorded = record_of(self.desired, self.world, definition, found.known());
         let adopted = recorded.map_or(!kind.effects(), |facts| facts.adopted);
         task.record = Some(record(self.desired, self.world, definition, kind, &found, &none, adopted));
         let Some(values) = found.known() else {
@@ -244,8 +246,8 @@ impl Planner<'_> {
         }
         match self.world.answers.tasks.get(&key) {
             // It holds now; whether it does once the others have changed is seen then.
-            Some(Ok(_)) if kind.watches() && !task.settled => {
-                Some(self.open(definition, Reason::StateUnknown { after }))
+            Some(Ok(_)) if kind.keeps() == Keeps::Nothing && !task.settled => {
+                Some(self.open(definition, kind, Reason::StateUnknown { after }))
             }
             Some(Ok(state)) => {
                 let is_there = kind.is_there(values, state);
@@ -255,8 +257,10 @@ impl Planner<'_> {
                 }
             }
             // What it looks at, or the way there, may come with what is done before.
-            Some(Err(_)) if !task.settled => Some(self.open(definition, Reason::StateUnknown { after })),
-            None => Some(self.open(definition, Reason::StateUnknown { after })),
+            Some(Err(_)) if !task.settled => {
+                Some(self.open(definition, kind, Reason::StateUnknown { after }))
+            }
+            None => Some(self.open(definition, kind, Reason::StateUnknown { after })),
             Some(Err(failure)) => self.not_read(definition, failure.clone()),
         }
     }
@@ -310,8 +314,8 @@ impl Planner<'_> {
         is_there: bool,
         task: &mut StepTask,
     ) -> Step {
-        let (action, reason) = by_change(change);
-        let recorded = self.world.state.tasks.get(&definition.node);
+        let (action, reason) = by_change(kind, change);
+        let recorded = record_of(self.desired, self.world, definition, found.known());
         let adopted = is_adopted(recorded, action, is_there);
         let mut planned = step(&definition.node, &StackFqn::new(definition.node.as_str()), action, reason);
         planned.changes.details = shown(&change.details, &found.secrets);
@@ -335,7 +339,7 @@ impl Planner<'_> {
     ) -> Step {
         let recorded = self.world.state.tasks.get(&definition.node);
         let known = recorded.map(|facts| facts.outputs.clone()).unwrap_or_default();
-        let adopted = recorded.is_some_and(|facts| facts.adopted);
+        let adopted = recorded.is_none_or(|facts| facts.adopted);
         task.record = Some(record(self.desired, self.world, definition, kind, found, &known, adopted));
         self.outputs.insert(definition.node.clone(), TaskOutputs { known, open: false });
         let reason = Reason::Trusted { within: in_words(within) };
@@ -384,7 +388,7 @@ impl Planner<'_> {
             arguments: found.unknown.keys().cloned().collect(),
             after: found.unknown.values().flatten().cloned().collect(),
         };
-        let mut planned = self.open(definition, reason);
+        let mut planned = self.open(definition, kind, reason);
         if kind.effects() {
             planned.action = Action::Run;
             let sure = definition.when == When::Always
@@ -395,9 +399,13 @@ impl Planner<'_> {
     }
 
     /// A task of which only its turn shows what it does.
-    fn open(&mut self, definition: &TaskDefinition, reason: Reason) -> Step {
+    fn open(&mut self, definition: &TaskDefinition, kind: &dyn AnyTaskKind, reason: Reason) -> Step {
         let recorded = self.world.state.tasks.contains_key(&definition.node);
-        let action = if recorded { Action::Update } else { Action::Create };
+        let action = match kind.keeps() {
+            Keeps::Nothing => Action::Run,
+            _ if recorded => Action::Update,
+            _ => Action::Create,
+        };
         let fqn = StackFqn::new(definition.node.as_str());
         let mut planned = step(&definition.node, &fqn, action, reason);
         planned.certainty = Certainty::May;

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::removal::left_behind;
-use super::{StepTask, on_remove};
+use super::removal::{left_behind, subject as subject_of};
+use super::{StepTask, on_remove, place_in};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
 use crate::plan::{Desired, World, fqn_of_recorded};
-use crate::task::{AnyTaskKind, Keeps};
+use crate::task::{AnyTaskKind, Keeps, TaskPlace};
 
 /// Kind, account and region by which what tasks keep is told apart.
 pub(super) type Holding = (String, String, String);
@@ -110,4 +110,30 @@ pub(crate) fn refused_at_its_turn(
     Some(format!(
         "it kept `{left}` until now, and with the values that are known now it would keep `{subject}`: `{left}` would be left behind without a record"
     ))
+}
+
+/// What is recorded of a task: under its own name, or under one that left the config and keeps the same.
+pub(crate) fn record_of<'w>(
+    desired: &Desired,
+    world: &'w World,
+    definition: &TaskDefinition,
+    values: Option<&Map<String, Value>>,
+) -> Option<&'w TaskFacts> {
+    let own = world.state.tasks.get(&definition.node);
+    let former = || {
+        let kind = desired.kinds.get(&definition.kind).filter(|kind| !kind.effects())?;
+        let subject = kind.subject(values?)?;
+        let held = |kind: &str, place: &TaskPlace| {
+            let (account, region) = place_in(world, place);
+            held_at(desired, kind, &account, &region)
+        };
+        let here = held(&definition.kind, &definition.place);
+        let same = |(node, facts): &(&NodeName, &TaskFacts)| {
+            !desired.config.tasks.contains_key(*node)
+                && subject_of(desired, facts).as_ref() == Some(&subject)
+                && held(&facts.kind, &facts.place) == here
+        };
+        world.state.tasks.iter().find(same).map(|(_, facts)| facts)
+    };
+    own.or_else(former)
 }

@@ -117,7 +117,8 @@ fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName)
     let kind = desired.kinds.get(&definition.kind)?;
     let scope = PlanScope::now(desired, world, settings).of_task(definition);
     let arguments: Arguments = super::arguments(&scope, definition).ok()?;
-    Some(record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new(), false))
+    // Nobody knows who made it.
+    Some(record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new(), true))
 }
 
 /// What happens to a task that goes; `None` if it could not be looked at, which then is a finding.
@@ -162,7 +163,7 @@ fn going(
         let mut planned = skip(Reason::Retained);
         let what = subject(desired, facts).unwrap_or_else(|| node.as_str().to_owned());
         let why = if facts.adopted {
-            "was there before the task, and stays unless the task says `on_remove: delete`"
+            "was there before the task, or may have been, and stays unless the task says `on_remove: delete`"
         } else {
             "stays, as `on_remove: retain` says"
         };
@@ -267,7 +268,7 @@ fn key(facts: &TaskFacts) -> TaskKey {
     TaskKey::new(&facts.kind, &facts.place, &values(facts))
 }
 
-fn subject(desired: &Desired, facts: &TaskFacts) -> Option<String> {
+pub(super) fn subject(desired: &Desired, facts: &TaskFacts) -> Option<String> {
     desired.kinds.get(&facts.kind)?.subject(&values(facts))
 }
 

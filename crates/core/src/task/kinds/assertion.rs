@@ -128,7 +128,6 @@ impl TaskKind for Assert {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const KEEPS: Keeps = Keeps::Nothing;
-    const WATCHES: bool = true;
     type Spec = Spec;
     type State = State;
 
@@ -183,7 +182,7 @@ impl TaskKind for Assert {
         }
         let mut details = Details::default();
         details.compare(spec.source(), state.found.clone(), spec.wanted());
-        details.of(TaskAction::Update, outputs)
+        details.of(TaskAction::Run, outputs)
     }
 
     fn diff_removed(&self, _spec: &Spec, _state: &State) -> TaskChange {

@@ -100,6 +100,10 @@ impl TaskKind for Command {
         }
         let words = spec.words();
         problems.when(words.iter().any(|word| word.contains('\0')), "no word of a command may hold a NUL");
+        let never = spec.accept.iter().find(|status| !(0..=255).contains(*status));
+        if let Some(status) = never {
+            problems.when(true, format!("`accept` lists {status}, which is no status: they are 0 to 255"));
+        }
         problems.when(spec.accept.is_empty(), "`accept` lists no status with which the program may end");
         problems.take()
     }
@@ -147,7 +151,11 @@ impl TaskKind for Command {
             };
             return Err(failure(
                 format!("the command `{}` ended {how}{last}", spec.shown()),
-                "correct the command, or list the status in `accept`",
+                if ended.status < 0 {
+                    "something stopped it, or it stopped itself: run the command again once that is cleared up"
+                } else {
+                    "correct the command, or list the status in `accept`"
+                },
             ));
         }
         let mut outputs = Outputs::default().with("status", ended.status.to_string());

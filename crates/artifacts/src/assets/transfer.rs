@@ -1,0 +1,425 @@
+//! Sending files: bounded in number and in memory, each with its digest, large ones in parts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fs_err as fs;
+use runway_store::{
+    Condition, ContentDigest, ETag, ObjectKey, Part, Put, StoreError, StoreErrorKind, Upload, UserMetadata,
+};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::error::AssetsError;
+use super::event::AssetEvent;
+use super::session::Session;
+use super::walk::{PARTS_FROM, part_size};
+use crate::names::{AssetPath, ManifestId};
+use crate::protocol::{Item, Reply};
+
+/// Bytes under way at once, in MiB.
+const MEMORY: usize = 128;
+
+/// Name of the digest among the metadata of an object.
+const DIGEST: &str = "sha256";
+
+/// Where the bytes of items come from.
+#[derive(Debug, Clone, Default)]
+pub struct Transfer {
+    items: Arc<Vec<Item>>,
+    /// By item: where it is on this machine.
+    files: Arc<Vec<PathBuf>>,
+    /// The build whose copies of entry points are to be sent.
+    copies_of: Option<ManifestId>,
+}
+
+impl Transfer {
+    /// Items that are files of this machine, in the order of the items.
+    pub fn of_files(items: Vec<Item>, files: Vec<PathBuf>) -> Self {
+        Self { items: Arc::new(items), files: Arc::new(files), copies_of: None }
+    }
+
+    /// Items of a build that was pushed before.
+    pub fn of_manifest(items: Vec<Item>, manifest: ManifestId) -> Self {
+        Self { items: Arc::new(items), files: Arc::default(), copies_of: Some(manifest) }
+    }
+
+    fn item(&self, number: usize) -> Result<&Item, AssetsError> {
+        self.items.get(number).ok_or(AssetsError::Protocol(crate::protocol::ProtocolError::Defect))
+    }
+
+    /// Which of the items the bucket holds with their digests and headers.
+    pub(crate) async fn prove(
+        &self,
+        session: &Session,
+        items: Vec<usize>,
+    ) -> Result<Vec<(usize, ETag)>, AssetsError> {
+        let prove = |session: Session, transfer: Self, number: usize| async move {
+            let item = transfer.item(number)?;
+            let key = session.layout.file(&item.path);
+            let seen = session.again(|| session.store.head(&key)).await?;
+            let is_same = |metadata: &runway_store::Metadata| {
+                metadata.length == item.facts.size
+                    && metadata.user.get(DIGEST) == Some(&item.facts.sha256.to_string())
+                    && metadata.content_type.as_ref() == Some(&item.facts.content_type)
+                    && metadata.cache_control.as_ref() == Some(&item.facts.cache_control)
+            };
+            Ok(seen.filter(is_same).map(|metadata| (number, metadata.etag)))
+        };
+        Ok(self.each(session, items, prove).await?.into_iter().flatten().collect())
+    }
+
+    /// Sends items under their own names.
+    pub(crate) async fn send(
+        &self,
+        session: &Session,
+        items: Vec<usize>,
+    ) -> Result<Vec<(usize, ETag)>, AssetsError> {
+        let bytes = items.iter().filter_map(|item| self.items.get(*item)).map(|item| item.facts.size).sum();
+        session.tell(&AssetEvent::Sending { files: items.len(), bytes });
+        let memory = Arc::new(Semaphore::new(MEMORY));
+        let send = move |session: Session, transfer: Self, number: usize| {
+            let memory = Arc::clone(&memory);
+            async move {
+                let item = transfer.item(number)?;
+                let key = session.layout.file(&item.path);
+                let etag = transfer.send_one(&session, number, &key, &memory).await?;
+                session.tell(&AssetEvent::FileSent { path: item.path.clone() });
+                Ok((number, etag))
+            }
+        };
+        self.each(session, items, send).await
+    }
+
+    /// Sends the copies of entry points of a build.
+    pub(crate) async fn send_copies(
+        &self,
+        session: &Session,
+        manifest: ManifestId,
+        items: Vec<usize>,
+    ) -> Result<Vec<(usize, ETag)>, AssetsError> {
+        let send = move |session: Session, transfer: Self, number: usize| async move {
+            let item = transfer.item(number)?;
+            let key = session.layout.copy(manifest, &item.path);
+            let body = transfer.entry(&session, &item.path, None).await?;
+            let how = described(item);
+            let written = session.again(|| session.store.put(&key, body.clone(), &how)).await?;
+            Ok((number, written.etag))
+        };
+        self.each(session, items, send).await
+    }
+
+    /// Writes an entry point.
+    pub(crate) async fn put_entry(
+        &self,
+        session: &Session,
+        manifest: ManifestId,
+        path: &AssetPath,
+        condition: Condition,
+    ) -> Result<Reply, AssetsError> {
+        session.tell(&AssetEvent::GoingLive { path: path.clone() });
+        let key = session.layout.file(path);
+        if let Some(item) = self.items.iter().find(|item| item.path == *path) {
+            let body = self.entry(session, path, Some(manifest)).await?;
+            return session.put(&key, body, &Put { condition, ..described(item) }).await;
+        }
+        // The copy has the headers that the entry point is to have.
+        let copy = session.layout.copy(manifest, path);
+        let object = session.read(&copy).await?.ok_or_else(|| missing(&copy))?;
+        let how = Put {
+            condition,
+            content_type: object.metadata.content_type,
+            cache_control: object.metadata.cache_control,
+            user: object.metadata.user,
+            ..Put::default()
+        };
+        session.put(&key, object.body, &how).await
+    }
+
+    /// The bytes of an entry point: from this machine, or from the copy of a build.
+    async fn entry(
+        &self,
+        session: &Session,
+        path: &AssetPath,
+        copied: Option<ManifestId>,
+    ) -> Result<Bytes, AssetsError> {
+        let number = self.items.iter().position(|item| item.path == *path);
+        let at_hand = number.and_then(|number| Some((self.items.get(number)?, self.files.get(number)?)));
+        if let Some((item, file)) = at_hand {
+            return read_whole(item.clone(), file.clone()).await;
+        }
+        let manifest = copied.or(self.copies_of);
+        let copy = manifest.map(|manifest| session.layout.copy(manifest, path));
+        let copy = copy.ok_or(AssetsError::Protocol(crate::protocol::ProtocolError::Defect))?;
+        let object = session.read(&copy).await?.ok_or_else(|| missing(&copy))?;
+        let expected = number.and_then(|number| self.items.get(number)).map(|item| item.facts.sha256);
+        if expected.is_some_and(|expected| expected != ContentDigest::of(&object.body)) {
+            let message = "its digest is not the one that its manifest has".to_owned();
+            return Err(AssetsError::Integrity { path: copy.as_str().to_owned(), message });
+        }
+        Ok(object.body)
+    }
+
+    /// Works on items, several at a time. The first failure stops the others, which clear up.
+    async fn each<T, F>(
+        &self,
+        session: &Session,
+        items: Vec<usize>,
+        work: impl Fn(Session, Self, usize) -> F,
+    ) -> Result<Vec<T>, AssetsError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, AssetsError>> + Send + 'static,
+    {
+        let session = Session { stop: session.stop.child_token(), ..session.clone() };
+        let mut waiting = items.into_iter();
+        let mut running = JoinSet::new();
+        let mut done = Vec::new();
+        let mut failed = None;
+        loop {
+            while running.len() < session.concurrency.max(1) && !session.stop.is_cancelled() {
+                match waiting.next() {
+                    Some(number) => running.spawn(work(session.clone(), self.clone(), number)),
+                    None => break,
+                };
+            }
+            match running.join_next().await {
+                None if session.stop.is_cancelled() => {
+                    return Err(failed.unwrap_or(AssetsError::Interrupted));
+                }
+                None => return Ok(done),
+                Some(Ok(Ok(ended))) => done.push(ended),
+                Some(Ok(Err(error))) => {
+                    session.stop.cancel();
+                    failed.get_or_insert(error);
+                }
+                Some(Err(error)) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => return Err(AssetsError::Interrupted),
+                },
+            }
+        }
+    }
+
+    async fn send_one(
+        &self,
+        session: &Session,
+        number: usize,
+        key: &ObjectKey,
+        memory: &Arc<Semaphore>,
+    ) -> Result<ETag, AssetsError> {
+        let item = self.item(number)?;
+        let file =
+            self.files.get(number).ok_or(AssetsError::Protocol(crate::protocol::ProtocolError::Defect))?;
+        if item.facts.size >= PARTS_FROM {
+            return send_parts(session, item, file, key, memory).await;
+        }
+        let send = async {
+            let _permit = acquire(memory, item.facts.size).await?;
+            let body = read_whole(item.clone(), file.clone()).await?;
+            let how = described(item);
+            let written = session.again(|| session.store.put(key, body.clone(), &how)).await;
+            written.map_err(|error| damaged(error, &item.path))
+        };
+        let written = unless_stopped(session, send).await?;
+        session.tell(&AssetEvent::Sent { bytes: item.facts.size });
+        Ok(written.etag)
+    }
+}
+
+async fn unless_stopped<T>(
+    session: &Session,
+    work: impl Future<Output = Result<T, AssetsError>>,
+) -> Result<T, AssetsError> {
+    tokio::select! {
+        done = work => done,
+        () = session.stop.cancelled() => Err(AssetsError::Interrupted),
+    }
+}
+
+fn missing(key: &ObjectKey) -> AssetsError {
+    AssetsError::Unreadable { key: key.as_str().to_owned(), message: "it does not exist".to_owned() }
+}
+
+fn damaged(error: StoreError, path: &AssetPath) -> AssetsError {
+    match error.kind {
+        StoreErrorKind::Integrity => {
+            AssetsError::Integrity { path: path.to_string(), message: error.message }
+        }
+        _ => error.into(),
+    }
+}
+
+/// How an item is written.
+fn described(item: &Item) -> Put {
+    Put {
+        content_type: Some(item.facts.content_type.clone()),
+        cache_control: Some(item.facts.cache_control.clone()),
+        user: UserMetadata::from([(DIGEST.to_owned(), item.facts.sha256.to_string())]),
+        sha256: Some(item.facts.sha256),
+        ..Put::default()
+    }
+}
+
+async fn acquire(
+    memory: &Arc<Semaphore>,
+    bytes: u64,
+) -> Result<tokio::sync::OwnedSemaphorePermit, AssetsError> {
+    let wanted = usize::try_from(bytes >> 20).unwrap_or(MEMORY).saturating_add(1).min(MEMORY);
+    let wanted = u32::try_from(wanted).unwrap_or(1);
+    Arc::clone(memory).acquire_many_owned(wanted).await.map_err(|_| AssetsError::Interrupted)
+}
+
+/// The bytes of a file, which must be those that it had when the push was decided on.
+async fn read_whole(item: Item, file: PathBuf) -> Result<Bytes, AssetsError> {
+    blocking(move || {
+        let changed = || AssetsError::SourceChanged { path: item.path.to_string() };
+        let bytes = fs::read(&file).map_err(|_| changed())?;
+        if bytes.len() as u64 != item.facts.size || ContentDigest::of(&bytes) != item.facts.sha256 {
+            return Err(changed());
+        }
+        Ok(Bytes::from(bytes))
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, AssetsError> + Send + 'static,
+) -> Result<T, AssetsError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(AssetsError::Interrupted),
+        },
+    }
+}
+
+/// Sends a large file part by part, several parts at a time. Whatever goes wrong, its parts are thrown away.
+async fn send_parts(
+    session: &Session,
+    item: &Item,
+    file: &PathBuf,
+    key: &ObjectKey,
+    memory: &Arc<Semaphore>,
+) -> Result<ETag, AssetsError> {
+    let how = described(item);
+    let upload = session.again(|| session.store.begin_upload(key, &how)).await?;
+    let sent = unless_stopped(session, send_all_parts(session, item, file, &upload, memory)).await;
+    let completed = match sent {
+        Ok(parts) => complete(session, item, &upload, &parts).await,
+        Err(error) => Err(error),
+    };
+    if completed.is_err() {
+        // What cannot be thrown away now is found by a prune.
+        let _leftover = session.store.abort_upload(&upload).await;
+    }
+    completed
+}
+
+async fn complete(
+    session: &Session,
+    item: &Item,
+    upload: &Upload,
+    parts: &[Part],
+) -> Result<ETag, AssetsError> {
+    let completed = session.store.complete_upload(upload, parts, &Condition::None).await;
+    match completed {
+        Ok(written) => Ok(written.etag),
+        // The answer may have been lost, and the upload be over: then the object says so.
+        Err(error) if error.kind == StoreErrorKind::Unavailable => {
+            match session.again(|| session.store.complete_upload(upload, parts, &Condition::None)).await {
+                Ok(written) => Ok(written.etag),
+                Err(again) => {
+                    let found = session.again(|| session.store.head(&upload.key)).await?;
+                    let is_ours = |metadata: &runway_store::Metadata| {
+                        metadata.length == item.facts.size
+                            && metadata.user.get(DIGEST) == Some(&item.facts.sha256.to_string())
+                    };
+                    found.filter(is_ours).map(|metadata| metadata.etag).ok_or_else(|| again.into())
+                }
+            }
+        }
+        Err(error) if matches!(error.kind, StoreErrorKind::Throttled | StoreErrorKind::Conflict) => {
+            let again = session.again(|| session.store.complete_upload(upload, parts, &Condition::None));
+            Ok(again.await?.etag)
+        }
+        Err(error) => Err(damaged(error, &item.path)),
+    }
+}
+
+async fn send_all_parts(
+    session: &Session,
+    item: &Item,
+    file: &PathBuf,
+    upload: &Upload,
+    memory: &Arc<Semaphore>,
+) -> Result<Vec<Part>, AssetsError> {
+    let changed = || AssetsError::SourceChanged { path: item.path.to_string() };
+    let size = part_size(item.facts.size);
+    let mut open = fs::File::open(file).map_err(|_| changed())?;
+    let mut digest = Sha256::new();
+    let mut running: JoinSet<Result<Part, AssetsError>> = JoinSet::new();
+    let mut parts = BTreeMap::new();
+    let mut keep = |ended: Result<Result<Part, AssetsError>, tokio::task::JoinError>| match ended {
+        Ok(sent) => sent.map(|part| drop(parts.insert(part.number, part))),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(AssetsError::Interrupted),
+        },
+    };
+    let count = item.facts.size.div_ceil(size);
+    for number in 1..=count {
+        let length = size.min(item.facts.size - (number - 1) * size);
+        let permit = acquire(memory, length).await?;
+        let (file, state, body) = read_part(open, digest, length).await?;
+        (open, digest) = (file, state);
+        let body = body.ok_or_else(changed)?;
+        let (session, upload) = (session.clone(), upload.clone());
+        running.spawn(async move {
+            let _permit = permit;
+            let sha256 = ContentDigest::of(&body);
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let sent =
+                session.again(|| session.store.upload_part(&upload, number, body.clone(), Some(&sha256)));
+            let part = sent.await?;
+            session.tell(&AssetEvent::Sent { bytes: body.len() as u64 });
+            Ok(part)
+        });
+        while let Some(ended) = running.try_join_next() {
+            keep(ended)?;
+        }
+    }
+    while let Some(ended) = running.join_next().await {
+        keep(ended)?;
+    }
+    let (_, digest, rest) = read_part(open, digest, 1).await?;
+    if rest.is_some() || ContentDigest::new(digest.finalize().into()) != item.facts.sha256 {
+        return Err(changed());
+    }
+    Ok(parts.into_values().collect())
+}
+
+/// The next bytes of a file; `None` if it has fewer.
+async fn read_part(
+    mut file: fs::File,
+    mut digest: Sha256,
+    length: u64,
+) -> Result<(fs::File, Sha256, Option<Bytes>), AssetsError> {
+    blocking(move || {
+        use std::io::Read as _;
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+        let body = match file.read_exact(&mut bytes) {
+            Ok(()) => {
+                digest.update(&bytes);
+                Some(Bytes::from(bytes))
+            }
+            Err(_) => None,
+        };
+        Ok((file, digest, body))
+    })
+    .await
+}

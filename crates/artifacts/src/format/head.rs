@@ -1,0 +1,133 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::{FormatError, canonical, decode};
+use crate::names::{ManifestId, Nonce};
+
+const SCHEMA: &str = "runway-rs/head@1";
+
+/// Manifests that are remembered as once published.
+const HISTORY: usize = 50;
+
+/// Says which build is live, or is becoming so.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Head {
+    schema: String,
+    /// Grows with every write, so that no two have the same bytes.
+    pub seq: u64,
+    /// How far it is.
+    pub state: HeadState,
+    /// The build.
+    pub manifest: ManifestId,
+    /// When it was built: builds are ordered by this, and then by their manifests.
+    pub build_ts: u64,
+    /// Who wrote it.
+    pub nonce: Nonce,
+    deadline_s: u64,
+    /// The build that was live before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<ManifestId>,
+    /// Builds whose change to live was broken off: some of their entry points may be live until this change is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interrupted: Vec<ManifestId>,
+    /// Builds that were ever live, the newest first.
+    #[serde(default)]
+    pub history: Vec<ManifestId>,
+    /// When the store was last seen to keep conditions, in seconds by its own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probed: Option<u64>,
+}
+
+/// How far a change of the live build is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeadState {
+    /// The entry points are being replaced.
+    Flipping,
+    /// All entry points are those of this build.
+    Published,
+}
+
+/// A change that a session wants to make.
+pub(crate) struct Change<'a> {
+    pub(crate) manifest: ManifestId,
+    pub(crate) build_ts: u64,
+    pub(crate) nonce: &'a Nonce,
+    pub(crate) deadline: Duration,
+    pub(crate) probed: Option<u64>,
+}
+
+impl Head {
+    /// The head while the entry points change from what `before` says.
+    pub(crate) fn flipping(before: Option<&Self>, change: &Change<'_>) -> Self {
+        let (prev, interrupted) = match before {
+            None => (None, Vec::new()),
+            Some(before) if before.state == HeadState::Published => (Some(before.manifest), Vec::new()),
+            Some(before) => {
+                let mut interrupted = before.interrupted.clone();
+                interrupted.push(before.manifest);
+                interrupted.sort_unstable();
+                interrupted.dedup();
+                (before.prev, interrupted)
+            }
+        };
+        Self {
+            schema: SCHEMA.to_owned(),
+            seq: before.map_or(1, |before| before.seq + 1),
+            state: HeadState::Flipping,
+            manifest: change.manifest,
+            build_ts: change.build_ts,
+            nonce: change.nonce.clone(),
+            deadline_s: change.deadline.as_secs(),
+            prev: prev.filter(|prev| *prev != change.manifest),
+            interrupted: interrupted.into_iter().filter(|id| *id != change.manifest).collect(),
+            history: before.map(|before| before.history.clone()).unwrap_or_default(),
+            probed: change.probed.or(before.and_then(|before| before.probed)),
+        }
+    }
+
+    /// The same, written again to say that its writer lives.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { seq: self.seq + 1, ..self.clone() }
+    }
+
+    /// The head when all entry points are replaced.
+    pub(crate) fn published(&self) -> Self {
+        let mut history = self.history.clone();
+        history.retain(|id| *id != self.manifest);
+        history.insert(0, self.manifest);
+        history.truncate(HISTORY);
+        Self {
+            seq: self.seq + 1,
+            state: HeadState::Published,
+            interrupted: Vec::new(),
+            history,
+            ..self.clone()
+        }
+    }
+
+    /// What orders builds.
+    pub fn order(&self) -> (u64, ManifestId) {
+        (self.build_ts, self.manifest)
+    }
+
+    /// How long after it was written its writer goes on without writing it again.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(self.deadline_s.min(3600))
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`FormatError`].
+    pub fn decode(body: &[u8]) -> Result<Self, FormatError> {
+        decode(body, SCHEMA)
+    }
+
+    /// Writes it.
+    pub fn encode(&self) -> Bytes {
+        canonical(self)
+    }
+}

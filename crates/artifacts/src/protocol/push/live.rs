@@ -1,0 +1,59 @@
+//! Whether the very same build is live already.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::choice::{Data, is_live};
+use super::{Next, Push, PushEnd, Stage};
+use crate::format::{Head, HeadState, Manifest};
+use crate::protocol::pages::{AllPages, Pages};
+use crate::protocol::{Ask, Found, ProtocolError};
+
+impl Push {
+    pub(super) fn read_live(&mut self, found: Option<Found>, now: Duration) -> Next {
+        self.head = found;
+        let Some(found) = &self.head else { return Ok(self.write_intent(now)) };
+        let key = self.order.layout.head();
+        let head = Head::decode(&found.body).map_err(|error| ProtocolError::unreadable(&key, &error))?;
+        if head.state != HeadState::Published {
+            return Ok(self.write_intent(now));
+        }
+        self.live = Some((head.manifest, Arc::default()));
+        self.stage = Stage::Live;
+        Ok(Ask::Get(self.order.layout.manifest(head.manifest)))
+    }
+
+    /// If the live build consists of the very same files, all that is left to know is whether they are there. That needs
+    /// no intent: nothing of a live build is ever deleted.
+    pub(super) fn compare_live(&mut self, found: Option<Found>, now: Duration) -> Next {
+        let manifest = found.and_then(|found| Manifest::decode(&found.body).ok());
+        let live = self.live.take().zip(manifest).map(|((id, _), manifest)| (id, Arc::new(manifest)));
+        let is_same = live.as_ref().is_some_and(|(_, manifest)| is_live(&self.order, manifest));
+        self.live = live;
+        if !is_same {
+            return Ok(self.write_intent(now));
+        }
+        let pages = Pages::new(self.order.layout.data());
+        self.stage = Stage::LiveData(pages.clone());
+        Ok(pages.ask())
+    }
+
+    pub(super) fn end_if_live(&mut self, all: AllPages, now: Duration) -> Next {
+        self.dated(all.date);
+        let data = Data::of(&self.order.layout, &all.found);
+        let Some((id, live)) = self.live.clone() else { return Err(ProtocolError::Defect) };
+        let is_whole = self.order.items.iter().all(|item| {
+            let facts = live.objects.get(&item.path);
+            let etag = facts.and_then(|facts| facts.etag.as_ref());
+            data.get(&item.path).is_some_and(|(found, size)| {
+                *size == item.facts.size && etag.is_none_or(|etag| etag == found)
+            })
+        });
+        if !is_whole {
+            return Ok(self.write_intent(now));
+        }
+        self.report.manifest = Some(id);
+        self.report.skipped = self.order.items.len();
+        Ok(self.end(PushEnd::AlreadyLive))
+    }
+}

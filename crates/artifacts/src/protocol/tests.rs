@@ -1,0 +1,7 @@
+//! Every interleaving of several sessions, with crashes at every step.
+
+mod explore;
+mod flips;
+mod prunes;
+mod step;
+mod world;

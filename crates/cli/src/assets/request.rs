@@ -1,0 +1,136 @@
+//! From arguments and variables to what is to be pushed and pruned.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use runway_artifacts::assets::{PruneRequest, PushRequest, Rules, StoreConditions, globs};
+use runway_artifacts::format::{Build, ManifestFormat};
+use runway_artifacts::names::AssetPath;
+use runway_artifacts::protocol::PushMode;
+use runway_core::engine::EngineError;
+
+use super::AssetsContext;
+use super::place::PlaceProblem;
+use crate::args::{AssetsAge, AssetsBuild, AssetsPush, ManifestForm, ManifestTime};
+
+/// How old a file must be that nobody names.
+const ORPHANS: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Threshold, unless told otherwise.
+const THRESHOLD: Duration = Duration::from_secs(48 * 3600);
+
+/// Builds that stay, unless told otherwise.
+const MIN_KEEP: usize = 3;
+
+fn wrong(option: &'static str, reason: impl Into<String>) -> EngineError {
+    EngineError::of(PlaceProblem::Value { name: option, reason: reason.into() })
+}
+
+impl AssetsContext<'_> {
+    /// What is to be pushed.
+    pub(super) fn request(
+        &self,
+        build: &AssetsBuild,
+        conditions: StoreConditions,
+    ) -> Result<PushRequest, EngineError> {
+        let source = build.source.clone().or_else(|| self.variable("VALPOP_SOURCE").map(Into::into));
+        let source = source.ok_or_else(|| missing("--source", "RUNWAY_RS_ASSETS_SOURCE"))?;
+        let mut rules = Rules::usual().map_err(|reason| wrong("--immutable", reason))?;
+        if !build.entry.is_empty() {
+            rules.entry = Some(build.entry.clone());
+        }
+        let patterns = |option, texts: &[String]| {
+            globs(texts.iter().map(String::as_str)).map_err(|reason| wrong(option, reason))
+        };
+        rules.late = patterns("--late", &build.late)?;
+        rules.exclude = patterns("--exclude", &build.exclude)?;
+        if let Some(pattern) = &build.immutable {
+            rules.immutable = regex::Regex::new(pattern).map_err(|error| {
+                wrong("--immutable", error.to_string().lines().last().unwrap_or_default())
+            })?;
+        }
+        if let Some(seconds) = self.number("VALPOP_CACHE_MAX_AGE")? {
+            rules.cache_default = format!("public, max-age={seconds}");
+        }
+        for (given, rule) in [
+            (&build.cache_control, &mut rules.cache_default),
+            (&build.cache_control_entry, &mut rules.cache_entry),
+            (&build.cache_control_immutable, &mut rules.cache_immutable),
+        ] {
+            if let Some(value) = given {
+                if value.is_empty() || !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+                    return Err(wrong("--cache-control", "it must be printable ASCII"));
+                }
+                rule.clone_from(value);
+            }
+        }
+        rules.content_types = build.content_type.iter().cloned().collect();
+        Ok(PushRequest {
+            source: self.current.join(source).into_std_path_buf(),
+            rules,
+            build: Build { commit: build.commit.clone(), timestamp: build.build_timestamp },
+            image: build.image.clone().or_else(|| self.variable("VALPOP_IMAGE")),
+            format: ManifestFormat::V2,
+            mode: PushMode {
+                allow_older: build.allow_older,
+                force: build.force,
+                deny_in_place: build.deny_in_place,
+                named_by_build: false,
+            },
+            conditions,
+        })
+    }
+
+    /// What a prune keeps.
+    pub(super) fn rules(
+        &self,
+        age: &AssetsAge,
+        conditions: StoreConditions,
+    ) -> Result<PruneRequest, EngineError> {
+        let of_valpop = self.number("VALPOP_TIMEOUT")?.map(Duration::from_secs);
+        let min_keep = match age.min_keep {
+            Some(count) => Some(u64::from(count)),
+            None => self.number("VALPOP_MIN_ASSET_RECORDS")?,
+        };
+        let protected: Result<BTreeSet<AssetPath>, _> = age.protect.iter().map(|path| path.parse()).collect();
+        Ok(PruneRequest {
+            threshold: age.threshold.or(of_valpop).unwrap_or(THRESHOLD),
+            min_keep: min_keep.and_then(|count| usize::try_from(count).ok()).unwrap_or(MIN_KEEP),
+            intent_ttl: age.intent_ttl,
+            protected: protected.map_err(|error| wrong("--protect", error.to_string()))?,
+            max_share: (!age.yes).then_some(age.max_delete_ratio),
+            orphans: age.orphans.then_some(ORPHANS),
+            dry_run: false,
+            may_wait: false,
+            conditions,
+        })
+    }
+
+    /// A variable that is set to something.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        self.environment.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    fn number(&self, name: &'static str) -> Result<Option<u64>, EngineError> {
+        let parse = |text: String| text.trim().parse().map_err(|_| wrong(name, "it must be a whole number"));
+        self.variable(name).map(parse).transpose()
+    }
+}
+
+/// What only a push has.
+pub(super) fn complete(request: &mut PushRequest, arguments: &AssetsPush) -> Result<(), EngineError> {
+    request.format = match arguments.manifest_format {
+        ManifestForm::List => ManifestFormat::List,
+        ManifestForm::Valpop => ManifestFormat::Valpop,
+        ManifestForm::V2 => ManifestFormat::V2,
+    };
+    request.mode.named_by_build = arguments.manifest_time == ManifestTime::Build;
+    if request.mode.named_by_build && request.build.timestamp.is_none() {
+        return Err(missing("--build-timestamp", "RUNWAY_RS_ASSETS_BUILD_TIMESTAMP"));
+    }
+    Ok(())
+}
+
+pub(super) fn missing(option: &'static str, variable: &'static str) -> EngineError {
+    EngineError::of(PlaceProblem::Missing { option, variable })
+}
