@@ -7,6 +7,7 @@
 //! | [`document`] | what the commands print, for programs and for people |
 //! | [`format`] | the documents: manifests, intents, markers and heads |
 //! | [`protocol`] | push, roll-back, resume and prune as state machines without IO |
+//! | [`task`] | a push as a task of a config |
 //! | [`gc`] | which files and manifests a prune deletes, and why: pure |
 
 pub mod assets;
@@ -15,5 +16,6 @@ pub mod format;
 pub mod gc;
 pub mod names;
 pub mod protocol;
+pub mod task;
 #[cfg(feature = "schema")]
 pub mod schema;

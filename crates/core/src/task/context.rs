@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use runway_store::{BucketName, ObjectStore, ReadOnly};
 use serde_json::Value;
 
 use super::service::{Change, Read, ServiceFailure, TaskServices};
@@ -47,6 +48,20 @@ impl<'a> ReadContext<'a> {
     /// [`ProviderError`].
     pub async fn stack(&self, stack: &StackRef) -> Result<Option<StackState>, ProviderError> {
         self.services.provider(self.place).await?.cloudformation().describe_stack(stack).await
+    }
+
+    /// A bucket as it is seen from there; it refuses writes.
+    ///
+    /// # Errors
+    /// [`ProviderError`] if the place cannot be reached.
+    pub async fn store(
+        &self,
+        bucket: &BucketName,
+        region: Option<&str>,
+    ) -> Result<Arc<dyn ObjectStore>, ProviderError> {
+        let region = region.or(self.place.region.as_deref());
+        let store = self.services.provider(self.place).await?.object_store(bucket, region);
+        Ok(Arc::new(ReadOnly::new(store)))
     }
 
     /// The template of a stack there, as it was sent.
@@ -145,6 +160,25 @@ impl<'a> WriteContext<'a> {
     pub async fn cloudformation(&self) -> Result<Arc<dyn CloudFormation>, TaskFailure> {
         self.still("the change").map_err(TaskFailure::from)?;
         Ok(self.read.services.provider(self.read.place).await.map_err(TaskFailure::from)?.cloudformation())
+    }
+
+    /// A bucket as it is seen from there.
+    ///
+    /// # Errors
+    /// [`TaskFailure`] if the place cannot be reached or the lock is lost.
+    pub async fn store(
+        &self,
+        bucket: &BucketName,
+        region: Option<&str>,
+    ) -> Result<Arc<dyn ObjectStore>, TaskFailure> {
+        self.still("the change").map_err(TaskFailure::from)?;
+        let region = region.or(self.read.place.region.as_deref());
+        Ok(self.read.services.provider(self.read.place).await?.object_store(bucket, region))
+    }
+
+    /// Shows a line of what is being done.
+    pub fn tell(&self, line: &str) {
+        self.output.unwrap_or(&Silence).line(line);
     }
 
     /// Waits.

@@ -37,9 +37,7 @@ pub(super) fn entry() -> Value {
                         "additionalProperties": false,
                         "required": ["name"],
                         "properties": {
-                            "endpoint": {"description": "URL of a store that is not S3.", "type": ["string", "null"]},
                             "name": {"description": "Name of the bucket.", "type": "string"},
-                            "path_style": {"description": "Whether the bucket is a part of the path; default: with an `endpoint`.", "enum": ["auto", true, false]},
                             "prefix": {"description": "What all keys begin with; default: nothing.", "type": ["string", "null"]},
                             "region": {"description": "Region of the bucket; default: that of the run.", "type": ["string", "null"]}
                         }
