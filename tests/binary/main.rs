@@ -4,6 +4,7 @@
 
 #[cfg(unix)]
 mod assets;
+mod assets_section;
 mod browser;
 mod cache;
 #[cfg(unix)]

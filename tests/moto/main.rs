@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
 
 mod assets;
+mod assets_section;
 mod budgets;
 mod cache;
 mod cache_trouble;

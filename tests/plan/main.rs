@@ -13,7 +13,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use runway_core::config::OnRemove;
 use runway_core::config::load::load;
-use runway_core::engine::desired::desired;
+use runway_core::engine::desired::{Known, desired};
 use runway_core::error::Findings;
 use runway_core::files::{FileError, Files};
 use runway_core::graph::persistent::GraphObject;
@@ -158,7 +158,7 @@ impl Case {
         let Some(config) = config else { return Err(findings) };
         let purpose = if options.destroy { Purpose::Destroy } else { Purpose::Deploy };
         let (desired, found) =
-            desired(&Arc::new(config), &Directory(self.0.clone()), purpose, Some(&settings));
+            desired(&Arc::new(config), &Directory(self.0.clone()), purpose, Known::Settings(&settings));
         findings.extend(found);
         let Some(desired) = desired.filter(|_| !findings.has_errors()) else { return Err(findings) };
         let world = self.world();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 use runway_core::config::load::load;
-use runway_core::engine::desired::desired;
+use runway_core::engine::desired::{Known, desired};
 use runway_core::files::{FileError, Files};
 use runway_core::plan::{self, Certainty, Plan, Purpose, ResourceAction, ResourceChange, Settings, World};
 use runway_core::provider::{Place, StackState};
@@ -78,7 +78,7 @@ impl Labelled {
         let settings = Settings::default();
         let files = One(self.template(&self.after));
         let (desired, findings) =
-            desired(&Arc::new(config.unwrap()), &files, Purpose::Deploy, Some(&settings));
+            desired(&Arc::new(config.unwrap()), &files, Purpose::Deploy, Known::Settings(&settings));
         assert!(!findings.has_errors(), "{}", self.change);
         let state: StackState = serde_json::from_value(json!({
             "fqn": "ns-it",

@@ -16,6 +16,6 @@ pub mod format;
 pub mod gc;
 pub mod names;
 pub mod protocol;
-pub mod task;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod task;

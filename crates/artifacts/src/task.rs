@@ -38,8 +38,6 @@ pub struct AssetPush {
     pub clock: Arc<dyn SessionClock>,
     /// Gives a text that no other push has.
     pub nonce: fn() -> Nonce,
-    /// Whether the stores keep the conditions of writes.
-    pub conditions: StoreConditions,
 }
 
 /// What a push would find.
@@ -99,8 +97,7 @@ impl AssetState {
 impl AssetPush {
     fn session(&self, store: Arc<dyn ObjectStore>, spec: &AssetArguments) -> Result<Session, TaskFailure> {
         let layout = spec.layout().map_err(wrong)?;
-        let mut session =
-            Session::new(store, layout, (self.nonce)(), &self.writer, Arc::clone(&self.clock));
+        let mut session = Session::new(store, layout, (self.nonce)(), &self.writer, Arc::clone(&self.clock));
         session.concurrency = spec.concurrency();
         Ok(session)
     }
@@ -148,7 +145,7 @@ impl TaskKind for AssetPush {
     ) -> Result<AssetState, TaskFailure> {
         let store = context.store(&Self::bucket(spec), spec.bucket.region()).await?;
         let session = self.session(store, spec)?;
-        let request = spec.request(&self.directory, self.conditions).map_err(wrong)?;
+        let request = spec.request(&self.directory, StoreConditions::Unknown).map_err(wrong)?;
         let prepared = assets::prepare(&session, &request).await.map_err(failed)?;
         let planned = assets::plan(&session, &request, &prepared).await.map_err(failed)?;
         Ok(AssetState::of(&planned))
@@ -201,14 +198,14 @@ impl TaskKind for AssetPush {
     ) -> Result<TaskDone, TaskFailure> {
         let store = context.store(&Self::bucket(spec), spec.bucket.region()).await?;
         let session = self.session(store, spec)?;
-        let request = spec.request(&self.directory, self.conditions).map_err(wrong)?;
+        let request = spec.request(&self.directory, StoreConditions::Unknown).map_err(wrong)?;
         let prepared = assets::prepare(&session, &request).await.map_err(failed)?;
         let pushed = assets::push(&session, &request, &prepared).await.map_err(failed)?;
         context.tell(&format!("{} of {} files sent, {} bytes", pushed.sent, pushed.files, pushed.sent_bytes));
         if let PushStatus::Superseded { by, .. } = pushed.status {
             context.tell(&format!("the newer build {by} stays live"));
         }
-        if let Some(prune) = spec.prune(self.conditions).map_err(wrong)? {
+        if let Some(prune) = spec.prune(StoreConditions::Unknown).map_err(wrong)? {
             let session = session.another((self.nonce)());
             let pruned = assets::prune(&session, &PruneRequest { may_wait: true, ..prune }).await;
             let pruned = pruned.map_err(failed)?;

@@ -14,14 +14,17 @@ use runway_artifacts::document::{
     AssetsPushDocument, AssetsVerifyDocument,
 };
 use runway_artifacts::names::ManifestId;
+use runway_artifacts::task::AssetPush;
 use runway_core::engine::{EngineError, Interrupt};
 use runway_core::error::{Finding, Problem};
 use runway_core::exit::ExitCode;
 use runway_core::render::json::pretty;
+use runway_core::task::{self, TaskKinds};
 use serde::Serialize;
 
 use self::place::Opened;
 use crate::args::{AssetsAge, AssetsCommand, AssetsPlan, AssetsPrune, AssetsPush, AssetsVerify, TextOrJson};
+use crate::clock::SystemClock;
 use crate::output::Output;
 use crate::settings::{Environment, Settings, SettingsProblem};
 use crate::signals;
@@ -45,6 +48,16 @@ impl Problem for AssetsProblem {
             ErrorClass::Interrupted => ExitCode::Interrupted,
         }
     }
+}
+
+/// The kinds of tasks of a config in a directory: all that are built in, and pushes of builds.
+pub(crate) fn task_kinds(directory: &Utf8Path, writer: String) -> TaskKinds {
+    TaskKinds::default().with(task::erased(AssetPush {
+        directory: directory.as_std_path().to_owned(),
+        writer,
+        clock: Arc::new(SystemClock),
+        nonce: place::nonce,
+    }))
 }
 
 fn failed(error: AssetsError) -> EngineError {

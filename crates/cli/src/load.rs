@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use runway_core::config::Config;
 use runway_core::config::environment;
 use runway_core::config::load::{Parameters, load_merged};
-use runway_core::engine::desired::{desired, validate};
+use runway_core::engine::desired::{Known, desired, validate};
 use runway_core::error::{Finding, Findings};
 use runway_core::plan::Purpose;
 use runway_core::text::{Document, Span};
@@ -86,9 +86,10 @@ pub(crate) async fn configs(
         let config = Arc::new(config);
         // Files and graph are looked at even if the config has errors, so that all problems are told at once.
         let files = Beside { directory: directory.clone(), current: current.to_owned() };
+        let kinds = crate::assets::task_kinds(&directory, String::new());
         let mut found = match check {
-            Check::All => validate(&config, &files),
-            Check::For(purpose) => desired(&config, &files, purpose, None).1,
+            Check::All => validate(&config, &files, &kinds),
+            Check::For(purpose) => desired(&config, &files, purpose, Known::Kinds(&kinds)).1,
         };
         if matches!(check, Check::For(_)) {
             found.retain(|finding| !finding.is_warning());

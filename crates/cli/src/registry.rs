@@ -67,6 +67,8 @@ pub(crate) fn registry(
         registry.hooks.insert(format!("runway.cfngin.hooks.{name}"), Arc::new(NeedsAws));
     }
     cloud(&mut registry, work, clock);
+    let holder = &work.settings.holder;
+    registry.kinds = crate::assets::task_kinds(&loaded.directory, format!("{}/{}", holder.host, holder.pid));
     let programs = TaskPrograms { directory: loaded.directory.clone(), environment: environment.clone() };
     registry.services = work.connected.task_services(Arc::new(programs));
 

@@ -10,6 +10,7 @@ use runway_core::graph::persistent::{GraphObject, object_key};
 use runway_core::graph::{DependencyGraph, GraphState, PersistentGraph};
 use runway_core::lookup::parse::{expression, split_arguments};
 use runway_core::project;
+use runway_core::task::TaskKinds;
 use runway_core::template::Template;
 use runway_core::template::jinja::{JinjaContext, render};
 use runway_core::text::{Document, Span};
@@ -77,7 +78,7 @@ fn config(document: &Arc<Document>) {
         let _ = graph.order();
     }
     let files = BTreeMap::from([("t.yml".into(), TEMPLATE.to_owned()), ("c.yml".into(), String::new())]);
-    show(validate(&config, &files));
+    show(validate(&config, &files, &TaskKinds::default()));
 }
 
 fn graph(input: &[u8]) {

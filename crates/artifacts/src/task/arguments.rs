@@ -191,7 +191,9 @@ impl AssetArguments {
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|_| format!("`build.timestamp` is `{text}`, and must be seconds since 1970"))
+        text.parse()
+            .map(Some)
+            .map_err(|_| format!("`build.timestamp` is `{text}`, and must be seconds since 1970"))
     }
 
     fn rules(&self) -> Result<Rules, String> {
@@ -227,7 +229,11 @@ impl AssetArguments {
     }
 
     /// The push itself; `directory` is what `source` is relative to.
-    pub(super) fn request(&self, directory: &Path, conditions: StoreConditions) -> Result<PushRequest, String> {
+    pub(super) fn request(
+        &self,
+        directory: &Path,
+        conditions: StoreConditions,
+    ) -> Result<PushRequest, String> {
         let timestamp = self.timestamp()?;
         Ok(PushRequest {
             source: directory.join(&self.source),
@@ -270,7 +276,11 @@ impl AssetArguments {
             min_keep: self.prune.min_keep.unwrap_or(3),
             intent_ttl: DAY,
             protected: BTreeSet::from([protected]),
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 1")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is between 0 and 1"
+            )]
             max_share: Some((share * 1_000_000.0) as u32),
             orphans: self.prune.orphans.then_some(7 * DAY),
             dry_run: false,

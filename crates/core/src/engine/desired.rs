@@ -16,6 +16,7 @@ use crate::files::{FileError, Files};
 use crate::graph::DependencyGraph;
 use crate::ident::NodeName;
 use crate::plan::{Desired, Purpose, Settings};
+use crate::task::TaskKinds;
 use crate::template::Template;
 use crate::text::Span;
 
@@ -68,6 +69,15 @@ impl Problem for FileProblem {
     }
 }
 
+/// What is known beside a config and its files.
+#[derive(Debug, Clone, Copy)]
+pub enum Known<'a> {
+    /// The kinds of tasks, and nothing of a run.
+    Kinds(&'a TaskKinds),
+    /// The settings of a run.
+    Settings(&'a Settings),
+}
+
 /// Reads everything a config names, builds its graph and checks its values. Returns what is wanted unless there are
 /// errors, and every problem found. A destroy needs no files. Without `settings`, values from the environment are
 /// unknown.
@@ -75,15 +85,15 @@ pub fn desired(
     config: &Arc<Config>,
     files: &dyn Files,
     purpose: Purpose,
-    settings: Option<&Settings>,
+    known: Known<'_>,
 ) -> (Option<Desired>, Findings) {
-    let (wanted, findings) = read(config, files, purpose, settings);
+    let (wanted, findings) = read(config, files, purpose, known);
     (wanted.filter(|_| !findings.has_errors()), findings)
 }
 
 /// Everything that can be said about a config and the files it names for any command, without looking at the cloud.
-pub fn validate(config: &Arc<Config>, files: &dyn Files) -> Findings {
-    let (desired, mut findings) = read(config, files, Purpose::Deploy, None);
+pub fn validate(config: &Arc<Config>, files: &dyn Files, kinds: &TaskKinds) -> Findings {
+    let (desired, mut findings) = read(config, files, Purpose::Deploy, Known::Kinds(kinds));
     if let Some(desired) = desired {
         findings.extend(check::missing(config, &desired.templates));
     }
@@ -95,10 +105,13 @@ fn read(
     config: &Arc<Config>,
     files: &dyn Files,
     purpose: Purpose,
-    settings: Option<&Settings>,
+    known: Known<'_>,
 ) -> (Option<Desired>, Findings) {
     let (graph, mut findings) = DependencyGraph::build(config);
-    let kinds = settings.map(|settings| settings.kinds.clone()).unwrap_or_default();
+    let (kinds, settings) = match known {
+        Known::Kinds(kinds) => (kinds.clone(), None),
+        Known::Settings(settings) => (settings.kinds.clone(), Some(settings)),
+    };
     findings.extend(check::tasks(config, &kinds, settings));
     let mut read = Templates::default();
     let mut policies = BTreeMap::new();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::engine::backing::Backing;
-use crate::engine::desired::desired;
+use crate::engine::desired::{Known, desired};
 use crate::engine::execute::Executed;
 use crate::engine::observe::Observed;
 use crate::engine::outcomes::outcomes;
@@ -70,7 +70,7 @@ impl Engine {
             kinds: self.registry.kinds.clone(),
             ..self.options.settings()
         };
-        match desired(config, self.files.as_ref(), purpose, Some(&settings)) {
+        match desired(config, self.files.as_ref(), purpose, Known::Settings(&settings)) {
             (Some(desired), warnings) => Ok((desired, warnings)),
             (None, findings) => Err(findings.into()),
         }

@@ -19,7 +19,7 @@ fn files(files: &[(&str, &str)]) -> BTreeMap<Utf8PathBuf, String> {
 
 /// What validate says, in the order of the file.
 fn said(text: &str, more: &[(&str, &str)]) -> Vec<String> {
-    let (mut errors, warnings) = validate(&config(text), &files(more)).split();
+    let (mut errors, warnings) = validate(&config(text), &files(more), &TaskKinds::default()).split();
     errors.extend(warnings);
     errors.iter().map(|finding| format!("{}: {finding}", finding.code())).collect()
 }
@@ -59,9 +59,10 @@ fn values_that_cannot_be_are_found_before_anything_is_looked_at() {
 #[test]
 fn known_surroundings_are_checked_too() {
     let config = config(&["stacks:\n".to_owned(), stack("a", "Must: '${env NOPE}'")].concat());
-    let check = |settings| desired(&config, &files(&[]), Purpose::Deploy, settings).1.has_errors();
-    assert!(!check(None));
-    assert!(check(Some(&Settings::default())));
+    let check = |known| desired(&config, &files(&[]), Purpose::Deploy, known).1.has_errors();
+    let (kinds, settings) = (TaskKinds::default(), Settings::default());
+    assert!(!check(Known::Kinds(&kinds)));
+    assert!(check(Known::Settings(&settings)));
 }
 
 #[test]
@@ -128,10 +129,10 @@ fn a_hook_may_make_a_template() {
     let (config, _) = load(&Document::new("cfngin.yml", format!("namespace: x\n{text}")), &BTreeMap::new());
     let config = Arc::new(config.unwrap());
     let files: BTreeMap<Utf8PathBuf, String> = BTreeMap::new();
-    let before = desired(&config, &files, Purpose::Deploy, None);
+    let before = desired(&config, &files, Purpose::Deploy, Known::Kinds(&TaskKinds::default()));
     assert_eq!(before.0.unwrap().unmade, BTreeSet::from(["a".into()]));
     let settings = Settings { hooks_done: true, ..Settings::default() };
-    let after = desired(&config, &files, Purpose::Deploy, Some(&settings));
+    let after = desired(&config, &files, Purpose::Deploy, Known::Settings(&settings));
     assert!(after.1.iter().any(|finding| finding.code() == "template::missing"));
 }
 
@@ -174,7 +175,7 @@ fn ten_thousand_stacks_with_thirty_thousand_lookups_are_checked() {
     let (config, findings) = load(&Document::new("c.yml", text), &BTreeMap::new());
     assert!(!findings.has_errors(), "{findings:?}");
     let config = Arc::new(config.unwrap());
-    let findings = validate(&config, &files);
+    let findings = validate(&config, &files, &TaskKinds::default());
     assert!(!findings.has_errors(), "{:?}", findings.iter().next());
 }
 
@@ -261,7 +262,8 @@ mod tasks {
         let kinds = TaskKinds::new([erased(Bus)]);
         let settings = Settings { kinds, ..Settings::default() };
         let files: BTreeMap<Utf8PathBuf, String> = BTreeMap::new();
-        let (_, found) = desired(&Arc::new(config.unwrap()), &files, Purpose::Deploy, Some(&settings));
+        let (_, found) =
+            desired(&Arc::new(config.unwrap()), &files, Purpose::Deploy, Known::Settings(&settings));
         let told: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(
             told,

@@ -68,6 +68,14 @@ impl TaskKinds {
         Self(Arc::new(kinds.into_iter().map(|kind| (kind.name(), kind)).collect()))
     }
 
+    /// These and one more.
+    #[must_use]
+    pub fn with(&self, kind: Arc<dyn AnyTaskKind>) -> Self {
+        let mut kinds = BTreeMap::clone(&self.0);
+        kinds.insert(kind.name(), kind);
+        Self(Arc::new(kinds))
+    }
+
     /// The kind of a name.
     pub fn get(&self, name: &str) -> Option<&Arc<dyn AnyTaskKind>> {
         self.0.get(name)
