@@ -11,13 +11,14 @@ use crate::support::{CONFIG, Repository};
 use crate::with;
 
 /// Every output of the step.
-const OUTPUTS: [&str; 13] = [
+const OUTPUTS: [&str; 14] = [
     "exit-code",
     "changes",
     "create",
     "update",
     "delete",
     "recreate",
+    "run",
     "none",
     "skip",
     "losses",

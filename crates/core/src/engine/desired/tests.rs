@@ -252,6 +252,9 @@ mod tasks {
             "  - {name: e, kind: bus, args: {name: x, size: 10}}\n",
             "  - {name: f, kind: bus, args: {name: \"${place region}\", size: 1}}\n",
             "  - {name: g, kind: bus, when: always, cache: {trust_for: 1h}, args: {name: x}}\n",
+            "  - {name: h, kind: bus, args: {name: y}}\n",
+            "  - {name: i, kind: bus, args: {name: y}}\n",
+            "  - {name: j, kind: bus, args: {name: \"${place planet}\"}}\n",
         );
         let (config, findings) = load(&Document::new("c.yml", text), &BTreeMap::new());
         assert!(!findings.has_errors(), "{findings:?}");
@@ -269,6 +272,8 @@ mod tasks {
                 "task `bus/d`: missing field `name`",
                 "task `bus/e`: `size` is at most 9",
                 "task `bus/g`: `when: always` and `trust_for` have no effect for the kind `bus`",
+                "the tasks `bus/h` and `bus/i` keep the same: y",
+                "task `bus/j`, argument `name`: `planet` is not of the form `account` or `region`",
             ]
         );
     }
