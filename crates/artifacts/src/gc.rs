@@ -29,6 +29,8 @@ pub struct IntentView<R, I> {
     pub id: I,
     /// Its age by the store's clock; `None` if the store does not tell, and then it lives.
     pub age: Option<Duration>,
+    /// How long its writer counts on it, if that is longer than the policy says.
+    pub ttl: Duration,
     /// What it names.
     pub refs: BTreeSet<R>,
 }
@@ -57,7 +59,7 @@ pub struct Policy<R> {
     pub threshold: Duration,
     /// So many of the newest that were live stay.
     pub min_keep: usize,
-    /// Intents of this age or younger live.
+    /// Intents of this age or younger live, and those whose writers count on them for longer.
     pub intent_ttl: Duration,
     /// What is never deleted.
     pub protected: BTreeSet<R>,
@@ -158,7 +160,8 @@ pub fn plan<R: Ord + Clone, I: Clone>(
     if let Some(head) = roots.head.filter(|head| !known_ids.contains(head)) {
         return Err(GcRefusal::HeadMissing(head));
     }
-    let is_living = |intent: &&IntentView<R, I>| intent.age.is_none_or(|age| age <= policy.intent_ttl);
+    let is_living =
+        |intent: &&IntentView<R, I>| intent.age.is_none_or(|age| age <= policy.intent_ttl.max(intent.ttl));
     let living: Vec<&BTreeSet<R>> = intents.iter().filter(is_living).map(|intent| &intent.refs).collect();
     // Whoever goes back to an old build, or holds it, says so by naming its files.
     let in_use: BTreeSet<ManifestId> = (manifests.iter())

@@ -208,6 +208,7 @@ impl AssetsContext<'_> {
         let mut request = self.request(&arguments.build, opened.conditions)?;
         request::complete(&mut request, arguments)?;
         opened.session.concurrency = arguments.build.concurrency.into();
+        opened.session.terms.intent_ttl = arguments.age.intent_ttl;
         opened.reporter(progress::reporter(self.output, self.settings.ci, arguments.form.format));
         let session = &opened.session;
         let prepared = assets::prepare(session, &request).await.map_err(failed)?;

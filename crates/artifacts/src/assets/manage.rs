@@ -101,13 +101,13 @@ pub async fn rollback(
     let (head, now) = read_head(session).await?;
     let probed = probe::ensure(session, conditions, head.as_ref(), now).await?;
     let items = items(&old).filter(|items| items.iter().any(|item| item.class == Class::Entry));
-    let items = items.ok_or(AssetsError::PoorManifest { manifest: to })?;
+    let items = Arc::new(items.ok_or(AssetsError::PoorManifest { manifest: to })?);
     let order = Arc::new(PushOrder {
         layout: session.layout.clone(),
         nonce: session.nonce.clone(),
         writer: Arc::clone(&session.writer),
         created: session.clock.seconds(),
-        items: items.clone(),
+        items: Arc::clone(&items),
         source: Source::Manifest(to),
         build: old.build,
         image: old.image,

@@ -12,6 +12,9 @@ use crate::gc::GcRefusal;
 use crate::names::AssetPath;
 use crate::protocol::{Ask, Machine as _, Prune, PruneEnd, PruneOrder, PruneReport, Reply};
 
+/// How long a large file may take.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(24 * 3600);
+
 /// The rules of a prune.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PruneRequest {
@@ -131,7 +134,7 @@ async fn unfinished(session: &Session, request: &PruneRequest, now: u64) -> Resu
     let uploads = session.again(|| session.store.uploads(&prefix)).await?;
     let mut old = 0;
     for upload in uploads {
-        if age(upload.started, now).is_some_and(|age| age > request.intent_ttl) {
+        if age(upload.started, now).is_some_and(|age| age > request.intent_ttl.max(LONGEST_UPLOAD)) {
             old += 1;
             if !request.dry_run {
                 session.again(|| session.store.abort_upload(&upload)).await?;

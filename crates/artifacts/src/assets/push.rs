@@ -42,9 +42,9 @@ pub struct PushRequest {
 #[derive(Debug, Clone, Default)]
 pub struct Prepared {
     /// Entry points last, in their order.
-    pub items: Vec<Item>,
+    pub items: Arc<Vec<Item>>,
     /// Where each of them is.
-    pub files: Vec<PathBuf>,
+    pub files: Arc<Vec<PathBuf>>,
     /// Groups of paths that differ in case only.
     pub same_but_for_case: Vec<Vec<AssetPath>>,
 }
@@ -150,7 +150,7 @@ fn arrange(walked: Walked, rules: &Rules) -> Result<Prepared, AssetsError> {
     let rank: BTreeMap<&AssetPath, usize> = entries.iter().zip(0..).collect();
     let mut files = walked.files;
     files.sort_by_key(|file| rank.get(&file.path).map_or(0, |rank| rank + 1));
-    let mut prepared = Prepared { same_but_for_case: walked.same_but_for_case, ..Prepared::default() };
+    let (mut items, mut paths) = (Vec::with_capacity(files.len()), Vec::with_capacity(files.len()));
     for file in files {
         let class = if rank.contains_key(&file.path) { Class::Entry } else { rules.class(&file.path) };
         let facts = FileFacts {
@@ -160,13 +160,14 @@ fn arrange(walked: Walked, rules: &Rules) -> Result<Prepared, AssetsError> {
             content_type: rules.content_type(&file.path).to_owned(),
             cache_control: rules.cache_control(&file.path, class).to_owned(),
         };
-        prepared.items.push(Item { path: file.path, class, facts, likely: file.likely });
-        prepared.files.push(file.file);
+        items.push(Item { path: file.path, class, facts, likely: file.likely });
+        paths.push(file.file);
     }
-    Ok(prepared)
+    let same_but_for_case = walked.same_but_for_case;
+    Ok(Prepared { items: Arc::new(items), files: Arc::new(paths), same_but_for_case })
 }
 
-fn order(session: &Session, request: &PushRequest, items: Vec<Item>, probed: bool) -> PushOrder {
+fn order(session: &Session, request: &PushRequest, items: Arc<Vec<Item>>, probed: bool) -> PushOrder {
     PushOrder {
         layout: session.layout.clone(),
         nonce: session.nonce.clone(),
@@ -210,8 +211,8 @@ pub async fn push(
     let probed = probe::ensure(session, request.conditions, head.as_ref(), now).await?;
     let mut request = request.clone();
     request.mode.force |= request.conditions == StoreConditions::Exclusive;
-    let order = Arc::new(order(session, &request, prepared.items.clone(), probed));
-    let transfer = Transfer::of_files(prepared.items.clone(), prepared.files.clone());
+    let order = Arc::new(order(session, &request, Arc::clone(&prepared.items), probed));
+    let transfer = Transfer::of_files(Arc::clone(&prepared.items), Arc::clone(&prepared.files));
     let mut machine = Push::beginning_with(Arc::clone(&order), head);
     let (end, report) = session.run(&mut machine, Some(&transfer)).await?;
     outcome(&order, end, report)
@@ -276,7 +277,7 @@ pub async fn plan(
     request: &PushRequest,
     prepared: &Prepared,
 ) -> Result<Planned, AssetsError> {
-    let order = order(session, request, prepared.items.clone(), false);
+    let order = order(session, request, Arc::clone(&prepared.items), false);
     let (head, _) = read_head(session).await?;
     let head = head.map(|found| Head::decode(&found.body)).transpose();
     let head_key = session.layout.head();
@@ -297,7 +298,7 @@ pub async fn plan(
     let data = Data::of(&session.layout, &listed);
     let newest = newest.and_then(|newest| manifests.get(&newest));
     let mut choice = choose(&order.items, newest, &data, !request.mode.force);
-    let transfer = Transfer::of_files(prepared.items.clone(), prepared.files.clone());
+    let transfer = Transfer::of_files(Arc::clone(&prepared.items), Arc::clone(&prepared.files));
     let proven: BTreeMap<usize, ETag> =
         transfer.prove(session, std::mem::take(&mut choice.prove)).await?.into_iter().collect();
     choice.skip.extend(proven);

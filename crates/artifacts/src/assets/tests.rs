@@ -1,6 +1,7 @@
 //! Commands about assets on stores in memory, with a clock that only moves when somebody waits.
 
 mod crashes;
+mod histories;
 mod hostile;
 mod pruning;
 mod pushing;

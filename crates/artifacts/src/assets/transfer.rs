@@ -21,7 +21,7 @@ use crate::names::{AssetPath, ManifestId};
 use crate::protocol::{Item, Reply};
 
 /// Bytes under way at once, in MiB.
-const MEMORY: usize = 128;
+const MEMORY: usize = 96;
 
 /// Name of the digest among the metadata of an object.
 const DIGEST: &str = "sha256";
@@ -38,13 +38,13 @@ pub struct Transfer {
 
 impl Transfer {
     /// Items that are files of this machine, in the order of the items.
-    pub fn of_files(items: Vec<Item>, files: Vec<PathBuf>) -> Self {
-        Self { items: Arc::new(items), files: Arc::new(files), copies_of: None }
+    pub fn of_files(items: Arc<Vec<Item>>, files: Arc<Vec<PathBuf>>) -> Self {
+        Self { items, files, copies_of: None }
     }
 
     /// Items of a build that was pushed before.
-    pub fn of_manifest(items: Vec<Item>, manifest: ManifestId) -> Self {
-        Self { items: Arc::new(items), files: Arc::default(), copies_of: Some(manifest) }
+    pub fn of_manifest(items: Arc<Vec<Item>>, manifest: ManifestId) -> Self {
+        Self { items, files: Arc::default(), copies_of: Some(manifest) }
     }
 
     fn item(&self, number: usize) -> Result<&Item, AssetsError> {

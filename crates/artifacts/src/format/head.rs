@@ -14,30 +14,30 @@ const HISTORY: usize = 50;
 /// Says which build is live, or is becoming so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Head {
+    /// When it was built: builds are ordered by this, and then by their manifests.
+    pub build_ts: u64,
+    deadline_s: u64,
+    /// Builds that were ever live, the newest first.
+    #[serde(default)]
+    pub history: Vec<ManifestId>,
+    /// Builds whose change to live was broken off: some of their entry points may be live until this change is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interrupted: Vec<ManifestId>,
+    /// The build.
+    pub manifest: ManifestId,
+    /// Who wrote it.
+    pub nonce: Nonce,
+    /// The build that was live before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<ManifestId>,
+    /// When the store was last seen to keep conditions, in seconds by its own clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probed: Option<u64>,
     schema: String,
     /// Grows with every write, so that no two have the same bytes.
     pub seq: u64,
     /// How far it is.
     pub state: HeadState,
-    /// The build.
-    pub manifest: ManifestId,
-    /// When it was built: builds are ordered by this, and then by their manifests.
-    pub build_ts: u64,
-    /// Who wrote it.
-    pub nonce: Nonce,
-    deadline_s: u64,
-    /// The build that was live before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prev: Option<ManifestId>,
-    /// Builds whose change to live was broken off: some of their entry points may be live until this change is over.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub interrupted: Vec<ManifestId>,
-    /// Builds that were ever live, the newest first.
-    #[serde(default)]
-    pub history: Vec<ManifestId>,
-    /// When the store was last seen to keep conditions, in seconds by its own clock.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probed: Option<u64>,
 }
 
 /// How far a change of the live build is.

@@ -9,17 +9,17 @@ const SCHEMA: &str = "runway-rs/intent@1";
 /// Says that somebody pushes these files: until it expires, no prune deletes them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Intent {
+    /// When it began by its own clock, in seconds; for people. Its age is known from the store.
+    pub created: u64,
+    /// All files of the push, whether or not they will be sent.
+    pub files: Vec<AssetPath>,
+    /// Who pushes.
+    pub nonce: Nonce,
     schema: String,
     /// The app.
     pub scope: AppName,
-    /// Who pushes.
-    pub nonce: Nonce,
-    /// When it began by its own clock, in seconds; for people. Its age is known from the store.
-    pub created: u64,
     /// How long it counts, in seconds.
     pub ttl_s: u64,
-    /// All files of the push, whether or not they will be sent.
-    pub files: Vec<AssetPath>,
     /// For people: host and process.
     pub writer: String,
 }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use runway_store::{ContentDigest, ETag};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{FormatError, canonical};
 use crate::names::{AppName, AssetPath, Nonce};
@@ -46,19 +46,19 @@ pub struct Build {
 /// What is known of one file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileFacts {
+    /// `Cache-Control`.
+    #[serde(rename = "cc")]
+    pub cache_control: String,
+    /// `Content-Type`.
+    #[serde(rename = "ct")]
+    pub content_type: String,
+    /// Entity tag of the object that holds it. Entry points have none: they are replaced by every build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<ETag>,
     /// Digest of its bytes.
     pub sha256: ContentDigest,
     /// Its bytes.
     pub size: u64,
-    /// Entity tag of the object that holds it. Entry points have none: they are replaced by every build.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub etag: Option<ETag>,
-    /// `Content-Type`.
-    #[serde(rename = "ct")]
-    pub content_type: String,
-    /// `Cache-Control`.
-    #[serde(rename = "cc")]
-    pub cache_control: String,
 }
 
 /// Form of manifests that are written.
@@ -75,18 +75,18 @@ pub enum ManifestFormat {
 
 #[derive(Serialize)]
 struct Written<'a> {
-    schema: &'a str,
-    kind: &'a str,
-    scope: &'a AppName,
+    build: &'a Build,
+    entry: &'a [AssetPath],
     files: &'a [AssetPath],
     image: &'a str,
-    timestamp: u64,
+    kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a Nonce>,
-    build: &'a Build,
-    tool: &'a str,
-    entry: &'a [AssetPath],
     objects: &'a BTreeMap<AssetPath, FileFacts>,
+    schema: &'a str,
+    scope: &'a AppName,
+    timestamp: u64,
+    tool: &'a str,
 }
 
 #[derive(Serialize)]
@@ -94,8 +94,14 @@ struct Written<'a> {
 struct Simple<'a> {
     files: &'a [AssetPath],
     image: &'a str,
-    valpop_image: &'a str,
     timestamp: u64,
+    valpop_image: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Kind {
+    #[serde(default)]
+    schema: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -122,26 +128,23 @@ impl Manifest {
     /// [`FormatError`] if it is none of them, or names a file that cannot be.
     pub fn decode(body: &[u8]) -> Result<Self, FormatError> {
         let refuse = |error: serde_json::Error| FormatError::new(error.to_string());
-        match serde_json::from_slice(body).map_err(refuse)? {
-            list @ Value::Array(_) => {
-                Ok(Self { files: serde_json::from_value(list).map_err(refuse)?, ..Self::default() })
-            }
-            Value::Object(fields) => Self::of_object(fields),
-            _ => Err(FormatError::new("it is neither a list of paths nor an object")),
+        let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') {
+            let files = serde_json::from_slice(body).map_err(refuse)?;
+            return Ok(Self { files, ..Self::default() });
         }
-    }
-
-    fn of_object(fields: Map<String, Value>) -> Result<Self, FormatError> {
-        match fields.get("schema").map(Value::as_str) {
+        // What it is decides what its other members mean.
+        match serde_json::from_slice(body).map_err(refuse)? {
             // valpop's has none.
-            None | Some(Some(SCHEMA)) => {}
-            Some(found) => {
-                let found = found.unwrap_or_default().escape_debug().to_string();
+            Kind { schema: None } => {}
+            Kind { schema: Some(Value::String(schema)) } if schema == SCHEMA => {}
+            Kind { schema: Some(found) } => {
+                let found = found.to_string().chars().take(80).collect::<String>();
+                let found = found.escape_debug();
                 return Err(FormatError::new(format!("it is `{found}`, which this version does not know")));
             }
         }
-        let read: Read = serde_json::from_value(Value::Object(fields))
-            .map_err(|error| FormatError::new(error.to_string()))?;
+        let read: Read = serde_json::from_slice(body).map_err(refuse)?;
         Ok(Self {
             files: read.files,
             image: read.image.filter(|image| !image.is_empty()),

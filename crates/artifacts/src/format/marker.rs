@@ -11,12 +11,12 @@ const SCHEMA: &str = "runway-rs/marker@1";
 /// Says that somebody prunes. Whoever writes it stops by itself before its deadline is over.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Marker {
-    schema: String,
+    deadline_s: u64,
     /// Who wrote it.
     pub nonce: Nonce,
+    schema: String,
     /// Whether it still holds.
     pub state: MarkerState,
-    deadline_s: u64,
     /// For people: host and process.
     pub writer: String,
 }

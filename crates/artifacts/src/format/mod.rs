@@ -32,22 +32,11 @@ impl FormatError {
     }
 }
 
-/// A value as JSON with sorted keys.
+/// A document as JSON. Its fields are declared in the order of their names, and its maps are sorted, so that so is the
+/// JSON; a tree of values to sort would take many times the memory of a manifest of a hundred thousand files.
 fn canonical(value: &impl Serialize) -> Bytes {
-    fn sorted(value: Value) -> Value {
-        match value {
-            Value::Object(fields) => {
-                let mut pairs: Vec<(String, Value)> = fields.into_iter().collect();
-                pairs.sort_by(|(left, _), (right, _)| left.cmp(right));
-                Value::Object(pairs.into_iter().map(|(name, value)| (name, sorted(value))).collect())
-            }
-            Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
-            other => other,
-        }
-    }
     // Our documents are made of maps with text keys, lists, texts and whole numbers: all of that is JSON.
-    let value = serde_json::to_value(value).unwrap_or(Value::Null);
-    Bytes::from(sorted(value).to_string())
+    Bytes::from(serde_json::to_vec(value).unwrap_or_default())
 }
 
 /// Reads a document of a kind.

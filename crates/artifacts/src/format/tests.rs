@@ -56,6 +56,40 @@ fn manifests_are_written_in_three_forms() {
 }
 
 #[test]
+fn documents_are_canonical() {
+    fn sorted(value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => fields.keys().is_sorted() && fields.values().all(sorted),
+            Value::Array(values) => values.iter().all(sorted),
+            _ => true,
+        }
+    }
+    let app: crate::names::AppName = "myapp".parse().unwrap();
+    let nonce = Nonce::new("n");
+    let change = Change {
+        manifest: ManifestId(5),
+        build_ts: 5,
+        nonce: &nonce,
+        deadline: Duration::from_secs(120),
+        probed: Some(7),
+    };
+    let first = Head::flipping(None, &Change { manifest: ManifestId(4), ..change });
+    let head = Head::flipping(Some(&first), &change);
+    for body in [
+        manifest().encode(&app, ManifestFormat::V2),
+        manifest().encode(&app, ManifestFormat::Valpop),
+        Intent::new(app.clone(), nonce.clone(), 5, 86400, vec![path("a")], "w").encode(),
+        Marker::new(nonce.clone(), MarkerState::Held, Duration::from_secs(1), "w").encode(),
+        head.encode(),
+        Head::flipping(Some(&head.published()), &change).encode(),
+    ] {
+        let value: Value = serde_json::from_slice(&body).unwrap();
+        assert!(sorted(&value), "{value}");
+        assert_eq!(value.to_string(), String::from_utf8(body.to_vec()).unwrap(), "no white space");
+    }
+}
+
+#[test]
 fn what_is_not_understood_is_refused() {
     for body in [
         "",

@@ -63,6 +63,7 @@ fn intents() -> impl Strategy<Value = Vec<IntentView<u8, u8>>> {
         let view = |((age, refs), id): ((Option<u64>, BTreeSet<u8>), u8)| IntentView {
             id,
             age: age.map(Duration::from_secs),
+            ttl: Duration::from_secs(20),
             refs,
         };
         numbered.map(view).collect()
@@ -188,6 +189,21 @@ fn the_age_of_the_threshold_itself_is_young() {
     let bucket: Bucket = vec![view(899, &[1]), view(900, &[2]), view(999, &[3])];
     let found = alone(&bucket, &policy(100, 0));
     assert_eq!(found.delete, BTreeMap::from([(1, vec![ManifestId(899)])]));
+}
+
+#[test]
+fn an_intent_lives_as_long_as_its_writer_counts_on_it() {
+    let bucket: Bucket = vec![view(10, &[1, 2, 3])];
+    let intent = |id, ttl| IntentView {
+        id,
+        age: Some(Duration::from_secs(60)),
+        ttl: Duration::from_secs(ttl),
+        refs: BTreeSet::from([id]),
+    };
+    let found =
+        plan(&bucket, &[intent(1, 60), intent(2, 59)], &Roots::default(), &BTreeSet::new(), &policy(0, 0))
+            .unwrap();
+    assert_eq!((found.delete.into_keys().collect(), found.dead, found.living), (vec![2, 3], vec![2], 1));
 }
 
 #[test]

@@ -270,13 +270,19 @@ impl Prune {
 
     fn take_intent(&mut self, listed: Listed, found: &Found) -> Result<(), ProtocolError> {
         let is_dead = listed.age.is_some_and(|age| age > self.order.terms.intent_ttl);
-        let refs = match Intent::decode(&found.body) {
-            Ok(intent) => intent.files.into_iter().collect(),
+        let (refs, ttl) = match Intent::decode(&found.body) {
+            // Nobody is believed more than a week.
+            Ok(intent) => (intent.files.into_iter().collect(), intent.ttl_s.min(7 * 86400)),
             // Nobody will ever know what it was about.
-            Err(_) if is_dead => BTreeSet::new(),
+            Err(_) if is_dead => (BTreeSet::new(), 0),
             Err(error) => return Err(ProtocolError::unreadable(&listed.key, &error)),
         };
-        self.intents.push(IntentView { id: listed.key, age: listed.age, refs });
+        self.intents.push(IntentView {
+            id: listed.key,
+            age: listed.age,
+            ttl: Duration::from_secs(ttl),
+            refs,
+        });
         Ok(())
     }
 

@@ -4,4 +4,5 @@ mod explore;
 mod flips;
 mod prunes;
 mod step;
+mod times;
 mod world;

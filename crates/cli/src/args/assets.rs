@@ -179,7 +179,8 @@ pub struct AssetsAge {
     /// So many of the newest builds that were live stay, 3 if left out (VALPOP_MIN_ASSET_RECORDS works, too)
     #[arg(long, value_name = "N", env = "RUNWAY_RS_ASSETS_MIN_KEEP")]
     pub min_keep: Option<u32>,
-    /// How long a push that was broken off protects its files
+    /// How long a push that was broken off protects its files; a push stops by itself after half of it. The longer one of
+    /// push and prune counts
     #[arg(long, value_name = "DURATION", env = "RUNWAY_RS_ASSETS_INTENT_TTL", default_value = "24h", value_parser = intent_ttl)]
     pub intent_ttl: Duration,
     /// Refuse to delete a larger share of the known files

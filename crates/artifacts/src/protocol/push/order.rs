@@ -68,7 +68,7 @@ pub struct PushOrder {
     /// When it began by its own clock, in seconds.
     pub created: u64,
     /// What: entry points in the order in which they are to be replaced.
-    pub items: Vec<Item>,
+    pub items: Arc<Vec<Item>>,
     /// Where the files are.
     pub source: Source,
     /// Of which build.

@@ -65,8 +65,11 @@ impl Invariant {
     }
 
     pub(super) fn head(state: &State) -> Option<Head> {
-        let head = state.objects.get(&layout().head())?;
-        Some(Head::decode(&head.body).unwrap())
+        Some(Self::head_of(&state.objects.get(&layout().head())?.body))
+    }
+
+    pub(super) fn head_of(body: &[u8]) -> Head {
+        Head::decode(body).unwrap()
     }
 
     /// What is wrong with a state.

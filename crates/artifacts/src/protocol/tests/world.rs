@@ -125,6 +125,8 @@ pub(super) struct Session {
     pub(super) sent: Vec<(usize, ETag)>,
     pub(super) end: Option<AnyEnd>,
     pub(super) crashed: bool,
+    /// Its own time.
+    pub(super) now: Duration,
     /// Bytes of the files that it pushes.
     pub(super) files: Fixed<BTreeMap<AssetPath, Bytes>>,
     pub(super) paths: Fixed<Vec<AssetPath>>,
@@ -219,7 +221,7 @@ pub(super) fn push(name: &str, build: u64, files: Files<'_>, mode: PushMode) -> 
         nonce: Nonce::new(name),
         writer: name.into(),
         created: 7,
-        items: items.collect(),
+        items: Arc::new(items.collect()),
         source: Source::Files,
         build: Build { commit: None, timestamp: Some(build) },
         image: None,
@@ -272,6 +274,7 @@ fn session(name: &str, machine: AnyMachine, files: BTreeMap<AssetPath, Bytes>) -
         sent: Vec::new(),
         end: None,
         crashed: false,
+        now: Duration::ZERO,
         files: Fixed(Arc::new(files)),
         paths: Fixed(Arc::new(paths)),
         held_back: Vec::new(),
@@ -314,7 +317,7 @@ fn unended<End>(ask: Ask<End>) -> Result<Ask<()>, End> {
 
 impl Session {
     pub(super) fn step(&mut self, reply: Reply) {
-        let now = Duration::ZERO;
+        let now = self.now;
         let asked = match &mut self.machine {
             AnyMachine::Push(machine) => machine
                 .step(reply, now)

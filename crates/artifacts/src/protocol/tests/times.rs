@@ -1,0 +1,160 @@
+//! Sessions that take long, and what is lost meanwhile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::explore::*;
+use super::step::successors;
+use super::world::*;
+use crate::protocol::*;
+
+const FILES: Files<'_> =
+    &[("x", "x", Class::Bulk), ("a.html", "a", Class::Entry), ("b.html", "b", Class::Entry)];
+
+/// Runs the only session to its end. Before every request, `before` may change things; the requests are told.
+fn run(mut state: State, mut before: impl FnMut(&mut State, &Ask<()>)) -> (State, Vec<Ask<()>>) {
+    let mut asked = Vec::new();
+    for _ in 0..200 {
+        let Some(ask) = state.sessions[0].ask.clone() else { return (state, asked) };
+        before(&mut state, &ask);
+        asked.push(ask);
+        state = successors(&state, &Rules::default()).pop().expect("something happens").1;
+    }
+    panic!("it does not end");
+}
+
+fn is_head(ask: &Ask<()>) -> bool {
+    matches!(ask, Ask::Put { key, .. } if *key == layout().head())
+}
+
+#[test]
+fn a_slow_change_says_that_its_writer_lives() {
+    let slow = |seconds| {
+        let push = push("B", 10, FILES, PushMode::default());
+        let (state, asked) = run(start(BTreeMap::new(), vec![push]), |state, ask| {
+            if matches!(ask, Ask::PutEntry { .. }) {
+                state.change(0, |session| session.now += Duration::from_secs(seconds));
+            }
+        });
+        let head = Invariant::head(&state).unwrap();
+        assert_eq!(head.state, crate::format::HeadState::Published);
+        asked.iter().filter(|ask| is_head(ask)).count()
+    };
+    // Two entry points: at first and at the end, and before whatever is done after half of the deadline.
+    assert_eq!(slow(1), 2);
+    assert_eq!(slow(59), 3);
+    assert_eq!(slow(61), 4);
+}
+
+#[test]
+fn a_change_that_was_taken_over_is_given_up() {
+    let push = push("B", 10, FILES, PushMode::default());
+    let mut entries = 0;
+    let (state, _) = run(start(BTreeMap::new(), vec![push]), |state, ask| {
+        if matches!(ask, Ask::PutEntry { .. }) {
+            entries += 1;
+            if entries == 2 {
+                state.change(0, |session| session.now += Duration::from_secs(100));
+                let objects = std::sync::Arc::make_mut(&mut state.objects);
+                let other = Invariant::head_of(&objects[&layout().head()].body).renewed();
+                objects.insert(layout().head(), Object::new(other.encode(), None));
+            }
+        }
+    });
+    let Some(AnyEnd::Push(end, _)) = &state.sessions[0].end else { panic!("{:?}", state.sessions[0].end) };
+    assert_eq!(*end, PushEnd::Flipped(FlipEnd::LostRace));
+}
+
+#[test]
+fn a_push_that_takes_half_of_its_time_gives_up() {
+    let push = push("B", 10, FILES, PushMode::default());
+    let (state, _) = run(start(BTreeMap::new(), vec![push]), |state, ask| {
+        if matches!(ask, Ask::Send(_)) {
+            state.change(0, |session| session.now += Duration::from_secs(12 * 3600));
+        }
+    });
+    assert_eq!(state.sessions[0].end, Some(AnyEnd::Error(ProtocolError::TooSlow)));
+    assert!(Invariant::head(&state).is_none());
+    assert!(state.objects.keys().any(|key| key.as_str().starts_with(&layout().intents())));
+}
+
+#[test]
+fn a_push_that_takes_long_looks_once_more() {
+    let push = push("B", 10, FILES, PushMode::default());
+    let (state, _) = run(start(BTreeMap::new(), vec![push]), |state, ask| {
+        if matches!(ask, Ask::Put { key, .. } if layout().manifest_of(key).is_some()) {
+            state.change(0, |session| session.now += Duration::from_secs(6 * 3600));
+            std::sync::Arc::make_mut(&mut state.objects).remove(&layout().file(&path("x")));
+        }
+    });
+    assert!(state.objects.contains_key(&layout().file(&path("x"))), "it is sent again");
+    assert!(matches!(
+        state.sessions[0].end,
+        Some(AnyEnd::Push(PushEnd::Flipped(FlipEnd::Published { .. }), _))
+    ));
+}
+
+#[test]
+fn a_push_whose_intent_is_lost_begins_again_and_trusts_nothing() {
+    let lost = |times| {
+        let mut left = times;
+        let mut objects = BTreeMap::new();
+        aged(&mut objects, 1, &[("x", "x")]);
+        let push = push("B", 10, FILES, PushMode::default());
+        run(start(objects, vec![push]), |state, ask| {
+            let is_intent = |key: &ObjectKey| key.as_str().starts_with(&layout().intents());
+            if left > 0 && matches!(ask, Ask::Get(key) if is_intent(key)) {
+                left -= 1;
+                std::sync::Arc::make_mut(&mut state.objects).retain(|key, _| !is_intent(key));
+            }
+        })
+    };
+    let sends = |asked: &[Ask<()>]| asked.iter().filter(|ask| matches!(ask, Ask::Send(_))).count();
+    let (_, asked) = lost(0);
+    assert_eq!(sends(&asked), 0, "it is proven to be there");
+    let (state, asked) = lost(2);
+    assert!(sends(&asked) >= 2, "nothing is proven any more");
+    assert!(matches!(
+        state.sessions[0].end,
+        Some(AnyEnd::Push(PushEnd::Flipped(FlipEnd::Published { .. }), _))
+    ));
+    let (state, _) = lost(3);
+    assert_eq!(state.sessions[0].end, Some(AnyEnd::Error(ProtocolError::IntentLost(3))));
+}
+
+#[test]
+fn a_prune_that_takes_too_long_leaves_the_rest() {
+    let mut objects = BTreeMap::new();
+    let names: Vec<String> = (0..1500).map(|number| format!("{number:04}")).collect();
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "old")).collect();
+    aged(&mut objects, 1, &files);
+    let order = prune_order("P", 100, 0);
+    let mut state = start(objects, vec![prune(order)]);
+    let mut batches = 0;
+    for _ in 0..3000 {
+        let Some(ask) = state.sessions[0].ask.clone() else { break };
+        if let Ask::DeleteMany(keys) = &ask {
+            if batches == 0 {
+                assert_eq!(keys.len(), 1000);
+            }
+            batches = 1;
+            state.change(0, |session| session.now = Duration::from_secs(120));
+        }
+        state = successors(&state, &Rules::default()).pop().expect("something happens").1;
+    }
+    let Some(AnyEnd::Prune(end, report)) = &state.sessions[0].end else { panic!("it does not end") };
+    assert_eq!((end, report.deleted.len()), (&PruneEnd::OutOfTime, 1000));
+    assert!(state.objects.contains_key(&layout().manifest(ManifestId(1))));
+    // The marker is given back, so the next one goes on at once.
+    let order = PruneOrder { may_wait: false, ..prune_order("Q", 100, 0) };
+    let state = start(std::sync::Arc::unwrap_or_clone(state.objects), vec![prune(order)]);
+    let mut state = state;
+    for _ in 0..3000 {
+        if state.sessions[0].ask.is_none() {
+            break;
+        }
+        state = successors(&state, &Rules::default()).pop().expect("something happens").1;
+    }
+    assert!(matches!(&state.sessions[0].end, Some(AnyEnd::Prune(PruneEnd::Done, _))));
+    assert!(!state.objects.keys().any(|key| key.as_str().starts_with(&layout().data())));
+}
