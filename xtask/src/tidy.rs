@@ -10,7 +10,7 @@ use crate::chore::{Failure, cargo, root};
 /// Which of our crates each crate may depend on.
 const DIRECTIONS: [(&str, &[&str]); 9] = [
     ("runway-store", &[]),
-    ("runway-artifacts", &["runway-store"]),
+    ("runway-artifacts", &["runway-core", "runway-store"]),
     ("runway-core", &["runway-store"]),
     ("runway-local", &["runway-core", "runway-store"]),
     ("runway-aws", &["runway-core", "runway-store"]),
@@ -34,7 +34,7 @@ struct Ban {
     why: &'static str,
 }
 
-const BANS: [Ban; 13] = [
+const BANS: [Ban; 14] = [
     Ban { below: "crates/core/src", text: "std::fs", except: &[], why: "files arrive through `Files`" },
     Ban { below: "crates/core/src", text: "fs_err", except: &[], why: "files arrive through `Files`" },
     Ban {
@@ -80,6 +80,12 @@ const BANS: [Ban; 13] = [
         text: "async ",
         except: &[],
         why: "the protocol has no IO: the explorer drives it too",
+    },
+    Ban {
+        below: "crates/artifacts/src",
+        text: "runway_core",
+        except: &["crates/artifacts/src/task.rs"],
+        why: "pushes and prunes know nothing of stacks: only the task that pushes does",
     },
     Ban {
         below: "crates/cli/src",
