@@ -46,6 +46,21 @@ pub(crate) enum CacheUsage {
     #[diagnostic(code(cache::no_such_kind), help("the kinds are {kinds}"))]
     NoSuchKind { kind: String, kinds: String },
 
+    #[error("the bucket's part of the cache is to be left alone, and the command is about it")]
+    #[diagnostic(
+        code(cache::bucket_left_alone),
+        help("`--cache`, `--cache-remote`, RUNWAY_RS_CACHE or RUNWAY_RS_CACHE_REMOTE says so; `--cache-remote read-write` wins over the variables")
+    )]
+    BucketLeftAlone,
+
+    #[error("the config has no bucket, so that its cache is on this machine only")]
+    #[diagnostic(code(cache::no_bucket), help("leave `--remote` out, or set `cfngin_bucket`"))]
+    NoBucket,
+
+    #[error("cannot read {path}: {message}")]
+    #[diagnostic(code(cache::no_bundle), help("give a file that `runway-rs cache export` wrote"))]
+    NoBundle { path: camino::Utf8PathBuf, message: String },
+
     #[error("`{name}` is no stack, no task, and nothing that a record is about")]
     #[diagnostic(code(cache::no_such_subject), help("`runway-rs cache ls` lists what records are about"))]
     NoSuchSubject { name: String },
@@ -53,7 +68,10 @@ pub(crate) enum CacheUsage {
 
 impl Problem for CacheUsage {
     fn exit_code(&self) -> ExitCode {
-        ExitCode::Usage
+        match self {
+            Self::NoBundle { .. } => ExitCode::Config,
+            _ => ExitCode::Usage,
+        }
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use runway_core::cache::{
     Cache, CacheWarning, Check, Filter, Key, LastRun, Limits, Mode, Record, Settings, Tiers, kinds,
 };
-use runway_core::config::Called;
+use runway_core::config::{BucketSetting, Called};
 use runway_core::engine::EngineError;
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
+use runway_core::lookup::handlers;
 use runway_core::plan::Purpose;
 use runway_core::render::cache as shown;
 
@@ -107,7 +108,11 @@ impl Session<'_> {
     fn subjects(&self, loaded: &Loaded, name: &str) -> BTreeSet<String> {
         let region = self.work.connected.provider.region();
         let fqn = loaded.config.stacks.get(name).map(|definition| definition.fqn.to_string());
-        let names: BTreeSet<String> = [Some(name.to_owned()), fqn].into_iter().flatten().collect();
+        let mut names: BTreeSet<String> = [Some(name.to_owned()), fqn].into_iter().flatten().collect();
+        // A stack's name means the stack.
+        if let (None, Called::Nodes(nodes)) = (loaded.config.stacks.get(name), loaded.config.tasks_called(name)) {
+            names.extend(nodes.into_iter().map(|task| task.node.to_string()));
+        }
         names.into_iter().flat_map(|name| [format!("{name}@{region}"), name]).collect()
     }
 
@@ -208,6 +213,7 @@ impl Session<'_> {
             chosen => chosen,
         };
         let tiers = self.tiers(loaded);
+        self.tell_left_alone(loaded, &tiers, arguments.remote)?;
         let mut places: Vec<String> = Vec::new();
         places.extend(tiers.local.as_ref().filter(|_| local).map(|local| local.place()));
         places.extend(tiers.remote.as_ref().filter(|_| remote).map(|remote| remote.place()));
@@ -260,6 +266,7 @@ impl Session<'_> {
             max_entries: arguments.max_entries.unwrap_or(of_config.max_entries),
         };
         let (tiers, dry_run) = (self.tiers(loaded), arguments.dry_run);
+        self.tell_left_alone(loaded, &tiers, false)?;
         let local = tiers.collect_local(&limits, dry_run).map_err(EngineError::of)?;
         let remote = match &tiers.remote {
             Some(_) => Some(tiers.collect_remote(&limits, dry_run).await.map_err(EngineError::of)?),
@@ -318,10 +325,9 @@ impl Session<'_> {
         format: TextOrJson,
         loaded: &Loaded,
     ) -> Result<ExitCode, EngineError> {
-        let unreadable =
-            |message| EngineError::of(SettingsProblem::Unreadable { path: file.to_owned(), message });
-        let bytes =
-            super::saved::bytes(&self.context.current.join(file), LONGEST_BUNDLE).map_err(unreadable)?;
+        let unreadable = |message| EngineError::of(CacheUsage::NoBundle { path: file.to_owned(), message });
+        let path = self.context.current.join(file);
+        let bytes = super::saved::bytes(&path, LONGEST_BUNDLE).map_err(unreadable)?;
         let taken = self.tiers(loaded).import(&bytes).await.map_err(EngineError::of)?;
         let document = shown::ChangeDocument::of("import", false).imported(taken);
         self.print(format, &document, (shown::change_text, shown::change_json));
@@ -370,6 +376,26 @@ impl Session<'_> {
         self.tell_trouble(&cache);
     }
 
+    /// Says that the bucket's part of the cache is not worked on though there may be one. `asked`: the command is about it.
+    fn tell_left_alone(&self, loaded: &Loaded, tiers: &Tiers, asked: bool) -> Result<(), EngineError> {
+        if tiers.remote.is_some() {
+            return Ok(());
+        }
+        let is_off = self.work.settings.cache.leaves_bucket_alone();
+        if asked {
+            return Err(EngineError::of(match is_off {
+                true => CacheUsage::BucketLeftAlone,
+                false => CacheUsage::NoBucket,
+            }));
+        }
+        if is_off && remote_of(loaded) {
+            self.output.message(
+                "the bucket's part of the cache is left alone, as an option or a variable says: `--cache-remote read-write` works on it",
+            );
+        }
+        Ok(())
+    }
+
     /// Says that runs make no use of what a command is about to look at.
     fn tell_off(&self, loaded: &Loaded) {
         let settings = self.settings_of(loaded);
@@ -388,7 +414,15 @@ impl Session<'_> {
             CacheCommand::Explain { about, .. } => (None, Some(about)),
             _ => (None, None),
         };
-        if let Some(kind) = kind.filter(|kind| kinds::named(kind).is_none()) {
+        let is_kind = |kind: &str| match kind.strip_prefix("lookup.") {
+            Some(lookup) => {
+                let own = |loaded: &Loaded| loaded.config.lookups.contains_key(lookup);
+                let never = kinds::NEVER_LOOKUPS.iter().any(|(never, _)| *never == lookup);
+                !never && (handlers::is_known(lookup) || self.work.configs.iter().any(own))
+            }
+            None => kinds::named(kind).is_some(),
+        };
+        if let Some(kind) = kind.filter(|kind| !is_kind(kind)) {
             let kinds = kinds::ALL.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
             return Err(EngineError::of(CacheUsage::NoSuchKind { kind: kind.clone(), kinds }));
         }
@@ -409,6 +443,11 @@ impl Session<'_> {
         }
         Err(EngineError::of(CacheUsage::NoSuchSubject { name: name.clone() }))
     }
+}
+
+/// Whether a config names a bucket.
+fn remote_of(loaded: &Loaded) -> bool {
+    !matches!(loaded.config.bucket, BucketSetting::Off)
 }
 
 /// Whether a config has a stack or a task of this name.

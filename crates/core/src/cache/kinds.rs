@@ -113,6 +113,7 @@ pub const NEVER_LOOKUPS: &[(&str, &str)] = &[
     ("hook_data", "hooks are run for their effects"),
     ("kms", "it gives a secret"),
     ("output", "what stacks have is read in every run"),
+    ("place", "it reads nothing that could be cached"),
     ("random.string", "it gives a password"),
     ("rxref", "what stacks have is read in every run"),
     ("split", "it reads nothing that could be cached"),

@@ -86,7 +86,7 @@ pub enum CacheWarning {
     },
     /// Records without a signature of `RUNWAY_RS_CACHE_KEY`.
     #[error(
-        "{count} records of the task cache were passed over: they are not signed with RUNWAY_RS_CACHE_KEY"
+        "records of the task cache that are not signed with RUNWAY_RS_CACHE_KEY were passed over: {count}"
     )]
     #[diagnostic(
         code(cache::bad_signature),

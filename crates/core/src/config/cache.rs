@@ -99,6 +99,9 @@ impl Reader<'_> {
         let mut limits = Limits::default();
         if let Some(age) = fields.get("max_age").and_then(|node| self.duration("max_age", node)) {
             // By days is how use is noted.
+            if let (Some(node), false) = (fields.get("max_age"), age.as_secs().is_multiple_of(DAY)) {
+                self.wrong_type("max_age", "a number of days", node, "write for example `30d`");
+            }
             limits.max_age_days = i64::try_from(age.as_secs().div_ceil(DAY)).unwrap_or(i64::MAX);
         }
         if let Some(node) = fields.get("max_entries") {
