@@ -476,7 +476,13 @@ fn what_is_left_alone_and_what_is_misspelt_is_told() {
     let off = |line: &str| {
         let mut command = project.command(line);
         command.env("RUNWAY_RS_CACHE", "off");
-        crate::support::finished(command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap())
+        crate::support::finished(
+            command
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap(),
+        )
     };
     let told = off("cache clear --remote --yes").ended(64);
     assert!(told.stderr.contains("cache::bucket_left_alone"), "{}", told.stderr);
@@ -490,7 +496,11 @@ fn what_is_left_alone_and_what_is_misspelt_is_told() {
     }
     project.run("cache ls --kind lookup.ami").ended(0);
     let told = project.run("cache import nothing.bundle").ended(10);
-    assert!(told.stderr.contains("cache::no_bundle") && told.stderr.contains("cache export"), "{}", told.stderr);
+    assert!(
+        told.stderr.contains("cache::no_bundle") && told.stderr.contains("cache export"),
+        "{}",
+        told.stderr
+    );
 }
 
 #[test]

@@ -49,7 +49,9 @@ pub(crate) enum CacheUsage {
     #[error("the bucket's part of the cache is to be left alone, and the command is about it")]
     #[diagnostic(
         code(cache::bucket_left_alone),
-        help("`--cache`, `--cache-remote`, RUNWAY_RS_CACHE or RUNWAY_RS_CACHE_REMOTE says so; `--cache-remote read-write` wins over the variables")
+        help(
+            "`--cache`, `--cache-remote`, RUNWAY_RS_CACHE or RUNWAY_RS_CACHE_REMOTE says so; `--cache-remote read-write` wins over the variables"
+        )
     )]
     BucketLeftAlone,
 
@@ -59,7 +61,7 @@ pub(crate) enum CacheUsage {
 
     #[error("cannot read {path}: {message}")]
     #[diagnostic(code(cache::no_bundle), help("give a file that `runway-rs cache export` wrote"))]
-    NoBundle { path: camino::Utf8PathBuf, message: String },
+    NoBundle { path: Utf8PathBuf, message: String },
 
     #[error("`{name}` is no stack, no task, and nothing that a record is about")]
     #[diagnostic(code(cache::no_such_subject), help("`runway-rs cache ls` lists what records are about"))]

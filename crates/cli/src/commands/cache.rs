@@ -110,7 +110,9 @@ impl Session<'_> {
         let fqn = loaded.config.stacks.get(name).map(|definition| definition.fqn.to_string());
         let mut names: BTreeSet<String> = [Some(name.to_owned()), fqn].into_iter().flatten().collect();
         // A stack's name means the stack.
-        if let (None, Called::Nodes(nodes)) = (loaded.config.stacks.get(name), loaded.config.tasks_called(name)) {
+        if let (None, Called::Nodes(nodes)) =
+            (loaded.config.stacks.get(name), loaded.config.tasks_called(name))
+        {
             names.extend(nodes.into_iter().map(|task| task.node.to_string()));
         }
         names.into_iter().flat_map(|name| [format!("{name}@{region}"), name]).collect()
