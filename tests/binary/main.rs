@@ -7,6 +7,7 @@ mod assets;
 mod assets_section;
 mod browser;
 mod cache;
+mod cache_names;
 #[cfg(unix)]
 mod change_sets;
 mod formats;

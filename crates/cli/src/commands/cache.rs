@@ -34,7 +34,11 @@ impl Session<'_> {
     pub(super) async fn cache(&self, command: &CacheCommand) -> Result<ExitCode, EngineError> {
         self.check_names(command).await?;
         let mut worst = ExitCode::Ok;
-        for loaded in self.configs_of_caches(command)? {
+        let configs = self.configs_of_caches(command)?;
+        if matches!(command, CacheCommand::Clear(arguments) if arguments.remote) {
+            configs.iter().try_for_each(|loaded| self.demand_bucket(loaded))?;
+        }
+        for loaded in configs {
             let exit = match command {
                 CacheCommand::Status(arguments) => self.cache_status(arguments, loaded).await?,
                 CacheCommand::Ls { kind, stack, form } => {
@@ -215,7 +219,7 @@ impl Session<'_> {
             chosen => chosen,
         };
         let tiers = self.tiers(loaded);
-        self.tell_left_alone(loaded, &tiers, arguments.remote)?;
+        self.tell_left_alone(loaded, &tiers);
         let mut places: Vec<String> = Vec::new();
         places.extend(tiers.local.as_ref().filter(|_| local).map(|local| local.place()));
         places.extend(tiers.remote.as_ref().filter(|_| remote).map(|remote| remote.place()));
@@ -268,7 +272,7 @@ impl Session<'_> {
             max_entries: arguments.max_entries.unwrap_or(of_config.max_entries),
         };
         let (tiers, dry_run) = (self.tiers(loaded), arguments.dry_run);
-        self.tell_left_alone(loaded, &tiers, false)?;
+        self.tell_left_alone(loaded, &tiers);
         let local = tiers.collect_local(&limits, dry_run).map_err(EngineError::of)?;
         let remote = match &tiers.remote {
             Some(_) => Some(tiers.collect_remote(&limits, dry_run).await.map_err(EngineError::of)?),
@@ -378,24 +382,25 @@ impl Session<'_> {
         self.tell_trouble(&cache);
     }
 
-    /// Says that the bucket's part of the cache is not worked on though there may be one. `asked`: the command is about it.
-    fn tell_left_alone(&self, loaded: &Loaded, tiers: &Tiers, asked: bool) -> Result<(), EngineError> {
-        if tiers.remote.is_some() {
+    /// Refuses a command about the bucket's part where there is none to work on.
+    fn demand_bucket(&self, loaded: &Loaded) -> Result<(), EngineError> {
+        if self.tiers(loaded).remote.is_some() {
             return Ok(());
         }
-        let is_off = self.work.settings.cache.leaves_bucket_alone();
-        if asked {
-            return Err(EngineError::of(match is_off {
-                true => CacheUsage::BucketLeftAlone,
-                false => CacheUsage::NoBucket,
-            }));
-        }
-        if is_off && remote_of(loaded) {
+        Err(EngineError::of(match self.work.settings.cache.leaves_bucket_alone() {
+            true => CacheUsage::BucketLeftAlone,
+            false => CacheUsage::NoBucket,
+        }))
+    }
+
+    /// Says that the bucket's part of the cache is not worked on though there is a bucket.
+    fn tell_left_alone(&self, loaded: &Loaded, tiers: &Tiers) {
+        let has_bucket = !matches!(loaded.config.bucket, BucketSetting::Off);
+        if tiers.remote.is_none() && has_bucket && self.work.settings.cache.leaves_bucket_alone() {
             self.output.message(
                 "the bucket's part of the cache is left alone, as an option or a variable says: `--cache-remote read-write` works on it",
             );
         }
-        Ok(())
     }
 
     /// Says that runs make no use of what a command is about to look at.
@@ -419,7 +424,8 @@ impl Session<'_> {
         let is_kind = |kind: &str| match kind.strip_prefix("lookup.") {
             Some(lookup) => {
                 let own = |loaded: &Loaded| loaded.config.lookups.contains_key(lookup);
-                let never = kinds::NEVER_LOOKUPS.iter().any(|(never, _)| *never == lookup);
+                let is_of = |family: &str| lookup == family || lookup.starts_with(&format!("{family}."));
+                let never = kinds::NEVER_LOOKUPS.iter().any(|(never, _)| is_of(never));
                 !never && (handlers::is_known(lookup) || self.work.configs.iter().any(own))
             }
             None => kinds::named(kind).is_some(),
@@ -445,11 +451,6 @@ impl Session<'_> {
         }
         Err(EngineError::of(CacheUsage::NoSuchSubject { name: name.clone() }))
     }
-}
-
-/// Whether a config names a bucket.
-fn remote_of(loaded: &Loaded) -> bool {
-    !matches!(loaded.config.bucket, BucketSetting::Off)
 }
 
 /// Whether a config has a stack or a task of this name.
