@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Config;
+use crate::config::{Config, OnRemove};
 use crate::engine::execute::Executed;
 use crate::engine::observe::Observed;
 use crate::engine::step;
@@ -13,6 +13,7 @@ use crate::ident::{NodeName, StackFqn};
 use crate::lock::code::LockCode;
 use crate::lock::record::{ended, is_settled, recorded_state};
 use crate::lock::{Ending, Premise, Premises, Record, record_for};
+use crate::plan::tasks::on_remove;
 use crate::plan::{Action, Desired, Plan, Reason, Step, World, fqn_of_recorded};
 use crate::provider::{Place, StackState};
 
@@ -77,15 +78,22 @@ pub(crate) fn first(
         record.task_steps.insert(step.name.clone(), task_intent(step.action));
         if let (false, Some(facts)) = (task.leaves, &task.record) {
             let known = premises.state.tasks.get(&step.name);
-            if known.is_some() && facts.is_open() {
-                // What it kept until now could not be found any more.
+            // It is not as specified until it was seen to be; what only has effects is due until it had them.
+            let digest = None;
+            if let (Some(known), true) = (known, facts.is_open()) {
+                // With other arguments what it kept until now could not be found any more.
+                record.tasks.insert(step.name.clone(), TaskFacts { digest, ..known.clone() });
                 continue;
             }
-            // It is not as specified yet. What only has effects is due until it had them.
-            let effects = desired.kinds.get(&facts.kind).is_some_and(|kind| kind.effects());
-            let digest = known.and_then(|known| known.digest.clone()).filter(|_| !effects);
             let outputs = known.map(|known| known.outputs.clone()).unwrap_or_default();
-            record.tasks.insert(step.name.clone(), TaskFacts { digest, outputs, ..facts.clone() });
+            let mut facts = TaskFacts { digest, outputs, ..facts.clone() };
+            // Whose it is, is known once it is made: until then somebody else may make it.
+            let definition = desired.config.tasks.get(&step.name).zip(desired.kinds.get(&facts.kind));
+            if let (None, Some((definition, kind)), false) = (known, definition, facts.adopted) {
+                facts.adopted = !kind.effects();
+                facts.on_remove = on_remove(definition, kind.as_ref(), facts.adopted);
+            }
+            record.tasks.insert(step.name.clone(), facts);
         }
     }
     record
@@ -142,8 +150,19 @@ pub(crate) fn last(
         let enabled = desired.config.stacks.get(name).is_some_and(|definition| definition.enabled);
         enabled || recorded.nodes.contains_key(name)
     };
+    let unchanged = plan.steps.iter().filter(|step| step.action == Action::None);
+    let unchanged =
+        unchanged.filter_map(|step| Some((step.name.clone(), step.task.as_ref()?.record.clone()?)));
+    let stay = plan.steps.iter().filter(|step| step.action == Action::Skip);
+    let stay =
+        stay.filter_map(|step| Some((step.name.clone(), told_to_stay(desired, premises, &step.name)?)));
+    let tasks: BTreeMap<NodeName, TaskFacts> = unchanged.chain(stay).chain(executed.tasks.clone()).collect();
+    let is_known = |to: &NodeName| {
+        let changes = plan.step(to).is_some_and(|step| step.action.is_change());
+        has_record(to) || changes || tasks.contains_key(to) || premises.state.tasks.contains_key(to)
+    };
     let is_gone = |step: &&Step| match step.action {
-        _ if step.task.is_some() => is_gone_task(step, executed),
+        _ if step.task.is_some() => is_gone_task(step, executed, &is_known),
         Action::Delete => executed.succeeded.contains(&step.name) && !exists(step),
         Action::Skip => step.reasons.iter().any(|reason| match reason {
             Reason::Gone => true,
@@ -180,24 +199,28 @@ pub(crate) fn last(
             || executed.abandoned.contains(name)
     };
     let decided = named.filter(|name| !left(name)).cloned().collect();
-    let unchanged = plan.steps.iter().filter(|step| step.action == Action::None);
-    let unchanged =
-        unchanged.filter_map(|step| Some((step.name.clone(), step.task.as_ref()?.record.clone()?)));
-    let tasks = unchanged.chain(executed.tasks.clone()).collect();
     Last { gone, facts, decided, tasks, forgotten: None }
 }
 
-/// Whether a task keeps nothing any more, or nothing that is to be known.
-fn is_gone_task(step: &Step, executed: &Executed) -> bool {
+/// The record of a task that is left alone, and that the config tells to stay: that needs no look, and holds at once.
+fn told_to_stay(desired: &Desired, premises: &Premises, name: &NodeName) -> Option<TaskFacts> {
+    let definition = desired.config.tasks.get(name)?;
+    let known = premises.state.tasks.get(name)?;
+    let is_new = definition.on_remove == Some(OnRemove::Retain) && known.on_remove == OnRemove::Delete;
+    is_new.then(|| TaskFacts { on_remove: OnRemove::Retain, ..known.clone() })
+}
+
+/// Whether a task keeps nothing any more, or nothing that is to be known. `is_known`: whether a node is recorded after
+/// the run.
+fn is_gone_task(step: &Step, executed: &Executed, is_known: &dyn Fn(&NodeName) -> bool) -> bool {
     let leaves = step.task.as_ref().is_some_and(|task| task.leaves);
     leaves
         && match step.action {
             Action::Delete => executed.succeeded.contains(&step.name),
-            _ => step.reasons.iter().any(|reason| {
-                matches!(
-                    reason,
-                    Reason::Gone | Reason::KeepsNothing | Reason::Renamed { .. } | Reason::Retained
-                )
+            _ => step.reasons.iter().any(|reason| match reason {
+                Reason::Renamed { to } => is_known(to),
+                Reason::Gone | Reason::KeepsNothing | Reason::Retained => true,
+                _ => false,
             }),
         }
 }

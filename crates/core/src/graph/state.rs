@@ -107,6 +107,11 @@ pub struct TaskFacts {
 pub(crate) const UNKNOWN: &str = "(not known yet)";
 
 impl TaskFacts {
+    /// Whether it kept something, and did not see to it that there is nothing.
+    pub(crate) fn keeps_something(&self) -> bool {
+        self.arguments.get("state").and_then(Value::as_str) != Some("absent")
+    }
+
     /// Whether arguments were not known yet when it was recorded.
     pub(crate) fn is_open(&self) -> bool {
         self.arguments.values().any(|value| value == UNKNOWN)

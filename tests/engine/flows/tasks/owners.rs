@@ -231,3 +231,61 @@ async fn forgetting_is_done_also_after_a_session_that_died() {
     assert_eq!(world.things.get("a").await, kept("x"));
     world.assert_at_rest().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_planned_and_never_begun_is_nobodys() {
+    let world = World::new();
+    let late = |what: &str| {
+        project(
+            &format!(
+                "  - {{name: first, kind: shout, when: always, args: {{word: {what}}}}}\n  - {{name: one, kind: mark, requires: [first], args: {{name: a, value: x}}}}\n"
+            ),
+            "",
+        )
+    };
+    assert_eq!(world.deploy(&late("denied")).await.exit(), ExitCode::StepsFailed);
+    // Somebody makes it by hand.
+    world.things.set("a", json!({"value": "x", "labels": {}})).await;
+    done(&world, &late("ho")).await;
+    let other = project("  - {name: other, kind: thing, args: {name: other, value: x}}\n", "");
+    done(&world, &other).await;
+    assert_eq!(world.things.get("a").await, kept("x"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absence_that_was_not_brought_about_is_not_taken_for_done() {
+    let world = World::new();
+    let mark = |first: &str, more: &str| {
+        project(
+            &format!(
+                "  - {{name: first, kind: shout, when: always, args: {{word: {first}}}}}\n  - {{name: one, kind: mark, requires: [first], args: {{name: a, value: x{more}}}}}\n"
+            ),
+            "",
+        )
+    };
+    done(&world, &mark("ho", "")).await;
+    assert_eq!(world.deploy(&mark("denied", ", state: absent")).await.exit(), ExitCode::StepsFailed);
+    let other = project("  - {name: other, kind: thing, args: {name: other, value: x}}\n", "");
+    done(&world, &other).await;
+    assert_eq!(world.things.get("a").await, None, "it is the task's, and was to go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_goes_only_if_another_one_takes_its_place() {
+    let world = World::new();
+    let mark = |name: &str, more: &str| {
+        project(&format!("  - {{name: {name}, kind: mark, {more}args: {{name: a, value: x}}}}\n"), "")
+    };
+    done(&world, &mark("one", "")).await;
+    let idle = mark("two", "enabled: false, ");
+    world.deploy(&idle).await;
+    assert!(recorded(&world).await.get("mark/one").is_some(), "nothing else is recorded of it");
+    done(&world, &mark("two", "")).await;
+    assert_eq!(recorded(&world).await["mark/two"]["on_remove"], "delete");
+    assert!(recorded(&world).await.get("mark/one").is_none());
+    // That it is to stay holds at once, also while it is left alone.
+    done(&world, &mark("two", "enabled: false, on_remove: retain, ")).await;
+    let other = project("  - {name: other, kind: thing, args: {name: other, value: x}}\n", "");
+    done(&world, &other).await;
+    assert_eq!(world.things.get("a").await, kept("x"));
+}

@@ -54,7 +54,7 @@ fn by_change(kind: &dyn AnyTaskKind, change: &TaskChange) -> (Action, Reason) {
 pub(crate) fn is_adopted(recorded: Option<&TaskFacts>, did: Action, is_there: bool) -> bool {
     match did {
         Action::Create | Action::Recreate => false,
-        _ => recorded.map_or(is_there, |facts| facts.adopted),
+        _ => recorded.filter(|facts| facts.keeps_something()).map_or(is_there, |facts| facts.adopted),
     }
 }
 

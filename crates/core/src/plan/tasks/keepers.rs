@@ -78,7 +78,10 @@ pub(super) fn keeper(
         return Some(Keeper { node, words });
     }
     let is_it = |name: &&NodeName| fqn_of_recorded(config, &world.state, name).as_str() == stack;
-    if let Some(name) = world.nodes().find(is_it) {
+    // What the graph has lost is recorded again.
+    let created = world.state.intents.values().flat_map(|session| session.steps.keys());
+    let mut recorded = world.nodes().chain(world.state.nodes.keys()).chain(created);
+    if let Some(name) = recorded.find(is_it) {
         return Some(Keeper { node: None, words: format!("the stack `{name}` of the persistent graph") });
     }
     let is_bucket =
@@ -129,7 +132,10 @@ pub(crate) fn record_of<'w>(
         };
         let here = held(&definition.kind, &definition.place);
         let same = |(node, facts): &(&NodeName, &TaskFacts)| {
+            let keeps = desired.kinds.get(&facts.kind).map(|kind| kind.keeps());
             !desired.config.tasks.contains_key(*node)
+                && facts.keeps_something()
+                && !matches!(keeps, Some(Keeps::NoStack | Keeps::Nothing))
                 && subject_of(desired, facts).as_ref() == Some(&subject)
                 && held(&facts.kind, &facts.place) == here
         };

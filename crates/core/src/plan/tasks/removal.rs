@@ -141,8 +141,7 @@ fn going(
         return Some(planned);
     };
     // What is there although it was seen to be absent is somebody else's.
-    let wants_absence = facts.arguments.get("state").and_then(Value::as_str) == Some("absent");
-    let wants_absence = wants_absence && facts.digest.is_some();
+    let wants_absence = !facts.keeps_something() && facts.digest.is_some();
     if kind.effects() || wants_absence || matches!(kind.keeps(), Keeps::NoStack | Keeps::Nothing) {
         return Some(skip(Reason::KeepsNothing));
     }
