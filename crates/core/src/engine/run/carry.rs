@@ -12,7 +12,9 @@ use crate::ident::NodeName;
 use crate::lock::Session;
 use crate::lookup::Cause;
 use crate::plan::saved::SavedProblem;
-use crate::plan::{Desired, Loss, Plan, Purpose, Reason, ShownValue, Step, World, current_template};
+use crate::plan::{
+    Desired, Loss, Plan, Purpose, Reason, ShownValue, Step, StepTask, World, current_template,
+};
 use crate::registry::HookStage;
 use crate::resources::Replacement;
 
@@ -222,6 +224,11 @@ pub(super) fn grown(before: &Plan, now: &Plan) -> bool {
         before.step(&step.name).is_some_and(|earlier| {
             let same = earlier.action == step.action;
             let as_shown = || earlier.reasons == step.reasons && earlier.changes == step.changes;
+            if let (Some(then), Some(task)) = (&earlier.task, &step.task) {
+                return same
+                    && (waits_for_hooks(earlier)
+                        || (is_same_work(then, task) && earlier.changes == step.changes));
+            }
             same && (waits_for_hooks(earlier) || as_shown() || covers(earlier, step))
         })
     };
@@ -231,6 +238,15 @@ pub(super) fn grown(before: &Plan, now: &Plan) -> bool {
     };
     now.steps.iter().any(|step| step.action.is_change() && !shown(step))
         || now.refused_losses().any(|loss| !is_known(loss))
+}
+
+/// Whether two steps of a task work on the same, with the same arguments. Why they do is another matter: the run's own
+/// record makes what never ran due.
+fn is_same_work(then: &StepTask, now: &StepTask) -> bool {
+    let of = |task: &StepTask| {
+        (task.subject.clone(), task.account.clone(), task.region.clone(), task.digest.clone(), task.leaves)
+    };
+    of(then) == of(now)
 }
 
 /// Whether a step does no more than an earlier one of the same stack showed, values aside that this one left open.
@@ -266,9 +282,10 @@ fn covers(earlier: &Step, now: &Step) -> bool {
 
 fn waits_for_hooks(step: &Step) -> bool {
     step.reasons.iter().any(|reason| match reason {
-        Reason::TemplateUnknown { after } | Reason::ParametersUnknown { after, .. } => {
-            after.iter().any(|cause| matches!(cause, Cause::Hook(_)))
-        }
+        Reason::TemplateUnknown { after }
+        | Reason::ParametersUnknown { after, .. }
+        | Reason::ArgumentsUnknown { after, .. }
+        | Reason::StateUnknown { after } => after.iter().any(|cause| matches!(cause, Cause::Hook(_))),
         _ => false,
     })
 }
