@@ -100,7 +100,7 @@ pub enum AssetsError {
     LostRace,
 
     #[error(
-        "{count} files of the build {manifest} are not in the bucket any more, the first of them {first}"
+        "{count} files of the build {manifest} are not in the bucket as they were, the first of them {first}"
     )]
     #[diagnostic(
         code(assets::incomplete),
@@ -114,6 +114,15 @@ pub enum AssetsError {
     #[diagnostic(code(assets::no_manifest), help("`assets ls` lists them"))]
     NoManifest { manifest: ManifestId },
 
+    #[error("the build's time {timestamp} is not over yet")]
+    #[diagnostic(
+        code(assets::build_time),
+        help(
+            "give the seconds since 1970, not milliseconds: a build of a time to come would supersede all others"
+        )
+    )]
+    BuildTime { timestamp: u64 },
+
     #[error("the manifest {manifest} does not say enough to go live again")]
     #[diagnostic(
         code(assets::poor_manifest),
@@ -125,7 +134,7 @@ pub enum AssetsError {
     #[diagnostic(
         code(assets::unreadable),
         help(
-            "nothing was deleted: what it names is not known. Look at the object, and remove it if it is none of ours"
+            "nothing was deleted: what it names is not known. Restore an earlier version of it; remove it only if it is none of ours. Without a head nobody knows which build is live: push that build again before anything is pruned"
         )
     )]
     Unreadable { key: String, message: String },
@@ -223,6 +232,7 @@ impl AssetsError {
             | Self::SpecialFile { .. }
             | Self::EntryMissing { .. }
             | Self::NoEntry
+            | Self::BuildTime { .. }
             | Self::NoManifest { .. }
             | Self::PoorManifest { .. } => ErrorClass::Config,
             Self::SourceChanged { .. } => ErrorClass::Stale,

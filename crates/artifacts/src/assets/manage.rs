@@ -9,7 +9,7 @@ use super::error::AssetsError;
 use super::probe::{self, StoreConditions};
 use super::push::{PushOutcome, outcome, read_head};
 use super::session::Session;
-use super::transfer::Transfer;
+use super::transfer::{Transfer, copied};
 use crate::format::{Head, HeadState, Manifest, ManifestFormat};
 use crate::names::{AssetPath, ManifestId};
 use crate::protocol::{Class, FlipEnd, Item, Pin, ProtocolError, Push, PushMode, PushOrder, Resume, Source};
@@ -139,6 +139,7 @@ fn items(manifest: &Manifest) -> Option<Vec<Item>> {
 /// # Errors
 /// [`AssetsError`], among them [`AssetsError::LostRace`].
 pub async fn resume(session: &Session) -> Result<Option<ManifestId>, AssetsError> {
+    check_copies(session).await?;
     let mut machine = Resume::new(session.layout.clone(), session.nonce.clone(), session.terms.clone());
     match session.run(&mut machine, None).await? {
         None => Ok(None),
@@ -146,6 +147,24 @@ pub async fn resume(session: &Session) -> Result<Option<ManifestId>, AssetsError
         Some((_, FlipEnd::Superseded { .. })) => Ok(None),
         Some((_, FlipEnd::LostRace)) => Err(AssetsError::LostRace),
     }
+}
+
+/// Looks whether the copies of a build that is to be made live are what its manifest says, before the first of them is put
+/// in place.
+async fn check_copies(session: &Session) -> Result<(), AssetsError> {
+    let (Some(found), _) = read_head(session).await? else { return Ok(()) };
+    let key = session.layout.head();
+    let head = Head::decode(&found.body).map_err(|error| ProtocolError::unreadable(&key, &error))?;
+    if head.state != HeadState::Flipping {
+        return Ok(());
+    }
+    let manifest = manifest(session, head.manifest).await?;
+    let items = items(&manifest).filter(|items| items.iter().any(|item| item.class == Class::Entry));
+    let items = items.ok_or(AssetsError::PoorManifest { manifest: head.manifest })?;
+    for item in items.iter().filter(|item| item.class == Class::Entry) {
+        copied(session, head.manifest, item).await?;
+    }
+    Ok(())
 }
 
 /// Holds a build: no prune deletes anything of it.

@@ -19,6 +19,9 @@ use crate::protocol::{
     Source, choose,
 };
 
+/// Seconds by which the clock of whoever built may be ahead of this machine's.
+const CLOCKS_DIFFER: u64 = 24 * 60 * 60;
+
 /// What is to be pushed, and how.
 #[derive(Debug, Clone)]
 pub struct PushRequest {
@@ -127,6 +130,10 @@ pub struct Planned {
 /// # Errors
 /// [`AssetsError`] about the source.
 pub async fn prepare(session: &Session, request: &PushRequest) -> Result<Prepared, AssetsError> {
+    let latest = session.clock.seconds().saturating_add(CLOCKS_DIFFER);
+    if let Some(timestamp) = request.build.timestamp.filter(|timestamp| *timestamp > latest) {
+        return Err(AssetsError::BuildTime { timestamp });
+    }
     let (source, layout) = (request.source.clone(), session.layout.clone());
     let exclude = request.rules.exclude.clone();
     let walked = tokio::task::spawn_blocking(move || walk(&source, &exclude, &layout));

@@ -123,11 +123,14 @@ impl Session {
             if let Ask::End(end) = ask {
                 return Ok(end);
             }
-            if self.stop.is_cancelled() {
+            // Between the first entry point and the last, two builds are mixed: the few writes that are left are made.
+            let must_go_on = machine.must_go_on();
+            if self.stop.is_cancelled() && !must_go_on {
                 return Err(AssetsError::Interrupted);
             }
             // What sends files stops by itself, and clears up.
-            let stop = if matches!(ask, Ask::Send(_)) { CancellationToken::new() } else { self.stop.clone() };
+            let waits = must_go_on || matches!(ask, Ask::Send(_));
+            let stop = if waits { CancellationToken::new() } else { self.stop.clone() };
             let reply = tokio::select! {
                 reply = self.perform(ask, transfer) => reply?,
                 () = stop.cancelled() => return Err(AssetsError::Interrupted),
@@ -170,9 +173,10 @@ impl Session {
                 self.again(|| self.store.delete(&key, &Condition::None)).await?;
                 Reply::Done
             }
-            Ask::DeleteMany(keys) => {
+            Ask::DeleteMany { keys, until } => {
                 self.tell(&AssetEvent::Deleting { objects: keys.len() });
-                let failures = self.again(|| self.store.delete_many(&keys)).await?;
+                let in_time = |kind| is_repeatable(kind) && self.clock.monotonic() < until;
+                let failures = self.again_if(|| self.store.delete_many(&keys), in_time).await?;
                 Reply::DeletedMany(failures.into_iter().map(|error| ObjectKey::new(error.key)).collect())
             }
             Ask::List { prefix, after } => {
@@ -266,7 +270,7 @@ impl Session {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        self.again_if(request, |kind| is_without_effect(kind) || kind == StoreErrorKind::Unavailable).await
+        self.again_if(request, is_repeatable).await
     }
 
     async fn again_if<T, F>(
@@ -299,6 +303,11 @@ impl Session {
         let share = u32::from(digest.as_bytes()[0]) + 1;
         self.clock.sleep(longest * share / 256).await;
     }
+}
+
+/// What may be sent again if its outcome does not depend on how often it is.
+fn is_repeatable(kind: StoreErrorKind) -> bool {
+    is_without_effect(kind) || kind == StoreErrorKind::Unavailable
 }
 
 /// Nothing was written, and the very same request may be sent again.

@@ -5,4 +5,5 @@ mod histories;
 mod hostile;
 mod pruning;
 mod pushing;
+mod safety;
 mod scene;

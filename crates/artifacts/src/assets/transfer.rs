@@ -123,7 +123,11 @@ impl Transfer {
         session.tell(&AssetEvent::GoingLive { path: path.clone() });
         let key = session.layout.file(path);
         if let Some(item) = self.items.iter().find(|item| item.path == *path) {
-            let body = self.entry(session, path, Some(manifest)).await?;
+            let body = match self.entry(session, path, Some(manifest)).await {
+                // Its copy was sent as it was when everything was looked at.
+                Err(AssetsError::SourceChanged { .. }) => copied(session, manifest, item).await?,
+                body => body?,
+            };
             return session.put(&key, body, &Put { condition, ..described(item) }).await;
         }
         // The copy has the headers that the entry point is to have.
@@ -151,16 +155,10 @@ impl Transfer {
         if let Some((item, file)) = at_hand {
             return read_whole(item.clone(), file.clone()).await;
         }
-        let manifest = copied.or(self.copies_of);
-        let copy = manifest.map(|manifest| session.layout.copy(manifest, path));
-        let copy = copy.ok_or(AssetsError::Protocol(crate::protocol::ProtocolError::Defect))?;
-        let object = session.read(&copy).await?.ok_or_else(|| missing(&copy))?;
-        let expected = number.and_then(|number| self.items.get(number)).map(|item| item.facts.sha256);
-        if expected.is_some_and(|expected| expected != ContentDigest::of(&object.body)) {
-            let message = "its digest is not the one that its manifest has".to_owned();
-            return Err(AssetsError::Integrity { path: copy.as_str().to_owned(), message });
-        }
-        Ok(object.body)
+        let item = number.and_then(|number| self.items.get(number));
+        let copied = copied.or(self.copies_of).zip(item);
+        let (manifest, item) = copied.ok_or(AssetsError::Protocol(crate::protocol::ProtocolError::Defect))?;
+        self::copied(session, manifest, item).await
     }
 
     /// Works on items, several at a time. The first failure stops the others, which clear up.
@@ -238,6 +236,27 @@ async fn unless_stopped<T>(
         done = work => done,
         () = session.stop.cancelled() => Err(AssetsError::Interrupted),
     }
+}
+
+/// The copy of an entry point, whose bytes are those of its manifest.
+///
+/// # Errors
+/// [`AssetsError::Integrity`] if they are others, [`AssetsError::Incomplete`] if there is no copy: the push of that build
+/// may have ended before it made one.
+pub(crate) async fn copied(
+    session: &Session,
+    manifest: ManifestId,
+    item: &Item,
+) -> Result<Bytes, AssetsError> {
+    let copy = session.layout.copy(manifest, &item.path);
+    let Some(object) = session.read(&copy).await? else {
+        return Err(AssetsError::Incomplete { manifest, count: 1, first: copy.as_str().to_owned() });
+    };
+    if item.facts.sha256 != ContentDigest::of(&object.body) {
+        let message = "its digest is not the one that its manifest has".to_owned();
+        return Err(AssetsError::Integrity { path: copy.as_str().to_owned(), message });
+    }
+    Ok(object.body)
 }
 
 fn missing(key: &ObjectKey) -> AssetsError {

@@ -204,6 +204,14 @@ impl Flip {
         }
     }
 
+    /// Whether entry points may have been replaced, and not all of them.
+    pub(super) fn is_under_way(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Entry(_) | Stage::Look(_) | Stage::Confirm(_) | Stage::Renew { .. } | Stage::Publish(_)
+        )
+    }
+
     fn read(&self, found: &Found) -> Result<Head, ProtocolError> {
         Head::decode(&found.body).map_err(|error| ProtocolError::unreadable(&self.layout.head(), &error))
     }
@@ -323,6 +331,10 @@ impl Machine for Resume {
 
     fn step(&mut self, reply: Reply, now: Duration) -> Result<Ask<Self::End>, ProtocolError> {
         self.next(reply, now)
+    }
+
+    fn must_go_on(&self) -> bool {
+        matches!(&self.stage, Resuming::Flip(flip) if flip.is_under_way())
     }
 }
 

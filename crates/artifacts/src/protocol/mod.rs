@@ -66,6 +66,11 @@ pub trait Machine {
     /// # Errors
     /// [`ProtocolError`].
     fn step(&mut self, reply: Reply, now: Duration) -> Result<Ask<Self::End>, ProtocolError>;
+
+    /// Whether what it is doing must not be left half done by whoever could still go on.
+    fn must_go_on(&self) -> bool {
+        false
+    }
 }
 
 /// What a machine wants done next.
@@ -89,7 +94,12 @@ pub enum Ask<End> {
     /// Delete an object that may be absent: answered by [`Reply::Done`].
     Delete(ObjectKey),
     /// Delete objects that may be absent: answered by [`Reply::DeletedMany`].
-    DeleteMany(Vec<ObjectKey>),
+    DeleteMany {
+        /// Which.
+        keys: Vec<ObjectKey>,
+        /// When the marker is no longer believed: nothing is repeated after that.
+        until: Duration,
+    },
     /// List one page: answered by [`Reply::Listed`].
     List {
         /// Of what.

@@ -192,8 +192,12 @@ impl Prune {
         }
     }
 
-    /// The marker of this prune can be released even after an error, so that nobody has to wait for it to be dead.
+    /// The marker of this prune can be released even after an error, so that nobody has to wait for it to be dead. Not
+    /// while a deletion may be under way: a push that sees no marker would count on files that are about to go.
     pub fn give_up(&mut self) -> Option<Ask<End>> {
+        if matches!(self.stage, Stage::Delete(_)) {
+            return None;
+        }
         let etag = self.marker.take()?;
         Some(self.release(etag, PruneEnd::OutOfTime))
     }
@@ -348,8 +352,17 @@ impl Prune {
         let named: BTreeSet<&AssetPath> = (self.manifests.values().flat_map(|manifest| &manifest.files))
             .chain(self.intents.iter().flat_map(|intent| &intent.refs))
             .collect();
+        // What is below the manifests of this app and no manifest may be those of an app `<app>/<other>`.
+        let manifests = self.order.layout.manifests();
+        let below = |key: &ObjectKey| {
+            let (other, _) = key.as_str().strip_prefix(&manifests)?.split_once('/')?;
+            Some(format!("{other}/"))
+        };
+        let others: BTreeSet<String> = self.report.foreign.iter().filter_map(below).collect();
+        let is_of_another = |path: &AssetPath| others.iter().any(|other| path.as_str().starts_with(other));
         let data = Data::of(&self.order.layout, &old);
-        data.iter().filter(|(path, _)| !named.contains(path)).map(|(path, _)| path.clone()).collect()
+        let nobodys = data.iter().filter(|(path, _)| !named.contains(path) && !is_of_another(path));
+        nobodys.map(|(path, _)| path.clone()).collect()
     }
 
     fn decide_plan(&mut self, orphans: &BTreeSet<AssetPath>, now: Duration) -> Next {
@@ -423,7 +436,7 @@ impl Prune {
             return self.next_batch(now);
         }
         self.stage = Stage::Delete(batch);
-        Ask::DeleteMany(keys)
+        Ask::DeleteMany { keys, until: self.since + self.order.terms.deadline }
     }
 
     /// Documents all of whose files are gone.

@@ -18,7 +18,7 @@ use super::gate::{Gate, Passing};
 use super::pages::{AllPages, Pages};
 use super::write::{Write, Writing};
 use super::{Ask, Found, Machine, ProtocolError, Reply};
-use crate::format::{Intent, Manifest};
+use crate::format::{Head, HeadState, Intent, Manifest};
 use crate::names::{AssetPath, ManifestId};
 
 /// How often a push begins again if its intent is lost.
@@ -83,6 +83,10 @@ impl Machine for Push {
     /// After an error the intent is left, so that whatever was sent is found later.
     fn step(&mut self, reply: Reply, now: Duration) -> Next {
         self.next(reply, now)
+    }
+
+    fn must_go_on(&self) -> bool {
+        matches!(&self.stage, Stage::Flip(flip) if flip.is_under_way())
     }
 }
 
@@ -185,7 +189,14 @@ impl Push {
             },
             (Stage::Prove { mut send, asked }, Reply::Proven(proven)) => {
                 self.etags.extend(proven);
-                send.extend(asked.into_iter().filter(|item| !self.etags.contains_key(item)));
+                let other: Vec<usize> =
+                    asked.into_iter().filter(|item| !self.etags.contains_key(item)).collect();
+                if !other.is_empty()
+                    && let Some(end) = self.gives_way()
+                {
+                    return Ok(self.forget(end));
+                }
+                send.extend(other);
                 send.sort_unstable();
                 self.send(send, now)
             }
@@ -326,6 +337,13 @@ impl Push {
         if self.order.mode.deny_in_place && !choice.in_place.is_empty() {
             return Ok(self.forget(PushEnd::InPlace));
         }
+        let is_there =
+            |item: &usize| self.order.items.get(*item).is_some_and(|item| data.get(&item.path).is_some());
+        if choice.send.iter().any(is_there)
+            && let Some(end) = self.gives_way()
+        {
+            return Ok(self.forget(end));
+        }
         self.etags = choice.skip;
         if choice.prove.is_empty() {
             return self.send(choice.send, now);
@@ -355,6 +373,15 @@ impl Push {
         Ok(Ask::Send(late))
     }
 
+    /// How it ends if a newer build is live, or on its way: such a push may add files, and never changes what is there.
+    fn gives_way(&self) -> Option<PushEnd> {
+        let mine = self.order.build.timestamp.filter(|_| !self.order.mode.allow_older)?;
+        let head = Head::decode(&self.head.as_ref()?.body).ok()?;
+        let is_unfinished = head.state == HeadState::Flipping;
+        (head.build_ts > mine)
+            .then(|| PushEnd::Flipped(FlipEnd::Superseded { by: head.manifest, is_unfinished }))
+    }
+
     fn check_intent(&mut self, now: Duration) -> Next {
         if now.saturating_sub(self.started) >= self.order.terms.intent_ttl / 2 {
             return Err(ProtocolError::TooSlow);
@@ -371,7 +398,7 @@ impl Push {
     fn write_manifest(&mut self, tried: u64) -> Ask<(PushEnd, PushReport)> {
         let order = &self.order;
         let first = order.mode.named_by_build.then_some(order.build.timestamp).flatten();
-        let id = ManifestId(first.or(self.report.store_time).unwrap_or(order.created) + tried);
+        let id = ManifestId(first.or(self.report.store_time).unwrap_or(order.created).saturating_add(tried));
         let facts = |(number, item): (usize, &Item)| {
             let etag = self.etags.get(&number).filter(|_| item.class != Class::Entry).cloned();
             (item.path.clone(), crate::format::FileFacts { etag, ..item.facts.clone() })

@@ -32,7 +32,7 @@ fn name(ask: &Ask<()>) -> &'static str {
         Ask::GetMany(_) => "get many",
         Ask::Put { .. } => "put",
         Ask::Delete(_) => "delete",
-        Ask::DeleteMany(_) => "delete one of many",
+        Ask::DeleteMany { .. } => "delete one of many",
         Ask::List { .. } => "list",
         Ask::Watch { .. } => "watch",
         Ask::Head(_) => "head",
@@ -197,7 +197,7 @@ impl<'a> Step<'a> {
                 }
                 Reply::Done
             }
-            Ask::DeleteMany(keys) => {
+            Ask::DeleteMany { keys, .. } => {
                 self.objects.remove(keys.get(self.session.done)?);
                 self.session.done += 1;
                 if self.session.done < keys.len() {

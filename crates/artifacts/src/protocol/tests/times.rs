@@ -133,7 +133,7 @@ fn a_prune_that_takes_too_long_leaves_the_rest() {
     let mut batches = 0;
     for _ in 0..3000 {
         let Some(ask) = state.sessions[0].ask.clone() else { break };
-        if let Ask::DeleteMany(keys) = &ask {
+        if let Ask::DeleteMany { keys, .. } = &ask {
             if batches == 0 {
                 assert_eq!(keys.len(), 1000);
             }

@@ -303,7 +303,7 @@ fn unended<End>(ask: Ask<End>) -> Result<Ask<()>, End> {
         Ask::GetMany(keys) => Ask::GetMany(keys),
         Ask::Put { key, body, stamp, condition } => Ask::Put { key, body, stamp, condition },
         Ask::Delete(key) => Ask::Delete(key),
-        Ask::DeleteMany(keys) => Ask::DeleteMany(keys),
+        Ask::DeleteMany { keys, until } => Ask::DeleteMany { keys, until },
         Ask::List { prefix, after } => Ask::List { prefix, after },
         Ask::Watch { key, etag, patience } => Ask::Watch { key, etag, patience },
         Ask::Head(key) => Ask::Head(key),
@@ -366,7 +366,7 @@ impl Session {
                     || (*key == layout.head() && text.contains("published"))
             }
             // What named deleted files.
-            Some(Ask::DeleteMany(keys)) => {
+            Some(Ask::DeleteMany { keys, .. }) => {
                 coarse > 0 && keys.first().is_some_and(|key| layout.path_of(key).is_none())
             }
             _ => false,
