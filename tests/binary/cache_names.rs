@@ -50,3 +50,16 @@ fn records_of_tasks_are_found_by_every_name_of_the_task() {
         assert!(explained.stdout.contains("task-receipt"), "{name}: {}", explained.stdout);
     }
 }
+
+#[test]
+fn what_is_not_signed_is_told_where_it_is_shown_or_passed_on() {
+    let project = deployed();
+    for line in ["cache ls", "cache export bundle"] {
+        let mut command = project.command(line);
+        command.env("RUNWAY_RS_CACHE_KEY", "another key").stdout(std::process::Stdio::piped());
+        let ran =
+            crate::support::finished(command.stderr(std::process::Stdio::piped()).spawn().unwrap()).ended(0);
+        assert!(ran.stderr.contains("cache::bad_signature"), "{line}: {}", ran.stderr);
+    }
+    assert!(!project.run("cache ls").ended(0).stderr.contains("bad_signature"));
+}

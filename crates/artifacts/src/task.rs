@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use runway_core::config::assets::KIND;
@@ -174,7 +173,7 @@ impl TaskKind for AssetPush {
             tell("changed under their names".to_owned(), None, (state.in_place.len() - NAMED).into());
         }
         match state.superseded_by {
-            Some(newer) => tell("live build".to_owned(), Some(newer.into()), newer.into()),
+            Some(newer) => tell("a newer build stays live".to_owned(), None, newer.into()),
             None => {
                 let name = spec.build_name().unwrap_or_else(|| "this build".to_owned());
                 tell("live build".to_owned(), state.live.map(Value::from), name.into());
@@ -198,14 +197,18 @@ impl TaskKind for AssetPush {
     ) -> Result<TaskDone, TaskFailure> {
         let store = context.store(&Self::bucket(spec), spec.bucket.region()).await?;
         let session = self.session(store, spec)?;
-        let request = spec.request(&self.directory, StoreConditions::Unknown).map_err(wrong)?;
+        let conditions = match context.keeps_conditions().await? {
+            true => StoreConditions::Kept,
+            false => StoreConditions::Unknown,
+        };
+        let request = spec.request(&self.directory, conditions).map_err(wrong)?;
         let prepared = assets::prepare(&session, &request).await.map_err(failed)?;
         let pushed = assets::push(&session, &request, &prepared).await.map_err(failed)?;
         context.tell(&format!("{} of {} files sent, {} bytes", pushed.sent, pushed.files, pushed.sent_bytes));
         if let PushStatus::Superseded { by, .. } = pushed.status {
             context.tell(&format!("the newer build {by} stays live"));
         }
-        if let Some(prune) = spec.prune(StoreConditions::Unknown).map_err(wrong)? {
+        if let Some(prune) = spec.prune(conditions).map_err(wrong)? {
             let session = session.another((self.nonce)());
             let pruned = assets::prune(&session, &PruneRequest { may_wait: true, ..prune }).await;
             let pruned = pruned.map_err(failed)?;
@@ -215,6 +218,3 @@ impl TaskKind for AssetPush {
         Ok(TaskDone { outputs: manifest.into_iter().collect() })
     }
 }
-
-/// Time, for what waits.
-pub(crate) const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
+use runway_core::config::duration;
 use serde::{Deserialize, Serialize};
 
-use super::DAY;
 use crate::assets::{LAST_ENTRY, PruneRequest, PushRequest, Rules, StoreConditions, globs};
 use crate::format::{Build, ManifestFormat};
 use crate::names::{AppName, AssetPath, Layout};
 use crate::protocol::PushMode;
+
+/// A day.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many transfers are under way at once.
 const CONCURRENCY: usize = 16;
@@ -311,17 +314,4 @@ impl AssetArguments {
         }
         problems
     }
-}
-
-/// A number and a unit: `90s`, `30m`, `48h`, `7d`.
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.strip_suffix(['s', 'm', 'h', 'd'])?;
-    let seconds = match text.chars().last()? {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        _ => 24 * 60 * 60,
-    };
-    let count: u64 = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    Some(Duration::from_secs(count.checked_mul(seconds)?))
 }

@@ -379,6 +379,7 @@ impl Session<'_> {
     async fn tell_state(&self, loaded: &Loaded) {
         let cache = self.cache_to_read(loaded, None);
         cache.load(remote_tier(self.work, loaded).map(|remote| Arc::clone(remote.store()))).await;
+        cache.note_unsigned();
         self.tell_trouble(&cache);
     }
 

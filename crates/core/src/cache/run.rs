@@ -257,6 +257,17 @@ impl Cache {
         Some(found)
     }
 
+    /// Notes all records that are not signed as they have to be, also those that nobody asks for: for commands that show
+    /// or pass on what there is. [`Cache::warnings`] then tells of them.
+    pub fn note_unsigned(&self) {
+        let Some(trusted) = self.setup.as_ref().and_then(|setup| setup.key.as_ref()) else { return };
+        let mut state = self.state();
+        let records = state.own.records.values().chain(state.shared.index.records.values());
+        let unsigned: Vec<_> =
+            records.filter(|record| !trusted.accepts(record)).map(|record| record.key).collect();
+        state.unsigned.extend(unsigned);
+    }
+
     fn is_fresh(&self, ingredients: &Ingredients, record: &Record) -> bool {
         if record.class != Class::Observed {
             return true;

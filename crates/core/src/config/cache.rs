@@ -21,22 +21,9 @@ const DAY: u64 = 24 * 60 * 60;
 /// Most digits of a number in a duration.
 const MOST_DIGITS: usize = 6;
 
-/// A duration such as `15m`: a whole number, and seconds, minutes, hours or days.
+/// A duration such as `15m`: a whole number that is not zero, and seconds, minutes, hours or days.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
-    let number = text.strip_suffix(['s', 'm', 'h', 'd'])?;
-    if number.len() > MOST_DIGITS
-        || number.starts_with('0')
-        || !number.bytes().all(|byte| byte.is_ascii_digit())
-    {
-        return None;
-    }
-    let unit = match text.as_bytes().last()? {
-        b's' => 1,
-        b'm' => 60,
-        b'h' => 60 * 60,
-        _ => DAY,
-    };
-    Some(Duration::from_secs(number.parse::<u64>().ok()? * unit))
+    super::duration(text).filter(|_| text.len() <= MOST_DIGITS + 1 && !text.starts_with('0'))
 }
 
 /// Why records of a kind are never kept: a kind of core, or a lookup.
@@ -97,12 +84,13 @@ impl Reader<'_> {
 
     fn limits(&mut self, fields: &Fields<'_>) -> Limits {
         let mut limits = Limits::default();
-        if let Some(age) = fields.get("max_age").and_then(|node| self.duration("max_age", node)) {
+        if let Some(node) = fields.get("max_age") {
             // By days is how use is noted.
-            if let (Some(node), false) = (fields.get("max_age"), age.as_secs().is_multiple_of(DAY)) {
-                self.wrong_type("max_age", "a number of days", node, "write for example `30d`");
+            let days = node.as_text().and_then(duration).map(|age| age.as_secs());
+            match days.filter(|seconds| seconds.is_multiple_of(DAY)) {
+                Some(seconds) => limits.max_age_days = i64::try_from(seconds / DAY).unwrap_or(i64::MAX),
+                None => self.wrong_type("max_age", "a number of days", node, "write for example `30d`"),
             }
-            limits.max_age_days = i64::try_from(age.as_secs().div_ceil(DAY)).unwrap_or(i64::MAX);
         }
         if let Some(node) = fields.get("max_entries") {
             let number = node.as_text().and_then(|text| text.parse::<u32>().ok());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
@@ -32,6 +33,19 @@ pub(crate) mod schema;
 mod stacks;
 mod substitute;
 pub(crate) mod tasks;
+
+/// A number and a unit: `90s`, `30m`, `12h`, `7d`. `None` if it is anything else.
+pub fn duration(text: &str) -> Option<Duration> {
+    let digits = text.strip_suffix(['s', 'm', 'h', 'd'])?;
+    let seconds = match text.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        _ => 24 * 60 * 60,
+    };
+    let count: u64 = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    Some(Duration::from_secs(count.checked_mul(seconds)?))
+}
 
 /// A checked config.
 #[derive(Debug, Clone)]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::places::ACCOUNT_FIELDS;
 use self::places::Places;
 pub(crate) use self::problem::TaskProblem;
+use super::duration;
 use super::error::ConfigProblem;
 use super::reader::{Fields, Reader, is_null};
 use crate::config::{Config, Variable};
@@ -365,17 +366,4 @@ impl Reader<'_> {
         }
         parsed.filter(|duration| !duration.is_zero())
     }
-}
-
-/// A number and a unit: `90s`, `30m`, `12h`, `7d`.
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.strip_suffix(['s', 'm', 'h', 'd'])?;
-    let seconds = match text.chars().last()? {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        _ => 24 * 60 * 60,
-    };
-    let count: u64 = digits.parse().ok().filter(|_| digits.chars().all(|c| c.is_ascii_digit()))?;
-    Some(Duration::from_secs(count.checked_mul(seconds)?))
 }

@@ -14,7 +14,7 @@ use crate::lookup::{Cause, Resolved};
 use crate::plan::{PlanProblem, Settings, parameters};
 use crate::provider::StackState;
 use crate::registry::{Fetched, LookupFailure, LookupRequest};
-use crate::task::{TaskKinds, TaskPlace};
+use crate::task::{self, TaskKinds, TaskPlace};
 use crate::template::Template;
 
 /// Checks the variables of every enabled stack. Without `settings` the environment is unknown.
@@ -140,11 +140,9 @@ struct Kept<'c> {
 
 impl Kept<'_> {
     fn is_shared_with(&self, other: &Self) -> bool {
-        let apart =
-            matches!((&self.parts, &other.parts), (Some(ours), Some(theirs)) if ours.is_disjoint(theirs));
-        (&self.task.kind, &self.task.place, &self.subject)
-            == (&other.task.kind, &other.task.place, &other.subject)
-            && !apart
+        let (one, two) = (self.task, other.task);
+        (&one.kind, &one.place, &self.subject) == (&two.kind, &two.place, &other.subject)
+            && task::overlap(self.parts.as_ref(), other.parts.as_ref())
     }
 
     fn problem(&self, other: &Self) -> PlanProblem {

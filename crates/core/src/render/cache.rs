@@ -241,14 +241,21 @@ pub fn status_json(status: &StatusDocument) -> String {
     pretty(status)
 }
 
+fn days(count: i64) -> String {
+    if count == 1 { "a day".to_owned() } else { format!("{count} days") }
+}
+
 /// The status for people.
 pub fn status_text(status: &StatusDocument) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "namespace {}", harmless(&status.namespace));
     let _ = writeln!(
         out,
-        "deploy uses this machine's part {} and the bucket's part {}; records are kept {} days, at most {}",
-        status.local_mode, status.remote_mode, status.max_age_days, status.max_entries
+        "deploy uses this machine's part {} and the bucket's part {}; records are kept {}, at most {}",
+        status.local_mode,
+        status.remote_mode,
+        days(status.max_age_days),
+        status.max_entries
     );
     for (name, tier) in [("this machine", &status.local), ("bucket", &status.remote)] {
         let Some(tier) = tier else { continue };

@@ -87,7 +87,6 @@ pub struct WriteContext<'a> {
 
 impl<'a> WriteContext<'a> {
     /// What a run that holds the lock may do; `may_write` tells whether it still does.
-    #[allow(dead_code, reason = "the engine is about to use it")]
     pub(crate) fn new(
         read: ReadContext<'a>,
         token: &'a str,
@@ -174,6 +173,14 @@ impl<'a> WriteContext<'a> {
         self.still("the change").map_err(TaskFailure::from)?;
         let region = region.or(self.read.place.region.as_deref());
         Ok(self.read.services.provider(self.read.place).await?.object_store(bucket, region))
+    }
+
+    /// Whether the object stores there are known to keep the conditions of writes.
+    ///
+    /// # Errors
+    /// [`TaskFailure`] if the place cannot be reached.
+    pub async fn keeps_conditions(&self) -> Result<bool, TaskFailure> {
+        Ok(self.read.services.provider(self.read.place).await?.keeps_conditions())
     }
 
     /// Shows a line of what is being done.

@@ -73,6 +73,11 @@ pub enum Keeps {
     Nothing,
 }
 
+/// Whether two tasks of one subject keep anything of it both: `None` is all of it.
+pub(crate) fn overlap(one: Option<&BTreeSet<String>>, other: Option<&BTreeSet<String>>) -> bool {
+    one.zip(other).is_none_or(|(one, other)| !one.is_disjoint(other))
+}
+
 /// What differs between a specification and what was read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskChange {

@@ -289,3 +289,18 @@ async fn a_record_goes_only_if_another_one_takes_its_place() {
     done(&world, &other).await;
     assert_eq!(world.things.get("a").await, kept("x"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_destroy_heeds_what_is_said_under_the_new_name() {
+    let world = World::new();
+    let mark = |name: &str, more: &str| {
+        project(&format!("  - {{name: {name}, kind: mark, {more}args: {{name: a, value: x}}}}\n"), "")
+    };
+    done(&world, &mark("one", "")).await;
+    destroyed(&world, &mark("two", "on_remove: retain, ")).await;
+    assert_eq!(world.things.get("a").await, kept("x"));
+    let world = World::new();
+    done(&world, &mark("one", "")).await;
+    destroyed(&world, &mark("two", "")).await;
+    assert_eq!(world.things.get("a").await, None);
+}

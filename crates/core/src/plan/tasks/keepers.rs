@@ -10,7 +10,7 @@ use crate::config::{OnRemove, TaskDefinition};
 use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
 use crate::plan::{Desired, World, fqn_of_recorded};
-use crate::task::{AnyTaskKind, Keeps, TaskPlace};
+use crate::task::{self, AnyTaskKind, Keeps, TaskPlace};
 
 /// Kind, account and region by which what tasks keep is told apart.
 pub(super) type Holding = (String, String, String);
@@ -31,8 +31,8 @@ impl Subjects {
     /// Those that keep the same, or a part of it.
     pub(super) fn sharing(&self, holding: &Holding, subject: &str, parts: &Parts) -> Vec<NodeName> {
         let holders = self.0.get(&(holding.clone(), subject.to_owned())).map(Vec::as_slice);
-        let apart = |theirs: &Parts| matches!((parts, theirs), (Some(ours), Some(theirs)) if ours.is_disjoint(theirs));
-        let sharing = holders.unwrap_or_default().iter().filter(|(_, theirs)| !apart(theirs));
+        let shares = |theirs: &Parts| task::overlap(parts.as_ref(), theirs.as_ref());
+        let sharing = holders.unwrap_or_default().iter().filter(|(_, theirs)| shares(theirs));
         sharing.map(|(node, _)| node.clone()).collect()
     }
 }

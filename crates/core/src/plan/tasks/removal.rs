@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::keepers::{Parts, Subjects, Unsure, held_at, keeper};
+use super::keepers::{Parts, Subjects, Unsure, held_at, keeper, record_of};
 use super::{Arguments, StepTask, TaskKey, on_remove, place_in, record, shown};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
@@ -107,6 +107,7 @@ fn nodes<'a>(desired: &'a Desired, world: &'a World) -> BTreeSet<&'a NodeName> {
 fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName) -> Option<TaskFacts> {
     let definition = desired.config.tasks.get(node);
     if let Some(recorded) = world.state.tasks.get(node) {
+        let definition = definition.or_else(|| successor(desired, world, settings, recorded));
         let kind = definition.and_then(|definition| desired.kinds.get(&definition.kind));
         let now = definition
             .zip(kind)
@@ -119,6 +120,21 @@ fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName)
     let arguments: Arguments = super::arguments(&scope, definition).ok()?;
     // Nobody knows who made it.
     Some(record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new(), true))
+}
+
+/// The task of the config that keeps under another name what a record stands for.
+fn successor<'d>(
+    desired: &'d Desired,
+    world: &World,
+    settings: &Settings,
+    recorded: &TaskFacts,
+) -> Option<&'d TaskDefinition> {
+    desired.config.tasks.values().find(|definition| {
+        let scope = PlanScope::now(desired, world, settings).of_task(definition);
+        let found = super::arguments(&scope, definition).ok();
+        let known = record_of(desired, world, definition, found.as_ref().and_then(Arguments::known));
+        known.is_some_and(|known| std::ptr::eq(known, recorded))
+    })
 }
 
 /// What happens to a task that goes; `None` if it could not be looked at, which then is a finding.
