@@ -55,7 +55,7 @@ fn a_build_is_pushed_after_what_it_requires_and_only_if_it_is_another() {
     let changed = step(&project);
     assert_eq!(changed["action"], "update");
     let details = changed["changes"]["details"].to_string();
-    assert!(details.contains("1 files") && details.contains("index.html, fed-mods.json"), "{details}");
+    assert!(details.contains("1 file,") && details.contains("index.html, fed-mods.json"), "{details}");
     project.run("deploy --yes").ended(0);
     assert_eq!(step(&project)["action"], "none");
 

@@ -160,7 +160,9 @@ impl TaskKind for AssetPush {
         let mut tell = |path: String, before: Option<Value>, after: Value| {
             details.push(TaskDetail { path, before, after: Some(after) });
         };
-        let files = |(count, bytes): (usize, u64)| Value::from(format!("{count} files, {bytes} bytes"));
+        let files = |(count, bytes): (usize, u64)| {
+            Value::from(format!("{count} {}, {bytes} bytes", if count == 1 { "file" } else { "files" }))
+        };
         for (path, counts) in [("new files", state.new), ("files sent again", state.again)] {
             if counts.0 > 0 {
                 tell(path.to_owned(), None, files(counts));
