@@ -379,7 +379,7 @@ impl Push {
         let head = Head::decode(&self.head.as_ref()?.body).ok()?;
         let is_unfinished = head.state == HeadState::Flipping;
         (head.build_ts > mine)
-            .then(|| PushEnd::Flipped(FlipEnd::Superseded { by: head.manifest, is_unfinished }))
+            .then_some(PushEnd::Flipped(FlipEnd::Superseded { by: head.manifest, is_unfinished }))
     }
 
     fn check_intent(&mut self, now: Duration) -> Next {

@@ -47,7 +47,11 @@ impl AssetReporter for Lines {
                 self.files.fetch_add(*files as u64, Ordering::Relaxed);
                 match &self.bar {
                     Some(bar) => bar.set_length(bar.length().unwrap_or_default() + count),
-                    None => self.line(&format!("sending {files} files, {}", bytes(*count))),
+                    None => self.line(&format!(
+                        "sending {files} {}, {}",
+                        if *files == 1 { "file" } else { "files" },
+                        bytes(*count)
+                    )),
                 }
             }
             AssetEvent::Sent { bytes } => {
