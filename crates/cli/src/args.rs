@@ -12,8 +12,9 @@ use runway_core::plan::Allowed;
 use runway_core::render::details::Depth;
 
 pub(crate) use self::assets::{
-    AssetsAge, AssetsBuild, AssetsCommand, AssetsPlace, AssetsPlan, AssetsPrune, AssetsPush, AssetsVerify,
-    ManifestForm, ManifestTime, PathStyle,
+    AssetsAge, AssetsBuild, AssetsCommand, AssetsFormat, AssetsJob, AssetsPlace, AssetsPlan, AssetsPrune,
+    AssetsPurge, AssetsPush, AssetsRollback, AssetsVerify, JobFormat, ManifestForm, ManifestTime, PathStyle,
+    PruneAfter, endpoint,
 };
 pub(crate) use self::cache::{CacheClear, CacheCollect, CacheCommand, CacheStatus, Percent};
 

@@ -91,6 +91,8 @@ pub struct PushOutcome {
     pub in_place: Vec<AssetPath>,
     /// Entry points that were replaced, in their order.
     pub entries: Vec<AssetPath>,
+    /// Those of them that have other bytes or headers than before.
+    pub changed: Vec<AssetPath>,
     /// Manifests there were before.
     pub manifests: Vec<ManifestId>,
     /// The store's time, in seconds.
@@ -269,6 +271,10 @@ pub(crate) fn outcome(
         skipped: report.skipped,
         in_place: in_place.map(|item| item.path.clone()).collect(),
         entries: entries.iter().map(|item| item.path.clone()).collect(),
+        changed: (report.changed.iter().filter(|_| is_live))
+            .filter_map(|number| order.items.get(*number))
+            .map(|item| item.path.clone())
+            .collect(),
         manifests: report.manifests,
         store_time: report.store_time,
         status,
