@@ -2,7 +2,7 @@
 
 mod project;
 mod report;
-mod server;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -22,6 +22,9 @@ const MEMORY: &str = "64Mi";
 /// Files under way need 96 MiB at most, and as many requests as there may be some more.
 const MOST_MEMORY: &str = "256Mi";
 
+/// Exit codes that would only come again: wrong arguments or files, no permission, refusals.
+const FINAL: [u8; 4] = [10, 22, 31, 64];
+
 /// As whom the pods run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunAs {
@@ -156,6 +159,10 @@ impl JobOrder {
             "backoffLimit": self.retries,
             "activeDeadlineSeconds": self.deadline,
             "ttlSecondsAfterFinished": self.keep,
+            "podFailurePolicy": {"rules": [{
+                "action": "FailJob",
+                "onExitCodes": {"containerName": kind, "operator": "In", "values": FINAL},
+            }]},
             "template": {"metadata": {"labels": self.labels(kind)}, "spec": pod},
         })
     }

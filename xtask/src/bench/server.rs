@@ -50,7 +50,8 @@ impl Server {
         Ok(server)
     }
 
-    fn address(&self, path: &str) -> String {
+    /// A URL of it.
+    pub(crate) fn address(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }
 

@@ -32,7 +32,7 @@ fn write(out: &mut String, value: &Value, level: usize) {
     match value {
         Value::Object(map) if !map.is_empty() => {
             for (at, (key, value)) in map.iter().enumerate() {
-                // The first key of an item of a list stands behind its hyphen.
+                // What is first in an item of a list stands behind its hyphen.
                 let is_in_item = at == 0 && out.ends_with("- ");
                 out.push_str(if is_in_item { "" } else { &indent });
                 out.push_str(&text(key));
@@ -41,8 +41,9 @@ fn write(out: &mut String, value: &Value, level: usize) {
             }
         }
         Value::Array(list) if !list.is_empty() => {
-            for value in list {
-                out.push_str(&indent);
+            for (at, value) in list.iter().enumerate() {
+                let is_in_item = at == 0 && out.ends_with("- ");
+                out.push_str(if is_in_item { "" } else { &indent });
                 out.push_str("- ");
                 if is_block(value) {
                     write(out, value, level + 1);
@@ -121,7 +122,7 @@ mod tests {
             "volumes": [{"name": "files", "emptyDir": {}}, {"a": [{"b": true}]}],
             "deep": {"list": [[1, 2], []], "text": "on"},
         });
-        let text = yaml(&[document.clone()]);
+        let text = yaml(std::slice::from_ref(&document));
         insta::assert_snapshot!(text);
         assert_eq!(read(&text), document);
     }
@@ -178,7 +179,7 @@ mod tests {
         ];
         for text in texts {
             let document = json!({"a": text, "list": [text], text: 1});
-            assert_eq!(read(&yaml(&[document.clone()])), document, "{text:?}");
+            assert_eq!(read(&yaml(std::slice::from_ref(&document))), document, "{text:?}");
         }
     }
 
@@ -203,7 +204,7 @@ mod tests {
         #[test]
         fn what_is_written_is_read_again(value in any_value()) {
             let document = json!({"a": value});
-            prop_assert_eq!(read(&yaml(&[document.clone()])), document);
+            prop_assert_eq!(read(&yaml(std::slice::from_ref(&document))), document);
         }
     }
 }

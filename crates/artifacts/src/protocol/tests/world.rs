@@ -86,6 +86,7 @@ pub(super) fn etag(body: &[u8]) -> ETag {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::large_enum_variant, reason = "a few of them are alive at a time")]
 pub(super) enum AnyMachine {
     Push(Push),
     Prune(Prune),

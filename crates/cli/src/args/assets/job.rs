@@ -14,6 +14,9 @@ use crate::args::duration;
 /// Options of `assets job`: its own, and those that the Job is to push and prune with.
 #[derive(Debug, Args)]
 pub struct AssetsJob {
+    // The first: every field takes its values away.
+    #[command(flatten)]
+    pub given: Given,
     /// Image with this program
     #[arg(long, value_name = "IMAGE", env = "RUNWAY_RS_ASSETS_RUNNER_IMAGE", value_parser = image)]
     pub runner_image: String,
@@ -62,8 +65,6 @@ pub struct AssetsJob {
     pub pruning: PruneAfter,
     #[command(flatten)]
     pub purge: AssetsPurge,
-    #[command(flatten)]
-    pub given: Given,
 }
 
 /// Forms of manifests for Kubernetes.

@@ -200,16 +200,17 @@ pub struct PruneAfter {
 
 impl PruneAfter {
     fn options() -> [Arg; 2] {
-        let flag = |name: &'static str, other: &'static str| {
+        // Neither overrides the other: one may be a variable's.
+        let flag = |name: &'static str| {
             Arg::new(name)
                 .long(name)
-                .overrides_with(other)
+                .overrides_with(name)
                 .action(ArgAction::SetTrue)
                 .value_parser(BoolishValueParser::new())
         };
         [
-            flag("prune", "no-prune").env("RUNWAY_RS_ASSETS_PRUNE").help("Prune afterwards (the default)"),
-            flag("no-prune", "prune").env("RUNWAY_RS_ASSETS_NO_PRUNE").help("Do not prune afterwards"),
+            flag("prune").env("RUNWAY_RS_ASSETS_PRUNE").help("Prune afterwards (the default)"),
+            flag("no-prune").env("RUNWAY_RS_ASSETS_NO_PRUNE").help("Do not prune afterwards"),
         ]
     }
 }
@@ -233,7 +234,8 @@ impl FromArgMatches for PruneAfter {
         let prunes = match (typed("prune"), typed("no-prune")) {
             (true, false) => true,
             (false, true) => false,
-            _ => variable("no-prune") != Some(true) && variable("prune") != Some(false),
+            (true, true) => matches.index_of("prune") > matches.index_of("no-prune"),
+            (false, false) => variable("no-prune") != Some(true) && variable("prune") != Some(false),
         };
         Ok(Self { prunes })
     }
@@ -300,7 +302,8 @@ pub(crate) fn endpoint(text: &str) -> Result<String, String> {
     };
     let has_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "@?#".contains(c));
     let has_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
-    let is_server = matches!(scheme, "http" | "https") && !path.contains(['?', '#']);
+    let is_server =
+        matches!(scheme, "http" | "https") && !path.contains(|c: char| c.is_whitespace() || "?#".contains(c));
     if is_server && has_host && has_port { Ok(text.to_owned()) } else { refuse() }
 }
 
