@@ -280,6 +280,19 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
+    #[error("`{node}` needs the task `{task}`, which is not selected and {why}")]
+    #[diagnostic(
+        code(plan::needs_unselected),
+        help("deploy it first (`--stack {task}`), or add --with-dependencies")
+    )]
+    NeedsTask {
+        node: String,
+        task: String,
+        why: &'static str,
+        #[label("selected")]
+        span: SourceSpan,
+    },
+
     #[error(
         "stack `{stack}` ({fqn}) would be deleted, although stacks that are not selected may still need it: {users}"
     )]
@@ -314,6 +327,7 @@ impl Problem for PlanProblem {
             | Self::TemplateTooLong { .. }
             | Self::UnknownSelection { .. }
             | Self::NeedsUnselected { .. }
+            | Self::NeedsTask { .. }
             | Self::DeployedTemplate { .. } => ExitCode::Config,
             Self::EmptyConfig { .. }
             | Self::OtherPlace { .. }

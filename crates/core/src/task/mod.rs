@@ -73,6 +73,15 @@ pub enum Keeps {
     Nothing,
 }
 
+/// What a task keeps, by ids that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What its subject is called by the service; see [`TaskKind::subject`].
+    pub subject: String,
+    /// See [`TaskKind::parts`].
+    pub parts: Option<BTreeSet<String>>,
+}
+
 /// Whether two tasks of one subject keep anything of it both: `None` is all of it.
 pub(crate) fn overlap(one: Option<&BTreeSet<String>>, other: Option<&BTreeSet<String>>) -> bool {
     one.zip(other).is_none_or(|(one, other)| !one.is_disjoint(other))
@@ -158,6 +167,13 @@ pub trait TaskKind: Send + Sync + 'static {
         None
     }
 
+    /// What it keeps by the ids that were read, if its arguments may also call it something else, a name for example, so
+    /// that their texts do not tell whether two tasks keep the same; `None` if it is not there.
+    fn identity(spec: &Self::Spec, state: &Self::State) -> Option<Identity> {
+        let _ = (spec, state);
+        None
+    }
+
     /// What is wrong with arguments beyond their types, one sentence each.
     fn check(spec: &Self::Spec) -> Vec<String> {
         let _ = spec;
@@ -209,6 +225,8 @@ pub trait AnyTaskKind: Send + Sync {
     fn subject(&self, arguments: &Map<String, Value>) -> Option<String>;
     /// See [`TaskKind::parts`].
     fn parts(&self, arguments: &Map<String, Value>) -> Option<BTreeSet<String>>;
+    /// See [`TaskKind::identity`].
+    fn identity(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Identity>;
     /// What is wrong with arguments, one sentence each.
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String>;
     /// See [`TaskKind::keeps_receipt`].
@@ -292,6 +310,11 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
 
     fn parts(&self, arguments: &Map<String, Value>) -> Option<BTreeSet<String>> {
         T::parts(&spec::<T>(arguments).ok()?)
+    }
+
+    fn identity(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Identity> {
+        let (spec, state) = (spec::<T>(arguments).ok()?, serde_json::from_value(state.clone()).ok()?);
+        T::identity(&spec, &state)
     }
 
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String> {
