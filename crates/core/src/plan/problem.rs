@@ -264,11 +264,11 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
-    #[error("no stack is called `{name}`: neither in the config nor in the persistent graph")]
+    #[error("no stack and no task is called `{name}`: neither in the config nor in the persistent graph")]
     #[diagnostic(code(plan::unknown_selection), help("{help}"))]
     UnknownSelection { name: String, help: String },
 
-    #[error("stack `{stack}` needs {missing}, which neither exists nor is selected")]
+    #[error("`{stack}` needs {missing}, which neither exists nor is selected")]
     #[diagnostic(
         code(plan::needs_unselected),
         help("add --with-dependencies, or select it with --stack too")
@@ -294,7 +294,8 @@ pub enum PlanProblem {
     },
 
     #[error(
-        "stack `{stack}` ({fqn}) would be deleted, although stacks that are not selected may still need it: {users}"
+        "{} would be deleted, although what is not selected may still need it: {users}",
+        if stack == fqn { format!("what the task `{stack}` keeps") } else { format!("stack `{stack}` ({fqn})") }
     )]
     #[diagnostic(
         code(plan::still_needed),

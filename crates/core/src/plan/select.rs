@@ -77,7 +77,7 @@ impl Selected {
                     name: wanted.clone(),
                     help: match nearest(wanted, known.keys().map(|name| name.as_str())) {
                         Some(meant) => format!("did you mean `{meant}`?"),
-                        None => "--stack takes a stack's `name` from the config, or its full name".to_owned(),
+                        None => "--stack takes the `name` of a stack or task from the config, a stack's full name, or `kind/name`".to_owned(),
                     },
                 })),
             }

@@ -16,14 +16,16 @@ pub(crate) use self::keepers::{record_of, refused_at_its_turn, why_not_there};
 pub(crate) use self::removal::questions;
 pub(super) use self::removal::{destroyed, removed};
 use super::change::PropertyChange;
+use super::effects::removed_with_task;
 use super::scope::PlanScope;
-use super::{Desired, Hidden, PlanProblem, Settings, ShownValue, World};
+use super::{Action, Desired, Hidden, PlanProblem, Settings, ShownValue, Step, World};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
 use crate::graph::state::{TaskFacts, UNKNOWN};
 use crate::ident::NodeName;
 use crate::lookup::resolve::resolve;
 use crate::lookup::{Cause, Resolved};
+use crate::provider::Place;
 use crate::resources::Replacement;
 use crate::secrets::{HIDDEN, texts};
 use crate::task::{AnyTaskKind, TaskDetail, TaskPlace};
@@ -258,6 +260,22 @@ pub(crate) fn shown(details: &[TaskDetail], secrets: &BTreeSet<String>) -> Vec<P
         }
     };
     details.iter().map(change).collect()
+}
+
+/// What goes with what a task keeps, if its step deletes it.
+fn lost(
+    kind: &dyn AnyTaskKind,
+    (values, state): (&Map<String, Value>, &Value),
+    task: &StepTask,
+    step: &mut Step,
+) {
+    if !matches!(step.action, Action::Delete | Action::Recreate) {
+        return;
+    }
+    if let Some(contents) = kind.contents(values, state) {
+        let place = Place { account: task.account.clone(), region: task.region.clone() };
+        removed_with_task(&place, &contents, &mut step.changes);
+    }
 }
 
 /// Texts in the arguments of a task that must not be shown.

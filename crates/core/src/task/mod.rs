@@ -24,7 +24,7 @@ pub use kinds::TaskKinds;
 pub use program::{Ended, Program, Programs};
 pub use service::{Change, Read, Service, ServiceFailure, TaskServices};
 
-use crate::provider::ErrorKind;
+use crate::provider::{ErrorKind, StackState};
 
 /// Where a task works.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,6 +80,15 @@ pub struct Identity {
     pub subject: String,
     /// See [`TaskKind::parts`].
     pub parts: Option<BTreeSet<String>>,
+}
+
+/// What goes with what a task keeps when that is deleted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Contents {
+    /// The resources of a stack, and its template, as far as it could be understood.
+    Stack(Box<StackState>, Option<String>),
+    /// Something, and it is not known what.
+    Unknown,
 }
 
 /// Whether two tasks of one subject keep anything of it both: `None` is all of it.
@@ -174,6 +183,13 @@ pub trait TaskKind: Send + Sync + 'static {
         None
     }
 
+    /// What goes with what it keeps when that is deleted, beyond what it keeps itself: data may be among it, which a deploy
+    /// does not lose unless that is allowed. `None` if nothing does.
+    fn contents(spec: &Self::Spec, state: &Self::State) -> Option<Contents> {
+        let _ = (spec, state);
+        None
+    }
+
     /// What is wrong with arguments beyond their types, one sentence each.
     fn check(spec: &Self::Spec) -> Vec<String> {
         let _ = spec;
@@ -227,6 +243,8 @@ pub trait AnyTaskKind: Send + Sync {
     fn parts(&self, arguments: &Map<String, Value>) -> Option<BTreeSet<String>>;
     /// See [`TaskKind::identity`].
     fn identity(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Identity>;
+    /// See [`TaskKind::contents`].
+    fn contents(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Contents>;
     /// What is wrong with arguments, one sentence each.
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String>;
     /// See [`TaskKind::keeps_receipt`].
@@ -315,6 +333,11 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
     fn identity(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Identity> {
         let (spec, state) = (spec::<T>(arguments).ok()?, serde_json::from_value(state.clone()).ok()?);
         T::identity(&spec, &state)
+    }
+
+    fn contents(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Contents> {
+        let (spec, state) = (spec::<T>(arguments).ok()?, serde_json::from_value(state.clone()).ok()?);
+        T::contents(&spec, &state)
     }
 
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String> {

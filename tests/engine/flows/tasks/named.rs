@@ -123,3 +123,22 @@ async fn without_a_graph_a_destroy_says_what_it_does_not_know() {
     destroyed(&world, &project("name: a, value: \"${output base.Note}\"")).await;
     assert_eq!(world.things.get("a").await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_a_dead_session_may_still_need_is_not_said_to_be_dropped() {
+    let world = World::new();
+    let one = only("one", "name: a, value: x");
+    done(&world, &one).await;
+    world.things.remove("a").await;
+    let mut state: Value = serde_json::from_str(&world.state_text().await.unwrap()).unwrap();
+    // Without a date nobody knows when that session can act no more.
+    state["intents"] = json!({"runway-rs.00000000-0000-4000-8000-00000000dead": {"at": "", "tasks": {"thing/one": "create"}}});
+    let key = crate::support::graph_key().with_suffix(".state");
+    world.store().put(&key, state.to_string().into(), &runway_store::Put::default()).await.unwrap();
+    let planned = world.plan_for(&one, Purpose::Destroy).await;
+    let step = &planned.plan.steps[0];
+    assert_eq!(step.reasons, [Reason::Gone]);
+    assert!(step.notes.iter().any(|note| note.code == "plan::still_intended"), "{:?}", step.notes);
+    destroyed(&world, &one).await;
+    assert!(recorded(&world).await.get("thing/one").is_some(), "as was said");
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::keepers::{held_at, record_of};
-use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, place_in, record, shown};
+use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, lost, place_in, record, shown};
 use crate::config::{TaskDefinition, When};
 use crate::error::Finding;
 use crate::graph::state::TaskFacts;
@@ -193,7 +193,11 @@ impl Planner<'_> {
                 }
                 let is_there = kind.is_there(values, state);
                 match kind.diff(values, state, false) {
-                    Ok(change) => Some(self.changed(definition, kind, found, &change, is_there, task)),
+                    Ok(change) => {
+                        let mut planned = self.changed(definition, kind, found, &change, is_there, task);
+                        lost(kind, (values, state), task, &mut planned);
+                        Some(planned)
+                    }
                     Err(failure) => self.not_read(definition, failure),
                 }
             }

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::keepers::{Parts, Subjects, Unsure, held_at, held_by_id, keeper, record_of};
-use super::{Arguments, StepTask, TaskKey, on_remove, place_in, record, resolved, shown};
+use super::{Arguments, StepTask, TaskKey, lost, on_remove, place_in, record, resolved, shown};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
-use crate::graph::state::{TaskFacts, UNKNOWN};
+use crate::graph::state::{IntentAction, SessionIntents, TaskFacts, UNKNOWN};
 use crate::ident::{NodeName, StackFqn};
 use crate::plan::deploy::{note, step};
+use crate::plan::removal::still_intended;
 use crate::plan::scope::PlanScope;
 use crate::plan::{Action, Desired, Note, PlanProblem, Purpose, Reason, Settings, Step, World};
 use crate::secrets::HIDDEN;
@@ -237,7 +238,8 @@ fn going(
         return Some(planned);
     }
     let arguments = values(facts);
-    let decided = match world.answers.tasks.get(&key(facts)) {
+    let answer = world.answers.tasks.get(&key(facts));
+    let decided = match answer {
         None => Ok(None),
         Some(Err(failure)) => Err(failure.clone()),
         Some(Ok(state)) => kind.diff(&arguments, state, true).map(Some),
@@ -251,6 +253,9 @@ fn going(
             planned.changes.details = shown(&change.details, &BTreeSet::new());
             if let Some(task) = &mut planned.task {
                 kind.service().clone_into(&mut task.service);
+            }
+            if let (Some(task), Some(Ok(state))) = (planned.task.clone(), answer) {
+                lost(kind.as_ref(), (&arguments, state), &task, &mut planned);
             }
             Some(planned)
         }
@@ -280,6 +285,14 @@ fn leaving(
 ) -> Step {
     let mut planned = step(node, &StackFqn::new(node.as_str()), action, reason);
     let (account, region) = place_in(world, &facts.place);
+    let drops = match &planned.reasons[..] {
+        [Reason::Gone | Reason::KeepsNothing | Reason::Retained | Reason::Renamed { .. }] => true,
+        _ => action == Action::Delete,
+    };
+    let awaits = |session: &SessionIntents| session.tasks.get(node) == Some(&IntentAction::Create);
+    if drops && world.state.intents.values().any(awaits) {
+        planned.notes.push(still_intended());
+    }
     planned.task = Some(StepTask {
         kind: facts.kind.clone(),
         subject: subject(desired, facts).filter(|_| is_findable(desired, facts)),
