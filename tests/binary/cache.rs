@@ -308,7 +308,6 @@ fn a_damaged_index_costs_one_warning() {
         let ran = project.run(line).ended(0);
         assert_eq!(ran.stderr.matches("cache::unreadable").count(), 1, "{line}: {}", ran.stderr);
     }
-    forget_local(&project);
     for line in ["plan", "deploy --yes"] {
         let ran = project.run(line).ended(0);
         assert_eq!(ran.stdout, whole.stdout);
