@@ -13,8 +13,8 @@ use runway_core::render::details::Depth;
 
 pub(crate) use self::assets::{
     AssetsAge, AssetsBuild, AssetsCommand, AssetsFormat, AssetsJob, AssetsPlace, AssetsPlan, AssetsPrune,
-    AssetsPurge, AssetsPush, AssetsRollback, AssetsVerify, JobFormat, ManifestForm, ManifestTime, PathStyle,
-    PruneAfter, endpoint,
+    AssetsPurge, AssetsPush, AssetsRollback, AssetsVerify, CheckBy, JobFormat, ManifestForm, ManifestTime,
+    PathStyle, PruneAfter, endpoint,
 };
 pub(crate) use self::cache::{CacheClear, CacheCollect, CacheCommand, CacheStatus, Percent};
 

@@ -4,6 +4,7 @@
 mod classify;
 mod error;
 mod event;
+mod looks;
 mod manage;
 mod policy;
 mod probe;
@@ -19,6 +20,7 @@ mod walk;
 pub use classify::{HASHED, LAST_ENTRY, Rules, USUAL_ENTRIES, globs};
 pub use error::{AssetsError, ErrorClass};
 pub use event::{AssetEvent, AssetReporter, Silent};
+pub use looks::Check;
 pub use manage::{Listing, Row, list, manifest_ids, pin, resume, rollback, unpin};
 pub use policy::{Allowed, iam_policy};
 pub use probe::{Probe, StoreConditions, probe};

@@ -8,6 +8,7 @@ use runway_store::ETag;
 
 use super::classify::Rules;
 use super::error::AssetsError;
+use super::looks::Check;
 use super::probe::{self, StoreConditions};
 use super::session::{Session, age};
 use super::transfer::Transfer;
@@ -37,6 +38,8 @@ pub struct PushRequest {
     pub format: ManifestFormat,
     /// How the push is made.
     pub mode: PushMode,
+    /// How it is found out what is there.
+    pub check: Check,
     /// What is known of the store.
     pub conditions: StoreConditions,
 }
@@ -223,6 +226,7 @@ pub async fn push(
     let order = Arc::new(order(session, &request, Arc::clone(&prepared.items), probed));
     let transfer = Transfer::of_files(Arc::clone(&prepared.items), Arc::clone(&prepared.files));
     let mut machine = Push::beginning_with(Arc::clone(&order), head);
+    let session = session.checking(request.check, &order.items);
     let (end, report) = session.run(&mut machine, Some(&transfer)).await?;
     outcome(&order, end, report)
 }
@@ -291,6 +295,7 @@ pub async fn plan(
     prepared: &Prepared,
 ) -> Result<Planned, AssetsError> {
     let order = order(session, request, Arc::clone(&prepared.items), false);
+    let session = &session.checking(request.check, &order.items);
     let (head, _) = read_head(session).await?;
     let head = head.map(|found| Head::decode(&found.body)).transpose();
     let head_key = session.layout.head();

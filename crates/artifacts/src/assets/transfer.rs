@@ -218,13 +218,17 @@ impl Transfer {
         let send = async {
             let _permit = acquire(memory, item.facts.size).await?;
             let body = read_whole(item.clone(), file.clone()).await?;
-            let how = described(item);
+            let how = Put { condition: session.condition(key), ..described(item) };
             let written = session.again(|| session.store.put(key, body.clone(), &how)).await;
-            written.map_err(|error| damaged(error, &item.path))
+            match written {
+                Ok(written) => Ok(written.etag),
+                Err(error) => session.unless_own(error, key, |metadata| is_of(metadata, item)).await,
+            }
+            .map_err(|error| damaged(error, &item.path))
         };
         let written = unless_stopped(session, send).await?;
         session.tell(&AssetEvent::Sent { bytes: item.facts.size });
-        Ok(written.etag)
+        Ok(written)
     }
 }
 
@@ -270,6 +274,11 @@ fn damaged(error: StoreError, path: &AssetPath) -> AssetsError {
         }
         _ => error.into(),
     }
+}
+
+/// Whether an object has the bytes of an item, by what its writer put beside it.
+fn is_of(metadata: &runway_store::Metadata, item: &Item) -> bool {
+    metadata.length == item.facts.size && metadata.user.get(DIGEST) == Some(&item.facts.sha256.to_string())
 }
 
 /// How an item is written.
@@ -345,25 +354,28 @@ async fn complete(
     upload: &Upload,
     parts: &[Part],
 ) -> Result<ETag, AssetsError> {
-    let completed = session.store.complete_upload(upload, parts, &Condition::None).await;
+    let completed = session.store.complete_upload(upload, parts, &session.condition(&upload.key)).await;
     match completed {
         Ok(written) => Ok(written.etag),
         // The answer may have been lost, and the upload be over: then the object says so.
         Err(error) if error.kind == StoreErrorKind::Unavailable => {
-            match session.again(|| session.store.complete_upload(upload, parts, &Condition::None)).await {
+            match session
+                .again(|| session.store.complete_upload(upload, parts, &session.condition(&upload.key)))
+                .await
+            {
                 Ok(written) => Ok(written.etag),
                 Err(again) => {
                     let found = session.again(|| session.store.head(&upload.key)).await?;
-                    let is_ours = |metadata: &runway_store::Metadata| {
-                        metadata.length == item.facts.size
-                            && metadata.user.get(DIGEST) == Some(&item.facts.sha256.to_string())
-                    };
-                    found.filter(is_ours).map(|metadata| metadata.etag).ok_or_else(|| again.into())
+                    found
+                        .filter(|metadata| is_of(metadata, item))
+                        .map(|metadata| metadata.etag)
+                        .ok_or_else(|| again.into())
                 }
             }
         }
         Err(error) if matches!(error.kind, StoreErrorKind::Throttled | StoreErrorKind::Conflict) => {
-            let again = session.again(|| session.store.complete_upload(upload, parts, &Condition::None));
+            let again = session
+                .again(|| session.store.complete_upload(upload, parts, &session.condition(&upload.key)));
             Ok(again.await?.etag)
         }
         Err(error) => Err(damaged(error, &item.path)),

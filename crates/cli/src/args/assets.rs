@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 pub(crate) use self::job::{AssetsJob, JobFormat};
 pub(crate) use self::shared::endpoint;
 pub(crate) use self::shared::{
-    AssetsAge, AssetsBuild, AssetsForm, AssetsFormat, AssetsManifest, AssetsPlace, AssetsPurge, ManifestForm,
-    ManifestTime, PathStyle, PruneAfter,
+    AssetsAge, AssetsBuild, AssetsForm, AssetsFormat, AssetsManifest, AssetsPlace, AssetsPurge, CheckBy,
+    ManifestForm, ManifestTime, PathStyle, PruneAfter,
 };
 
 /// Commands of `assets`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runway_artifacts::assets::{PruneRequest, PushRequest, Rules, StoreConditions, globs};
+use runway_artifacts::assets::{Check, PruneRequest, PushRequest, Rules, StoreConditions, globs};
 use runway_artifacts::format::{Build, ManifestFormat};
 use runway_artifacts::names::AssetPath;
 use runway_artifacts::protocol::PushMode;
@@ -11,7 +11,7 @@ use runway_core::engine::EngineError;
 
 use super::AssetsContext;
 use super::place::PlaceProblem;
-use crate::args::{AssetsAge, AssetsBuild, AssetsPush, ManifestForm, ManifestTime};
+use crate::args::{AssetsAge, AssetsBuild, AssetsPush, CheckBy, ManifestForm, ManifestTime};
 
 /// How old a file must be that nobody names.
 const ORPHANS: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -77,6 +77,10 @@ impl AssetsContext<'_> {
                 force: how.force,
                 deny_in_place: how.deny_in_place,
                 named_by_build: false,
+            },
+            check: match how.check {
+                CheckBy::List => Check::List,
+                CheckBy::Head => Check::Head,
             },
             conditions,
         })

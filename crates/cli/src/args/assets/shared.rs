@@ -107,6 +107,10 @@ pub struct AssetsHow {
     /// Send everything, also what is there
     #[arg(long, env = "RUNWAY_RS_ASSETS_FORCE", value_parser = BoolishValueParser::new())]
     pub force: bool,
+    /// How to find out what is there: `list` lists the app's files, a request for every 1,000; `head` looks at every file of
+    /// the build, for credentials that may not list them
+    #[arg(long, value_name = "HOW", env = "RUNWAY_RS_ASSETS_CHECK", default_value = "list")]
+    pub check: CheckBy,
     /// Requests under way at once
     #[arg(long, value_name = "N", env = "RUNWAY_RS_ASSETS_CONCURRENCY", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
@@ -253,6 +257,14 @@ pub enum ManifestForm {
     List,
     Valpop,
     V2,
+}
+
+/// Ways to find out what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum CheckBy {
+    List,
+    Head,
 }
 
 /// Times that may name a manifest.
