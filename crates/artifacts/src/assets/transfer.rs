@@ -354,15 +354,13 @@ async fn complete(
     upload: &Upload,
     parts: &[Part],
 ) -> Result<ETag, AssetsError> {
-    let completed = session.store.complete_upload(upload, parts, &session.condition(&upload.key)).await;
+    let condition = session.condition(&upload.key);
+    let completed = session.store.complete_upload(upload, parts, &condition).await;
     match completed {
         Ok(written) => Ok(written.etag),
         // The answer may have been lost, and the upload be over: then the object says so.
         Err(error) if error.kind == StoreErrorKind::Unavailable => {
-            match session
-                .again(|| session.store.complete_upload(upload, parts, &session.condition(&upload.key)))
-                .await
-            {
+            match session.again(|| session.store.complete_upload(upload, parts, &condition)).await {
                 Ok(written) => Ok(written.etag),
                 Err(again) => {
                     let found = session.again(|| session.store.head(&upload.key)).await?;
@@ -374,8 +372,7 @@ async fn complete(
             }
         }
         Err(error) if matches!(error.kind, StoreErrorKind::Throttled | StoreErrorKind::Conflict) => {
-            let again = session
-                .again(|| session.store.complete_upload(upload, parts, &session.condition(&upload.key)));
+            let again = session.again(|| session.store.complete_upload(upload, parts, &condition));
             Ok(again.await?.etag)
         }
         Err(error) => Err(damaged(error, &item.path)),
