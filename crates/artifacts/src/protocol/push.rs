@@ -466,6 +466,7 @@ impl Push {
             etags: std::mem::take(&mut self.entries),
             allow_older: self.order.mode.allow_older || matches!(self.order.source, Source::Manifest(_)),
             probed: self.order.probed.then_some(self.report.store_time).flatten(),
+            others: self.report.manifests.clone(),
         };
         let (layout, nonce) = (self.order.layout.clone(), self.order.nonce.clone());
         let mut flip = Flip::new(layout, nonce, target);

@@ -4,5 +4,6 @@ mod explore;
 mod flips;
 mod prunes;
 mod step;
+mod stopped;
 mod times;
 mod world;

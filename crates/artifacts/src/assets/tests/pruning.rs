@@ -81,6 +81,13 @@ async fn pins_and_what_is_live_stay_whatever_their_age() {
     assert_eq!(builds(&objects(store.as_ref()).await), [1, 4]);
     let missing = pin(&session(Arc::clone(&store), &time), ManifestId(5)).await;
     assert!(matches!(missing, Err(AssetsError::NoManifest { .. })));
+    // A prune that died between the files of a build and its manifest left this.
+    let gone = ObjectKey::new("data/myapp/js/app.00000004.js");
+    store.delete(&gone, &Condition::None).await.unwrap();
+    let broken = pin(&session(Arc::clone(&store), &time), ManifestId(START as u64 + 3 * 3600)).await;
+    assert!(matches!(broken, Err(AssetsError::Incomplete { count: 1, .. })), "{broken:?}");
+    let left = keys(store.as_ref()).await;
+    assert!(!left.iter().any(|key| key.starts_with("intents/") || key.starts_with("pins/")), "{left:?}");
 }
 
 #[tokio::test]
@@ -287,8 +294,13 @@ async fn what_cannot_be_deleted_keeps_its_manifest() {
     let stubborn: Arc<dyn ObjectStore> =
         Arc::new(Stubborn { inner: Arc::clone(&store), refuses: "app.00000002" });
     let rules = rules(Duration::ZERO, 0);
-    let error = prune(&session(stubborn, &time), &rules).await.unwrap_err();
-    assert!(matches!(error, AssetsError::Partial { count: 1, .. }), "{error}");
+    let partial = prune(&session(stubborn, &time), &rules).await.unwrap();
+    let problem = partial.problem().unwrap();
+    assert!(matches!(problem, AssetsError::Partial { count: 1, .. }), "{problem}");
+    assert_eq!((partial.is_complete, problem.class()), (false, ErrorClass::Failed));
+    let about = crate::document::About { app: "myapp".to_owned(), bucket: "bucket".to_owned() };
+    let document = crate::document::AssetsPruneDocument::of(&about, &partial);
+    assert_eq!((document.complete, document.failed), (false, vec!["data/myapp/js/app.00000002.js".to_owned()]));
     let now = keys(store.as_ref()).await;
     let second = format!("manifests/myapp/{}", START + 3600);
     assert!(now.contains(&second) && now.contains(&format!("entries/myapp/{}/index.html", START + 3600)));

@@ -32,8 +32,14 @@ pub(super) struct Defects {
     pub(super) plain_entries: bool,
     /// The head is written without conditions.
     pub(super) plain_head: bool,
-    /// Prunes do not see the head.
+    /// Prunes do not see the head, nor what tells that there was one.
     pub(super) no_head: bool,
+    /// Prunes write their marker again without conditions.
+    pub(super) plain_marker: bool,
+    /// Prunes that give up release their marker, whatever is under way.
+    pub(super) early_release: bool,
+    /// Prunes do not know that the answer to a deletion was lost.
+    pub(super) no_settling: bool,
 }
 
 /// What may happen.
@@ -44,9 +50,48 @@ pub(super) struct Rules {
     pub(super) expiry: bool,
     /// Answers to writes that are lost, in all.
     pub(super) lost: usize,
+    /// Sessions that give up, in all, while their request is under way: it may be carried out at any time until they have
+    /// to be taken for dead.
+    pub(super) give_ups: usize,
+    /// Deletions whose answer is lost, in all: they are sent again, and the first may be carried out later.
+    pub(super) echoes: usize,
+    /// Prunes that pause for so long that others take them for dead, in all; none while its deletion is under way.
+    pub(super) sleeps: usize,
+    /// Prunes take so long for everything that they have to write their markers again.
+    pub(super) slow: bool,
     /// Requests that hardly matter to others are made in one step with the one before: 0 for none, 1 for some, 2 for most.
     pub(super) coarse: u8,
     pub(super) defects: Defects,
+}
+
+impl Defects {
+    pub(super) const NONE: Self = Self {
+        no_intent: false,
+        no_marker: false,
+        manifests_first: false,
+        manifest_last: false,
+        impatient: false,
+        plain_entries: false,
+        plain_head: false,
+        no_head: false,
+        plain_marker: false,
+        early_release: false,
+        no_settling: false,
+    };
+}
+
+impl Rules {
+    pub(super) const NONE: Self = Self {
+        crashes: 0,
+        expiry: false,
+        lost: 0,
+        give_ups: 0,
+        echoes: 0,
+        sleeps: 0,
+        slow: false,
+        coarse: 0,
+        defects: Defects::NONE,
+    };
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +135,7 @@ pub(super) enum AnyMachine {
     Push(Push),
     Prune(Prune),
     Resume(Resume),
+    Pin(Pin),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -97,7 +143,18 @@ pub(super) enum AnyEnd {
     Push(PushEnd, Box<PushReport>),
     Prune(PruneEnd, Box<PruneReport>),
     Resume(Option<(ManifestId, FlipEnd)>),
+    Pin(PinEnd),
     Error(ProtocolError),
+    /// Stopped by a signal, or by an error that is none of the protocol.
+    GaveUp,
+}
+
+/// A request that is under way, though its sender does not wait for it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Ghost {
+    pub(super) session: usize,
+    pub(super) ask: Ask<()>,
+    pub(super) done: usize,
 }
 
 /// What never changes, and so does not tell states apart.
@@ -125,6 +182,10 @@ pub(super) struct Session {
     pub(super) sent: Vec<(usize, ETag)>,
     pub(super) end: Option<AnyEnd>,
     pub(super) crashed: bool,
+    /// An attempt of its deletion may be carried out later.
+    pub(super) lingers: bool,
+    /// The build whose copies it needs.
+    pub(super) copies_of: Option<ManifestId>,
     /// Its own time.
     pub(super) now: Duration,
     /// Bytes of the files that it pushes.
@@ -141,8 +202,12 @@ pub(super) struct State {
     pub(super) objects: Arc<BTreeMap<ObjectKey, Object>>,
     pub(super) sessions: Vec<Arc<Session>>,
     digests: Vec<(u64, u64)>,
+    pub(super) ghosts: Vec<Ghost>,
     pub(super) crashes: usize,
     pub(super) lost: usize,
+    pub(super) give_ups: usize,
+    pub(super) echoes: usize,
+    pub(super) sleeps: usize,
 }
 
 impl State {
@@ -151,8 +216,12 @@ impl State {
             objects: Arc::new(objects),
             sessions: Vec::new(),
             digests: Vec::new(),
+            ghosts: Vec::new(),
             crashes: 0,
             lost: 0,
+            give_ups: 0,
+            echoes: 0,
+            sleeps: 0,
         };
         sessions.into_iter().for_each(|session| state.add(session));
         state
@@ -172,10 +241,17 @@ impl State {
     pub(super) fn crash(&mut self, at: usize) {
         self.crashes += 1;
         self.change(at, |session| session.crashed = true);
+        self.forget_ghosts(at);
+    }
+
+    /// So much time passed that whatever a session sent before is carried out, or never will be.
+    pub(super) fn forget_ghosts(&mut self, of: usize) {
+        self.ghosts.retain(|ghost| ghost.session != of);
     }
 
     pub(super) fn digest(&self) -> (u64, u64) {
-        digest(&(&self.objects, &self.digests, self.crashes, self.lost))
+        let counts = [self.crashes, self.lost, self.give_ups, self.echoes, self.sleeps];
+        digest(&(&self.objects, &self.digests, &self.ghosts, counts))
     }
 
     /// The same for what is in the bucket alone.
@@ -210,11 +286,24 @@ pub(super) fn facts(body: &[u8], etag: Option<ETag>) -> FileFacts {
 pub(super) type Files<'a> = &'a [(&'a str, &'a str, Class)];
 
 pub(super) fn push(name: &str, build: u64, files: Files<'_>, mode: PushMode) -> Session {
-    let items = files.iter().map(|(name, body, class)| Item {
-        path: path(name),
-        class: *class,
-        facts: facts(body.as_bytes(), None),
-        likely: etag(body.as_bytes()),
+    push_of(name, build, files, mode, Source::Files)
+}
+
+/// Goes back to an aged build.
+pub(super) fn rollback(name: &str, to: u64, files: Files<'_>) -> Session {
+    let id = ManifestId(to);
+    Session { copies_of: Some(id), ..push_of(name, to, files, PushMode::default(), Source::Manifest(id)) }
+}
+
+fn push_of(name: &str, build: u64, files: Files<'_>, mode: PushMode, source: Source) -> Session {
+    let items = files.iter().map(|(name, body, class)| {
+        let known = (source != Source::Files && *class != Class::Entry).then(|| etag(body.as_bytes()));
+        Item {
+            path: path(name),
+            class: *class,
+            facts: facts(body.as_bytes(), known),
+            likely: etag(body.as_bytes()),
+        }
     });
     let order = PushOrder {
         layout: layout(),
@@ -222,7 +311,7 @@ pub(super) fn push(name: &str, build: u64, files: Files<'_>, mode: PushMode) -> 
         writer: name.into(),
         created: 7,
         items: Arc::new(items.collect()),
-        source: Source::Files,
+        source,
         build: Build { commit: None, timestamp: Some(build) },
         image: None,
         format: ManifestFormat::V2,
@@ -261,6 +350,12 @@ pub(super) fn resume(name: &str) -> Session {
     session(name, AnyMachine::Resume(machine), BTreeMap::new())
 }
 
+pub(super) fn pin(name: &str, id: u64, files: Files<'_>) -> Session {
+    let files = files.iter().map(|(name, _, _)| path(name)).collect();
+    let pin = Pin::new(layout(), Nonce::new(name), name, 7, (ManifestId(id), files), Terms::default());
+    session(name, AnyMachine::Pin(pin), BTreeMap::new())
+}
+
 fn session(name: &str, machine: AnyMachine, files: BTreeMap<AssetPath, Bytes>) -> Session {
     let paths = match &machine {
         AnyMachine::Push(push) => push.paths(),
@@ -274,6 +369,8 @@ fn session(name: &str, machine: AnyMachine, files: BTreeMap<AssetPath, Bytes>) -
         sent: Vec::new(),
         end: None,
         crashed: false,
+        lingers: false,
+        copies_of: None,
         now: Duration::ZERO,
         files: Fixed(Arc::new(files)),
         paths: Fixed(Arc::new(paths)),
@@ -286,6 +383,16 @@ fn session(name: &str, machine: AnyMachine, files: BTreeMap<AssetPath, Bytes>) -
 
 /// An aged manifest with its files.
 pub(super) fn aged(objects: &mut BTreeMap<ObjectKey, Object>, id: u64, files: &[(&str, &str)]) {
+    aged_in(objects, id, files, ManifestFormat::V2);
+}
+
+/// The same in any form.
+pub(super) fn aged_in(
+    objects: &mut BTreeMap<ObjectKey, Object>,
+    id: u64,
+    files: &[(&str, &str)],
+    format: ManifestFormat,
+) {
     let mut manifest = Manifest { timestamp: Some(id), ..Manifest::default() };
     for (name, body) in files {
         let object = Object::new(Bytes::from((*body).to_owned()), None);
@@ -293,8 +400,23 @@ pub(super) fn aged(objects: &mut BTreeMap<ObjectKey, Object>, id: u64, files: &[
         manifest.objects.insert(path(name), facts(body.as_bytes(), Some(object.etag.clone())));
         objects.insert(layout().file(&path(name)), object);
     }
-    let body = manifest.encode(layout().app(), ManifestFormat::V2);
+    let body = manifest.encode(layout().app(), format);
     objects.insert(layout().manifest(ManifestId(id)), Object::new(body, None));
+}
+
+/// A build that is live: nothing but entry points, each of which has this body.
+pub(super) fn live(objects: &mut BTreeMap<ObjectKey, Object>, id: u64, entries: &[(&str, &str)]) {
+    aged(objects, id, entries);
+    let change = crate::format::Change {
+        manifest: ManifestId(id),
+        build_ts: id,
+        nonce: &Nonce::new("live"),
+        deadline: Duration::from_secs(120),
+        probed: None,
+        others: &[],
+    };
+    let head = crate::format::Head::flipping(None, &change).published();
+    objects.insert(layout().head(), Object::new(head.encode(), None));
 }
 
 fn unended<End>(ask: Ask<End>) -> Result<Ask<()>, End> {
@@ -328,12 +450,29 @@ impl Session {
             AnyMachine::Resume(machine) => {
                 machine.step(reply, now).map(|ask| unended(ask).map_err(AnyEnd::Resume))
             }
+            AnyMachine::Pin(machine) => {
+                machine.step(reply, now).map(|ask| unended(ask).map_err(AnyEnd::Pin))
+            }
         };
         (self.done, self.ask) = (0, None);
         match asked {
             Ok(Ok(ask)) => self.ask = Some(ask),
             Ok(Err(end)) => self.end = Some(end),
             Err(error) => self.end = Some(AnyEnd::Error(error)),
+        }
+    }
+
+    /// Waits for no answer any more. A prune gives its marker back if it may.
+    pub(super) fn give_up(&mut self, defects: Defects) {
+        let ask = match &mut self.machine {
+            AnyMachine::Prune(machine) if defects.early_release => machine.release_anyway(),
+            AnyMachine::Prune(machine) => machine.give_up(),
+            _ => None,
+        };
+        (self.done, self.sent) = (0, Vec::new());
+        self.ask = ask.and_then(|ask| unended(ask).ok());
+        if self.ask.is_none() {
+            self.end = Some(AnyEnd::GaveUp);
         }
     }
 
