@@ -240,6 +240,14 @@ impl AssetsContext<'_> {
                 "warning: the change to the newer build {by} is not over; if its push died, `assets resume` finishes it"
             ));
         }
+        if let (assets::PushStatus::Superseded { by, .. }, Some(first)) =
+            (&outcome.status, outcome.in_place.first())
+        {
+            self.output.message(&format!(
+                "warning: {} files changed under their names before the newer build {by} went live, the first of them {first}: look with `assets verify` whether it needs them, and push it again if so",
+                outcome.in_place.len()
+            ));
+        }
         let document = AssetsPushDocument::of(about, &outcome, prune.as_ref());
         self.show(arguments.form.format, &document, &document.text());
         if let Some(path) = &arguments.report {

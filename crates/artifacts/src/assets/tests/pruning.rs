@@ -344,3 +344,37 @@ async fn damage_is_found_and_mended() {
     assert_eq!(verify(&session(memory.clone(), &time), &without_versions).await.unwrap().left(), 0);
     assert_eq!(memory.get(&key("img/logo.svg")).await.unwrap().unwrap().body, "<svg/>");
 }
+
+#[tokio::test]
+async fn large_files_are_restored_as_they_were_sent() {
+    let time = Time::new();
+    let memory = Arc::new(runway_store::Memory::versioned(
+        runway_store::BucketName::new("bucket"),
+        Arc::new(|| jiff::Timestamp::from_second(START).unwrap()),
+    ));
+    let source = build(1);
+    source.write(&[("video.webm", &"0123456789abcdef".repeat((PARTS_FROM as usize >> 4) + 3))]);
+    push_request(&session(memory.clone(), &time), &source.request(1)).await.unwrap();
+    let key = ObjectKey::new("data/myapp/video.webm");
+    let was = memory.head(&key).await.unwrap().unwrap();
+    let from_source = VerifyRequest { heal: true, source: Some(source.path()), ..VerifyRequest::default() };
+    let from_version = VerifyRequest { heal: true, ..VerifyRequest::default() };
+    for heal in [from_source, from_version] {
+        memory.delete(&key, &Condition::None).await.unwrap();
+        let healed = verify(&session(memory.clone(), &time), &heal).await.unwrap();
+        assert_eq!((healed.findings.len(), healed.left()), (1, 0), "{healed:?}");
+        let now = memory.head(&key).await.unwrap().unwrap();
+        assert_eq!((now.etag, now.length, now.user), (was.etag.clone(), was.length, was.user.clone()));
+        let fine = verify(&session(memory.clone(), &time), &VerifyRequest::default()).await.unwrap();
+        assert_eq!(fine.findings, [], "it is known again");
+    }
+    // Sent in one piece it has another entity tag, and still says what it is.
+    let object = memory.get(&key).await.unwrap().unwrap();
+    let how = Put { user: object.metadata.user, ..Put::default() };
+    memory.put(&key, object.body.clone(), &how).await.unwrap();
+    assert_ne!(memory.head(&key).await.unwrap().unwrap().etag, was.etag);
+    let fine = verify(&session(memory.clone(), &time), &VerifyRequest::default()).await.unwrap();
+    assert_eq!(fine.findings, []);
+    memory.put(&key, object.body, &Put::default()).await.unwrap();
+    assert_eq!(verify(&session(memory, &time), &VerifyRequest::default()).await.unwrap().left(), 1);
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::explore::*;
 use super::step::successors;
 use super::world::*;
+use crate::names::Nonce;
 use crate::protocol::*;
 
 const FILES: Files<'_> =
@@ -198,4 +199,39 @@ fn a_prune_whose_marker_is_another_ones_deletes_nothing_more() {
     assert_eq!(asked.iter().filter(|ask| matches!(ask, Ask::DeleteMany { .. })).count(), 2);
     assert_eq!(state.objects[&layout().marker()].body, "another one's", "it is not given back");
     assert!(state.objects.contains_key(&layout().manifest(ManifestId(1))), "the next prune goes on");
+}
+
+#[test]
+fn an_older_build_looks_once_more_before_it_changes_bytes_under_their_names() {
+    let mut objects = BTreeMap::new();
+    live(&mut objects, 2, &[("a.html", "before"), ("vendor.js", "before")]);
+    let files: Files<'_> =
+        &[("new.js", "n", Class::Bulk), ("vendor.js", "older", Class::Bulk), ("a.html", "a", Class::Entry)];
+    let newer = ManifestId(20);
+    let older = push("A", 10, files, PushMode::default());
+    let (state, asked) = run(start(objects, vec![older]), |state, ask| {
+        if matches!(ask, Ask::Send(_)) {
+            let objects = std::sync::Arc::make_mut(&mut state.objects);
+            let before = Invariant::head_of(&objects[&layout().head()].body);
+            let change = crate::format::Change {
+                manifest: newer,
+                build_ts: 20,
+                nonce: &Nonce::new("newer"),
+                deadline: Duration::from_secs(120),
+                probed: None,
+                others: &[],
+            };
+            let head = crate::format::Head::flipping(Some(&before), &change).published();
+            objects.insert(layout().head(), Object::new(head.encode(), None));
+            objects.insert(layout().file(&path("vendor.js")), Object::new("newer".into(), None));
+        }
+    });
+    let superseded = PushEnd::Flipped(FlipEnd::Superseded { by: newer, is_unfinished: false });
+    let Some(AnyEnd::Push(end, report)) = &state.sessions[0].end else { panic!("{:?}", state.sessions[0].end) };
+    assert_eq!((end, &report.sent), (&superseded, &vec![0]));
+    assert_eq!(asked.iter().filter(|ask| matches!(ask, Ask::Send(_))).count(), 1);
+    assert_eq!(state.objects[&layout().file(&path("vendor.js"))].body, "newer");
+    // What it added is found later.
+    assert!(state.objects.contains_key(&layout().file(&path("new.js"))));
+    assert!(state.objects.keys().any(|key| key.as_str().starts_with(&layout().intents())));
 }
