@@ -223,7 +223,8 @@ fn without_a_head_that_there_was_nothing_is_deleted() {
     assert_eq!(found.delete.into_keys().collect::<Vec<_>>(), [1], "valpop's rule");
     let ours = ManifestView { tells_of_a_head: true, ..view(3, &[3]) };
     let with_ours: Bucket = valpops.iter().cloned().chain([ours]).collect();
-    let copied = |ids: &[u64]| Roots { copied: ids.iter().copied().map(ManifestId).collect(), ..Roots::default() };
+    let copied =
+        |ids: &[u64]| Roots { copied: ids.iter().copied().map(ManifestId).collect(), ..Roots::default() };
     let decide = |bucket: &Bucket, intents: &[IntentView<u8, u8>], roots: &Roots| {
         plan(bucket, intents, roots, &BTreeSet::new(), &policy(0, 1)).map(|_| ())
     };

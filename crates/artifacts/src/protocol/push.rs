@@ -148,7 +148,11 @@ impl Push {
                 Ok(all) => self.end_if_live(all, now),
             },
             (Stage::LiveEntries(asked), Reply::Proven(proven)) => {
-                if proven.len() == asked.len() { self.already_live() } else { Ok(self.write_intent(now)) }
+                if proven.len() == asked.len() {
+                    self.already_live()
+                } else {
+                    Ok(self.write_intent(now))
+                }
             }
             (Stage::Intent(mut write), reply) => match write.step(reply)? {
                 Writing::Ask(ask) => {

@@ -300,7 +300,10 @@ async fn what_cannot_be_deleted_keeps_its_manifest() {
     assert_eq!((partial.is_complete, problem.class()), (false, ErrorClass::Failed));
     let about = crate::document::About { app: "myapp".to_owned(), bucket: "bucket".to_owned() };
     let document = crate::document::AssetsPruneDocument::of(&about, &partial);
-    assert_eq!((document.complete, document.failed), (false, vec!["data/myapp/js/app.00000002.js".to_owned()]));
+    assert_eq!(
+        (document.complete, document.failed),
+        (false, vec!["data/myapp/js/app.00000002.js".to_owned()])
+    );
     let now = keys(store.as_ref()).await;
     let second = format!("manifests/myapp/{}", START + 3600);
     assert!(now.contains(&second) && now.contains(&format!("entries/myapp/{}/index.html", START + 3600)));

@@ -261,13 +261,18 @@ async fn without_its_head_nothing_is_pruned_until_a_push() {
         store.delete(&head, &runway_store::Condition::None).await.unwrap();
         let mut after = objects(store.as_ref()).await;
         after.remove("locks/myapp/gc.json");
-        assert!(after.keys().eq(before.keys().filter(|key| *key != head.as_str() && !key.starts_with("locks/"))));
+        assert!(
+            after.keys().eq(before.keys().filter(|key| *key != head.as_str() && !key.starts_with("locks/")))
+        );
 
         push_build(&session(store.clone(), &time), 4).await.unwrap();
         prune(&session(store.clone(), &time), &strict).await.unwrap();
         let now = objects(store.as_ref()).await;
         check(&now);
-        assert!(now.contains_key("data/myapp/js/app.00000004.js") && !now.contains_key("data/myapp/js/app.00000001.js"));
+        assert!(
+            now.contains_key("data/myapp/js/app.00000004.js")
+                && !now.contains_key("data/myapp/js/app.00000001.js")
+        );
     }
 }
 

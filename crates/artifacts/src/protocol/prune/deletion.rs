@@ -119,9 +119,7 @@ impl Prune {
     /// was lost, the marker is kept: a push that sees none would count on files that are about to go.
     pub(super) fn finish(&mut self, end: PruneEnd, now: Duration) -> Ask<End> {
         let Some(etag) = self.marker.clone() else { return self.end(end) };
-        let left = self.lingers.map(|since| {
-            (since + self.order.terms.pause).saturating_sub(now)
-        });
+        let left = self.lingers.map(|since| (since + self.order.terms.pause).saturating_sub(now));
         match left.filter(|left| !left.is_zero()) {
             Some(patience) => {
                 self.stage = Stage::Settle(end);
@@ -145,7 +143,13 @@ impl Prune {
         ask
     }
 
-    pub(super) fn deleted(&mut self, batch: Batch, failed: Vec<ObjectKey>, lingers: bool, now: Duration) -> Next {
+    pub(super) fn deleted(
+        &mut self,
+        batch: Batch,
+        failed: Vec<ObjectKey>,
+        lingers: bool,
+        now: Duration,
+    ) -> Next {
         if lingers {
             self.lingers = Some(now);
         }

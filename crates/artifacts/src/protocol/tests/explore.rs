@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::rules::*;
 use super::step::{Words, successors};
 use super::world::*;
 use crate::format::{Head, HeadState, Manifest};
@@ -95,7 +96,9 @@ impl Invariant {
                 return Some(format!("{entry} is served, but {missing:?} is missing"));
             }
         }
-        if let Some((id, files)) = self.held.as_ref().filter(|(id, _)| state.objects.contains_key(&layout().pin(*id))) {
+        if let Some((id, files)) =
+            self.held.as_ref().filter(|(id, _)| state.objects.contains_key(&layout().pin(*id)))
+        {
             let keys = files.iter().map(|path| layout().file(path)).chain([layout().manifest(*id)]);
             if let Some(missing) = keys.into_iter().find(|key| !state.objects.contains_key(key)) {
                 return Some(format!("{id} is held, but {missing} is missing"));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use runway_store::ObjectKey;
 
 use super::explore::*;
+use super::rules::*;
 use super::world::*;
 use crate::format::ManifestFormat;
 use crate::protocol::*;
@@ -83,7 +84,9 @@ fn leftovers_are_collected(search: &Search, invariant: &Invariant) {
         let pruned = alone(&state, asked);
         if let Some(AnyEnd::Prune(PruneEnd::Refused(refusal), _)) = &pruned.sessions.last().unwrap().end {
             // The first push died before it wrote the head, so that nobody knows what is live until the next one.
-            assert!(matches!(refusal, crate::gc::GcRefusal::HeadLost(_)) && Invariant::head(&state).is_none());
+            assert!(
+                matches!(refusal, crate::gc::GcRefusal::HeadLost(_)) && Invariant::head(&state).is_none()
+            );
             let kept = |key: &&ObjectKey| **key != layout().marker();
             assert!(pruned.objects.keys().filter(kept).eq(state.objects.keys().filter(kept)));
             state = alone(&state, push("N", 99, &[(ENTRY, "entry of n", Class::Entry)], PushMode::default()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runway_store::{Condition, ETag, ObjectKey};
 
+use super::rules::*;
 use super::world::*;
 use crate::protocol::*;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::explore::*;
+use super::rules::*;
 use super::world::*;
 use crate::names::ManifestId;
 use crate::protocol::*;
@@ -53,8 +54,10 @@ fn whoever_gives_up_leaves_a_request_under_way() {
         .is_sound("1 push, 1 prune, 2 give up");
     search(vec![a_push(), a_prune("P"), a_prune("Q")], Rules { coarse: 1, ..ONE })
         .is_sound("1 push, 2 prunes, 1 gives up");
-    let other = push("C", 20, &[("X", "x", Class::Bulk), (ENTRY, "entry of c", Class::Entry)], PushMode::default());
-    search(vec![a_push(), other, a_prune("P")], Rules { coarse: 2, ..ONE }).is_sound("2 pushes, 1 prune, 1 gives up");
+    let other =
+        push("C", 20, &[("X", "x", Class::Bulk), (ENTRY, "entry of c", Class::Entry)], PushMode::default());
+    search(vec![a_push(), other, a_prune("P")], Rules { coarse: 2, ..ONE })
+        .is_sound("2 pushes, 1 prune, 1 gives up");
     let early_release = Defects { early_release: true, ..Defects::NONE };
     search(vec![a_push(), a_prune("P")], Rules { defects: early_release, ..ONE })
         .is_faulty("a marker that is released while a deletion is under way");
@@ -79,7 +82,7 @@ fn prunes_that_sleep_or_take_long() {
         .is_sound("1 push, 2 slow prunes");
     let sleeps = Rules { sleeps: 2, slow: true, ..Rules::NONE };
     search(vec![a_push(), a_prune("P")], sleeps).is_sound("1 push, 1 prune that sleeps");
-    search(vec![a_push(), a_prune("P"), a_prune("Q")], Rules { coarse: 1, ..sleeps })
+    search(vec![a_push(), a_prune("P"), a_prune("Q")], Rules { coarse: 1, sleeps: 1, ..sleeps })
         .is_sound("1 push, 2 prunes that sleep");
     let plain_marker = Defects { plain_marker: true, ..Defects::NONE };
     search(vec![a_push(), a_prune("P")], Rules { defects: plain_marker, ..sleeps })
@@ -100,7 +103,8 @@ fn going_back_beside_prunes() {
         Defects { no_marker: true, ..Defects::NONE },
         Defects { impatient: true, ..Defects::NONE },
     ] {
-        search(vec![rollback(), a_prune("P")], Rules { defects, ..Rules::NONE }).is_faulty("a rollback without");
+        search(vec![rollback(), a_prune("P")], Rules { defects, ..Rules::NONE })
+            .is_faulty("a rollback without");
     }
 }
 

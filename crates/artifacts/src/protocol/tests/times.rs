@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::explore::*;
+use super::rules::*;
 use super::step::successors;
 use super::world::*;
 use crate::names::Nonce;
@@ -227,7 +228,9 @@ fn an_older_build_looks_once_more_before_it_changes_bytes_under_their_names() {
         }
     });
     let superseded = PushEnd::Flipped(FlipEnd::Superseded { by: newer, is_unfinished: false });
-    let Some(AnyEnd::Push(end, report)) = &state.sessions[0].end else { panic!("{:?}", state.sessions[0].end) };
+    let Some(AnyEnd::Push(end, report)) = &state.sessions[0].end else {
+        panic!("{:?}", state.sessions[0].end)
+    };
     assert_eq!((end, &report.sent), (&superseded, &vec![0]));
     assert_eq!(asked.iter().filter(|ask| matches!(ask, Ask::Send(_))).count(), 1);
     assert_eq!(state.objects[&layout().file(&path("vendor.js"))].body, "newer");
