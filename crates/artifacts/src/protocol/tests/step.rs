@@ -98,12 +98,8 @@ fn ghost(state: &State, number: usize, rules: &Rules, next: &mut Vec<(Words, Sta
 fn give_up(state: &State, at: usize, rules: &Rules, ask: &Ask<()>) -> (Words, State) {
     let mut state = state.clone();
     state.give_ups += 1;
-    let is_write = match ask {
-        Ask::Put { .. } | Ask::PutEntry { .. } | Ask::Send(_) | Ask::SendCopies { .. } => true,
-        Ask::Delete(_) | Ask::DeleteMany { .. } => true,
-        _ => false,
-    };
-    if is_write {
+    let is_read = matches!(ask, Ask::Get(_) | Ask::GetMany(_) | Ask::Head(_) | Ask::List { .. });
+    if !is_read && !matches!(ask, Ask::Prove(_) | Ask::Watch { .. }) {
         let done = state.sessions[at].done;
         state.ghosts.push(Ghost { session: at, ask: ask.clone(), done });
     }
