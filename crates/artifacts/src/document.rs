@@ -1,9 +1,11 @@
 //! What commands about assets print: documents for programs, and the same as text for people.
 
+mod doctor;
 mod markdown;
 mod prune;
 mod text;
 
+pub use self::doctor::AssetsDoctorDocument;
 pub use self::prune::{AssetsPruneDocument, KeptManifest, PrunedFile};
 pub use self::text::bytes;
 
@@ -11,7 +13,7 @@ use runway_core::render::problems::ErrorBody;
 use serde::Serialize;
 
 use crate::assets::{
-    FileAction, Listing, Planned, Probe, Problem, PruneOutcome, PushOutcome, PushStatus, VerifyOutcome,
+    FileAction, Listing, Planned, Problem, PruneOutcome, PushOutcome, PushStatus, VerifyOutcome,
 };
 
 /// What a push would do: `assets plan --format json`.
@@ -235,31 +237,6 @@ pub enum VerifyProblem {
     OtherBytes,
 }
 
-/// What the store can do: `assets doctor --format json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AssetsDoctorDocument {
-    /// Version of this form: 1.
-    pub version: u32,
-    /// The app.
-    pub app: String,
-    /// The bucket.
-    pub bucket: String,
-    /// A write that must be the first is refused if it is not.
-    pub if_absent: bool,
-    /// A write over something else than was expected is refused.
-    pub if_match: bool,
-    /// A deletion of something else than was expected is refused.
-    pub delete_if_match: bool,
-    /// Many objects are deleted at once.
-    pub delete_many: bool,
-    /// Pushes and prunes are safe beside each other.
-    pub safe: bool,
-    /// What went wrong, if anything did.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<ErrorBody>,
-}
-
 /// Of which app in which bucket a document is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
@@ -389,23 +366,6 @@ impl AssetsVerifyDocument {
             unfinished: outcome.unfinished.map(|(id, _)| id.0),
             findings: findings.collect(),
             left: count(outcome.left()),
-            error: None,
-        }
-    }
-}
-
-impl AssetsDoctorDocument {
-    /// The document of what trying a store out showed.
-    pub fn of(about: &About, probe: &Probe) -> Self {
-        Self {
-            version: 1,
-            app: about.app.clone(),
-            bucket: about.bucket.clone(),
-            if_absent: probe.if_absent,
-            if_match: probe.if_match,
-            delete_if_match: probe.delete_if_match,
-            delete_many: probe.delete_many,
-            safe: probe.check().is_ok(),
             error: None,
         }
     }

@@ -184,8 +184,13 @@ impl AssetsContext<'_> {
         let rules = self.rules(&arguments.age, opened.conditions)?;
         let rules = assets::PruneRequest { dry_run: arguments.dry_run, may_wait: arguments.wait, ..rules };
         let outcome = assets::prune(&opened.session, &rules).await.map_err(failed)?;
-        let document = AssetsPruneDocument::of(about, &outcome);
+        let mut document = AssetsPruneDocument::of(about, &outcome);
+        let error = outcome.problem().map(failed);
+        document.error = error.as_ref().map(shown::body);
         self.tell(arguments.form.format, &document, document.text(), document.markdown());
+        if error.is_some() {
+            return Ok(self.tell_error(error));
+        }
         let pending = arguments.detailed_exitcode && arguments.dry_run && is_due(&outcome);
         Ok(if pending { ExitCode::ChangesPending } else { ExitCode::Ok })
     }

@@ -4,8 +4,10 @@
 mod classify;
 mod error;
 mod event;
+mod heal;
 mod looks;
 mod manage;
+mod parts;
 mod policy;
 mod probe;
 mod prune;

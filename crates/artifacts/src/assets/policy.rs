@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::names::{Layout, ManifestId};
+use crate::names::Layout;
 
 /// What is to be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +18,9 @@ pub fn iam_policy(partition: &str, bucket: &str, layout: &Layout, allowed: Allow
     let head = layout.head();
     let marker = layout.marker();
     let locks = marker.as_str().trim_end_matches("gc.json");
-    let copies = layout.copies(ManifestId(0));
-    let copies = copies.trim_end_matches("0/");
+    let copies = layout.all_copies();
     let prefixes = [layout.data(), layout.manifests(), layout.intents(), layout.pins(), locks.to_owned()];
-    let prefixes = prefixes.into_iter().chain([copies.to_owned()]);
+    let prefixes = prefixes.into_iter().chain([copies]);
     let patterns: Vec<String> =
         prefixes.map(|prefix| format!("{prefix}*")).chain([head.as_str().to_owned()]).collect();
     let bucket = format!("arn:{partition}:s3:::{bucket}");

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use runway_core::render::markdown::{code, escaped};
+use runway_core::render::problems::ErrorBody;
 
 use super::text::{MOST, bytes, files};
 use super::{
@@ -28,6 +29,14 @@ fn folded(out: &mut String, title: &str, items: impl ExactSizeIterator<Item = St
 
 fn quoted(path: &str) -> String {
     format!("`{}`", code(path))
+}
+
+/// What went wrong, if anything did.
+fn caution(out: &mut String, error: Option<&ErrorBody>) {
+    if let Some(error) = error {
+        let lines: Vec<String> = error.messages().map(|line| format!("> - {}", escaped(line))).collect();
+        let _ = writeln!(out, "> [!CAUTION]\n{}\n", lines.join("\n"));
+    }
 }
 
 /// Ends with one line feed.
@@ -129,10 +138,7 @@ impl AssetsPushDocument {
             let _ = writeln!(out, "Entry points that are others than before: {changed}\n");
         }
         folded(&mut out, "changed under their names", self.in_place.iter().map(|path| quoted(path)));
-        if let Some(error) = &self.error {
-            let lines: Vec<String> = error.messages().map(|line| format!("> - {}", escaped(line))).collect();
-            let _ = writeln!(out, "> [!CAUTION]\n{}\n", lines.join("\n"));
-        }
+        caution(&mut out, self.error.as_ref());
         if let Some(prune) = &self.prune {
             prune.write(&mut out);
         }
@@ -190,9 +196,19 @@ impl AssetsPruneDocument {
         for id in &self.future {
             let _ = writeln!(out, "- warning: the manifest {id} is from the future, and stays until then");
         }
-        if !self.complete {
-            out.push_str("- it took too long for one prune: the next one goes on\n");
+        for key in &self.unreadable_intents {
+            let key = quoted(key);
+            let _ = writeln!(
+                out,
+                "- warning: {key} cannot be read; it is older than 7 days, and does not count any more"
+            );
         }
+        if !self.complete {
+            out.push_str("- not complete: the next prune goes on\n");
+        }
+        out.push('\n');
+        folded(out, "could not be deleted", self.failed.iter().map(|key| quoted(key)));
+        caution(out, self.error.as_ref());
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a prune did or would do.
 
+use runway_core::render::problems::ErrorBody;
 use serde::Serialize;
 
 use super::{About, count};
@@ -41,10 +42,17 @@ pub struct AssetsPruneDocument {
     pub dead_intents: u64,
     /// Large files that were left half sent.
     pub unfinished_uploads: u64,
+    /// Objects that could not be deleted; what names them stays.
+    pub failed: Vec<String>,
+    /// Broken off pushes of which nothing is known, because their intents cannot be read.
+    pub unreadable_intents: Vec<String>,
     /// Objects among the manifests that are none.
     pub foreign: Vec<String>,
     /// Manifests of a time still to come.
     pub future: Vec<u64>,
+    /// What went wrong, if anything did; a push tells it itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
 }
 
 /// A file that nobody needs any more.
@@ -81,7 +89,9 @@ impl AssetsPruneDocument {
                 named_by: by.iter().map(|id| id.0).collect(),
             })
             .collect();
-        let sizes = planned().filter_map(|(path, _)| report.sizes.get(path));
+        let sizes = planned()
+            .filter(|(path, _)| outcome.dry_run || deleted.contains(path))
+            .filter_map(|(path, _)| report.sizes.get(path));
         let expired = if outcome.dry_run {
             plan.map(|plan| plan.expire.clone()).unwrap_or_default()
         } else {
@@ -106,8 +116,11 @@ impl AssetsPruneDocument {
             living_intents: plan.map_or(0, |plan| count(plan.living)),
             dead_intents: plan.map_or(0, |plan| count(plan.dead.len())),
             unfinished_uploads: count(outcome.unfinished),
+            failed: report.failed.iter().map(ToString::to_string).collect(),
+            unreadable_intents: report.unreadable.iter().map(ToString::to_string).collect(),
             foreign: report.foreign.iter().map(ToString::to_string).collect(),
             future: report.future.iter().map(|id| id.0).collect(),
+            error: None,
         }
     }
 }

@@ -48,7 +48,15 @@ impl AssetsContext<'_> {
         let prune = match rules {
             Some(rules) => {
                 let rules = PruneRequest { dry_run: true, ..rules };
-                Some(assets::prune(session, &rules).await.map_err(failed)?)
+                match assets::prune(session, &rules).await {
+                    Ok(prune) => Some(prune),
+                    // The push is what mends it.
+                    Err(error @ (AssetsError::HeadLost { .. } | AssetsError::HeadMissing { .. })) => {
+                        self.output.message(&format!("warning: nothing would be pruned: {error}"));
+                        None
+                    }
+                    Err(error) => return Err(failed(error)),
+                }
             }
             None => None,
         };
@@ -80,6 +88,14 @@ impl AssetsContext<'_> {
         if let assets::PushStatus::Superseded { by, is_unfinished: true } = outcome.status {
             self.output.message(&format!(
                 "warning: the change to the newer build {by} is not over; if its push died, `assets resume` finishes it"
+            ));
+        }
+        if let (assets::PushStatus::Superseded { by, .. }, Some(first)) =
+            (&outcome.status, outcome.in_place.first())
+        {
+            self.output.message(&format!(
+                "warning: {} files changed under their names before the newer build {by} went live, the first of them {first}: look with `assets verify` whether it needs them, and push it again if so",
+                outcome.in_place.len()
             ));
         }
         self.after(about, opened, arguments.form.format, &outcome, (purge, rules)).await
@@ -128,6 +144,7 @@ impl AssetsContext<'_> {
             errors.push(error);
             None
         });
+        errors.extend(prune.as_ref().and_then(PruneOutcome::problem).map(failed));
         let error = together(errors);
         let mut document = AssetsPushDocument::of(about, outcome, prune.as_ref());
         document.purged = purged;
