@@ -66,8 +66,8 @@ pub struct StepTask {
     pub account: String,
     /// Region.
     pub region: String,
-    /// The service it mainly works with.
-    pub service: String,
+    /// The services that have work because of it.
+    pub services: BTreeSet<String>,
     /// Digest of its arguments as far as they are known; secrets are left out.
     pub digest: String,
     /// What is recorded of it once it is as specified.
