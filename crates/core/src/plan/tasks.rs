@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::decide::{effects_run, is_adopted};
+pub(crate) use self::keepers::{Refusal, record_of, refused_at_its_turn, why_not_there};
 pub(crate) use self::keepers::{Subjects, Unsure};
-pub(crate) use self::keepers::{record_of, refused_at_its_turn, why_not_there};
 pub(crate) use self::removal::questions;
 pub(super) use self::removal::{destroyed, removed};
 use super::change::PropertyChange;
