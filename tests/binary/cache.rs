@@ -243,7 +243,10 @@ fn warming_writes_nothing_where_it_is_forbidden() {
         let ran = project.run(line).ended(64);
         assert!(ran.stderr.contains("cache::nothing_to_warm"), "{line}: {}", ran.stderr);
     }
-    project.run("cache warm --cache-remote read").ended(0);
+    let ran = project.run("cache warm --cache-remote read").ended(0);
+    assert!(ran.stdout.contains("is only read") && !ran.stdout.contains("wrote"), "{}", ran.stdout);
+    let ran = project.run("cache warm --cache-remote off").ended(0);
+    assert!(ran.stdout.contains("is off") && !ran.stdout.contains("wrote"), "{}", ran.stdout);
     assert_eq!(index_in_bucket(&project).len(), 0);
     project.run("cache warm").ended(0);
     assert_eq!(index_in_bucket(&project).len(), 1);
@@ -301,6 +304,10 @@ fn a_damaged_index_costs_one_warning() {
     let garbage = [&bytes[..end], vec![b'x'; bytes.len() - end].as_slice()].concat();
     std::fs::write(&current, garbage).unwrap();
     forget_local(&project);
+    for line in ["cache gc --dry-run", "cache gc"] {
+        let ran = project.run(line).ended(0);
+        assert_eq!(ran.stderr.matches("cache::unreadable").count(), 1, "{line}: {}", ran.stderr);
+    }
     for line in ["plan", "deploy --yes"] {
         let ran = project.run(line).ended(0);
         assert_eq!(ran.stdout, whole.stdout);
@@ -339,6 +346,18 @@ fn a_directory_that_cannot_be_written_costs_nothing_but_time() {
     }
     std::fs::remove_file(project.path().join(".runway/cache")).unwrap();
     project.run("cache export /nowhere/x.cache").ended(10);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_was_emptied_is_told_also_if_the_rest_could_not_be() {
+    let project = deployed();
+    forget_local(&project);
+    // Nothing is there to be read, and nothing can be written.
+    std::os::unix::fs::symlink("/nowhere/at/all", project.path().join(".runway/cache")).unwrap();
+    let ran = project.run("cache clear --yes").ended(10);
+    assert!(ran.stdout.starts_with("bucket: removed 4 records"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("cache::local_unavailable"), "{}", ran.stderr);
 }
 
 #[test]

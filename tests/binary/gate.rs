@@ -128,3 +128,19 @@ fn a_stack_that_keeps_its_data_goes_without_asking() {
     let ran = project.run("deploy --yes").ended(0);
     assert!(ran.stdout.contains("the table is retained"), "{}", ran.stdout);
 }
+
+#[test]
+fn a_task_that_deletes_a_stack_loses_its_data_only_where_that_is_allowed() {
+    let project = Project::with_stacks(STACKS);
+    project.file("db.yml", &template("first", ""));
+    project.run("deploy --yes").ended(0);
+    // A config that does not know the stack wants it gone.
+    let other = "namespace: other\ncfngin_bucket: my-bucket\ntasks:\n  - {name: old, kind: stack_absent, args: {name: ns-db}}\nstacks: []\n";
+    project.file("cfngin.yml", other);
+    let ran = project.run("deploy --yes").ended(31);
+    assert!(ran.stderr.contains("data of stack_absent/old/Table"), "{}", ran.stderr);
+    assert!(ran.stdout.contains("--allow stack_absent/old/Table"), "{}", ran.stdout);
+    project.run("deploy --yes --allow stack_absent/old/Topic").ended(31);
+    project.run("deploy --yes --allow stack_absent/old").ended(0);
+    assert!(project.run("plan").ended(0).stdout.contains("No changes"));
+}

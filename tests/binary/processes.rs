@@ -2,7 +2,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Project, TEMPLATE, eventually, finished};
+use crate::support::{HEAD, Project, TEMPLATE, eventually, finished};
 
 fn two(note: &str) -> String {
     format!(
@@ -120,4 +120,56 @@ fn a_failed_stack_is_explained_and_made_anew() {
     let plan = project.run("plan").ended(0);
     assert!(plan.stdout.contains("DELETE and create a"), "{}", plan.stdout);
     project.run("deploy --yes").ended(0);
+}
+
+/// A project whose task `first` runs a program that takes a while, and which is being deployed.
+fn working(seconds: u32) -> (Project, std::process::Child) {
+    let tasks = format!(
+        "tasks:\n  - {{name: first, kind: command, args: {{command: \"echo $$$$ > began; sleep {seconds}; touch ended\"}}}}\n  - {{name: second, kind: command, requires: [first], args: {{command: touch second}}}}\n"
+    );
+    let project = Project::new(&format!("{HEAD}{tasks}stacks: []\n"));
+    let child = project.start("deploy --yes");
+    eventually("the program has begun", || program(&project).is_some());
+    (project, child)
+}
+
+/// The process group of the program.
+fn program(project: &Project) -> Option<Pid> {
+    let text = std::fs::read_to_string(project.path().join("began")).ok()?;
+    Pid::from_raw(text.trim().parse().ok()?)
+}
+
+#[test]
+fn an_interrupt_lets_the_program_of_a_task_end_and_starts_no_other() {
+    for which in [Signal::INT, Signal::TERM] {
+        let (project, child) = working(2);
+        signal(&child, which);
+        finished(child).ended(130);
+        assert!(project.path().join("ended").exists() && !project.path().join("second").exists());
+        assert_eq!(project.graph()["lock"], serde_json::Value::Null);
+        // What was left out is due, and what has run is not.
+        let ran = project.run("deploy --yes").ended(0);
+        assert!(project.path().join("second").exists(), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("command/first: "), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_second_interrupt_and_time_after_a_termination_end_the_program_of_a_task() {
+    for signals in [&[Signal::INT, Signal::INT][..], &[Signal::TERM]] {
+        let (project, child) = working(600);
+        for which in signals {
+            signal(&child, *which);
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        finished(child).ended(130);
+        let group = program(&project).unwrap();
+        eventually("it has ended with all it had started", || {
+            rustix::process::test_kill_process_group(group).is_err()
+        });
+        assert!(!project.path().join("ended").exists() && !project.path().join("second").exists());
+        // It did not run to its end, so it is due.
+        let plan = project.run("plan").ended(0);
+        assert!(plan.stdout.contains("is due"), "{}", plan.stdout);
+    }
 }

@@ -79,3 +79,16 @@ fn services_that_are_not_there_are_named() {
     let ran = wrong.run("plan").ended(10);
     assert!(ran.stderr.contains("may hold letters, digits"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_task_is_spoken_of_as_one() {
+    let one = project("  - {name: f, kind: command, args: {command: \"true\"}}\n");
+    one.run("deploy --yes").ended(0);
+    let ran = one.run("graph forget command/f").ended(0);
+    assert!(ran.stderr.contains("what it keeps was not touched"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("command/f is still in the config"), "{}", ran.stderr);
+    let ran = one.run("graph forget command/g").ended(12);
+    assert!(ran.stderr.contains("no stack and no task `command/g`"), "{}", ran.stderr);
+    let ran = one.run("plan --stack nope").ended(10);
+    assert!(ran.stderr.contains("no stack and no task is called `nope`"), "{}", ran.stderr);
+}

@@ -225,8 +225,12 @@ impl World {
     }
 
     pub(crate) async fn plan(&self, project: &Project) -> Planned {
+        self.plan_for(project, Purpose::Deploy).await
+    }
+
+    pub(crate) async fn plan_for(&self, project: &Project, purpose: Purpose) -> Planned {
         let engine = self.engine(project.files.clone(), |_| ());
-        match engine.plan(&project.config(), Purpose::Deploy).await {
+        match engine.plan(&project.config(), purpose).await {
             Ok(planned) => planned,
             Err(error) => panic!("no plan: {:?}", error.findings),
         }

@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use runway_core::provider::{ErrorKind, Provider, ProviderError};
 use runway_core::task::{
-    self, Change, Keeps, Read, ReadContext, Service, ServiceFailure, TaskAction, TaskChange, TaskDetail,
-    TaskDone, TaskFailure, TaskKind, TaskKinds, TaskPlace, TaskServices, WriteContext,
+    self, Change, Identity, Keeps, Read, ReadContext, Service, ServiceFailure, TaskAction, TaskChange,
+    TaskDetail, TaskDone, TaskFailure, TaskKind, TaskKinds, TaskPlace, TaskServices, WriteContext,
 };
 use runway_store::{BucketName, Condition, ObjectKey, ObjectStore, Put};
 use serde::{Deserialize, Serialize};
@@ -168,6 +168,13 @@ struct ThingSpec {
     takes: u64,
 }
 
+impl ThingSpec {
+    /// What it is called by the service, which knows everything by an id, too: `id-a` is `a`.
+    fn real(&self) -> &str {
+        self.name.strip_prefix("id-").unwrap_or(&self.name)
+    }
+}
+
 #[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum State {
@@ -200,6 +207,10 @@ impl<const AS: u8> TaskKind for Thing<AS> {
         (!spec.parts.is_empty()).then(|| spec.parts.clone())
     }
 
+    fn identity(spec: &ThingSpec, state: &Option<Kept>) -> Option<Identity> {
+        state.as_ref().map(|_| Identity { subject: format!("id-{}", spec.real()), parts: Self::parts(spec) })
+    }
+
     fn check(spec: &ThingSpec) -> Vec<String> {
         spec.name.is_empty().then(|| "`name` is empty".to_owned()).into_iter().collect()
     }
@@ -209,7 +220,7 @@ impl<const AS: u8> TaskKind for Thing<AS> {
     }
 
     async fn read(&self, context: &ReadContext<'_>, spec: &ThingSpec) -> Result<Option<Kept>, TaskFailure> {
-        let found = context.call(GET, &json!({"Name": spec.name})).await?;
+        let found = context.call(GET, &json!({"Name": spec.real()})).await?;
         Ok(serde_json::from_value(found).ok())
     }
 
@@ -269,11 +280,11 @@ impl<const AS: u8> TaskKind for Thing<AS> {
             return Err(TaskFailure { message, help: Some("use another one".to_owned()), kind: None });
         }
         if change.action == TaskAction::Delete {
-            context.call(DELETE, &json!({"Name": spec.name})).await?;
+            context.call(DELETE, &json!({"Name": spec.real()})).await?;
             return Ok(TaskDone::default());
         }
         let value = json!({"value": spec.value, "labels": spec.labels});
-        context.call(PUT, &json!({"Name": spec.name, "Value": value})).await?;
+        context.call(PUT, &json!({"Name": spec.real(), "Value": value})).await?;
         Ok(TaskDone { outputs: BTreeMap::from([("value".to_owned(), spec.value.clone())]) })
     }
 }

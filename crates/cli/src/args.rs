@@ -231,10 +231,10 @@ pub struct PlanningArguments {
     /// Show every property that changes, with its value before and after
     #[arg(long)]
     pub full: bool,
-    /// Data of this stack, or of one resource of it, may be lost; may be given several times
+    /// Data of this stack or task, or of one resource of it, may be lost; may be given several times
     #[arg(long, value_name = "STACK[/RESOURCE]", value_parser = allowed)]
     pub allow: Vec<Allowed>,
-    /// Work on this stack alone, and leave the others as they are; may be given several times
+    /// Work on this stack or task alone, and leave the others as they are; may be given several times
     #[arg(long = "stack", value_name = "NAME")]
     pub stacks: Vec<String>,
     /// With --stack: also on everything it needs
@@ -330,9 +330,9 @@ pub enum GraphCommand {
         #[arg(long, visible_alias = "yes")]
         force: bool,
     },
-    /// Stop managing a stack without deleting it
+    /// Stop managing a stack or task without deleting anything
     Forget {
-        /// The stack
+        /// The stack, or the task as `kind/name`
         stack: String,
         /// Time after which an unrenewed lock counts as dead, 2s to 1h
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lock_ttl)]

@@ -300,6 +300,9 @@ impl Context {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let plans =
             matches!(self.arguments.command, Command::Plan(_) | Command::Deploy(_) | Command::Destroy(_));
+        if let Command::Cache(command) = &self.arguments.command {
+            self.check_caches(command, &works, &clock)?;
+        }
         if plans {
             output.findings(&check_graphs(&works).await?, ExitCode::Ok);
         }

@@ -22,5 +22,8 @@ fn modules_of_one_bucket_share_a_cache_and_regions_do_not() {
     assert!(!listed.stdout.contains("stack-template"), "{}", listed.stdout);
     let whole = scene.run("cache export all.cache -e dev").ended(64);
     assert!(whole.stderr.contains("several_caches"), "{}", whole.stderr);
+    assert!(!scene.path().join("all.cache").exists() && whole.stdout.is_empty(), "{}", whole.stdout);
     scene.run("cache export all.cache -e dev --region us-east-1").ended(0);
+    let taken = scene.run("cache import all.cache -e dev").ended(64);
+    assert!(taken.stdout.is_empty(), "nothing was imported: {}", taken.stdout);
 }

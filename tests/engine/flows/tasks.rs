@@ -1,6 +1,8 @@
 //! Tasks beside stacks: what they do, where they are recorded, and what becomes of them.
 
 mod kept;
+mod named;
+mod needed;
 mod owners;
 
 use std::time::Duration;
@@ -8,7 +10,7 @@ use std::time::Duration;
 use runway_core::engine::Interrupt;
 use runway_core::event::{Event, Outcome};
 use runway_core::exit::ExitCode;
-use runway_core::plan::{Action, Certainty, Plan, Purpose, Selection};
+use runway_core::plan::{Action, Certainty, Plan, Purpose, Reason, Selection};
 use serde_json::{Value, json};
 
 use crate::cached::Machine;

@@ -1,16 +1,17 @@
 //! Commands about the task cache.
 
+mod checks;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use runway_core::cache::{
-    Cache, CacheWarning, Check, Filter, Key, LastRun, Limits, Mode, Record, Settings, Tiers, kinds,
+    Cache, CacheWarning, Check, Filter, Key, LastRun, Limits, Mode, Record, Settings, Tiers,
 };
 use runway_core::config::{BucketSetting, Called};
 use runway_core::engine::EngineError;
 use runway_core::error::Finding;
 use runway_core::exit::ExitCode;
-use runway_core::lookup::handlers;
 use runway_core::plan::Purpose;
 use runway_core::render::cache as shown;
 
@@ -34,11 +35,7 @@ impl Session<'_> {
     pub(super) async fn cache(&self, command: &CacheCommand) -> Result<ExitCode, EngineError> {
         self.check_names(command).await?;
         let mut worst = ExitCode::Ok;
-        let configs = self.configs_of_caches(command)?;
-        if matches!(command, CacheCommand::Clear(arguments) if arguments.remote) {
-            configs.iter().try_for_each(|loaded| self.demand_bucket(loaded))?;
-        }
-        for loaded in configs {
+        for loaded in self.configs_of_caches(command) {
             let exit = match command {
                 CacheCommand::Status(arguments) => self.cache_status(arguments, loaded).await?,
                 CacheCommand::Ls { kind, stack, form } => {
@@ -68,26 +65,20 @@ impl Session<'_> {
     }
 
     /// The configs that a command is about: configs that share a cache count once, except where it is about stacks.
-    fn configs_of_caches(&self, command: &CacheCommand) -> Result<Vec<&Loaded>, EngineError> {
+    fn configs_of_caches(&self, command: &CacheCommand) -> Vec<&Loaded> {
         let configs: Vec<&Loaded> = self.work.configs.iter().collect();
         if matches!(
             command,
             CacheCommand::Explain { .. } | CacheCommand::Verify { .. } | CacheCommand::Warm { .. }
         ) {
-            return Ok(configs);
+            return configs;
         }
         let new = |loaded: &&Loaded| {
             let tiers = tiers(self.work, loaded, &self.clock);
             let place = tiers.local.map(|local| local.place()).unwrap_or_default();
             self.context.seen_caches.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(place)
         };
-        let configs: Vec<&Loaded> = configs.into_iter().filter(new).collect();
-        let one_file = matches!(command, CacheCommand::Export { .. } | CacheCommand::Import { .. });
-        let seen = self.context.seen_caches.lock().unwrap_or_else(std::sync::PoisonError::into_inner).len();
-        if one_file && seen > 1 {
-            return Err(EngineError::of(SettingsProblem::SeveralCaches));
-        }
-        Ok(configs)
+        configs.into_iter().filter(new).collect()
     }
 
     /// Prints a document as text or as JSON.
@@ -253,12 +244,19 @@ impl Session<'_> {
                 Err(error) => return Err(EngineError::of(error)),
             }
         }
+        let mut failed = None;
         if local {
-            of_local = Some(tiers.clear_local(&filter).map_err(EngineError::of)?);
+            match tiers.clear_local(&filter) {
+                Ok(removed) => of_local = Some(removed),
+                Err(error) => failed = Some(error),
+            }
         }
-        let document = shown::ChangeDocument::of("clear", false).removed(of_local, of_remote);
-        self.print(arguments.form.format, &document, (shown::change_text, shown::change_json));
-        Ok(ExitCode::Ok)
+        // Also if this machine's part could not be emptied: what went in the bucket is gone.
+        if failed.is_none() || of_remote.is_some() {
+            let document = shown::ChangeDocument::of("clear", false).removed(of_local, of_remote);
+            self.print(arguments.form.format, &document, (shown::change_text, shown::change_json));
+        }
+        failed.map_or(Ok(ExitCode::Ok), |error| Err(EngineError::of(error)))
     }
 
     async fn cache_collect(
@@ -273,6 +271,7 @@ impl Session<'_> {
         };
         let (tiers, dry_run) = (self.tiers(loaded), arguments.dry_run);
         self.tell_left_alone(loaded, &tiers);
+        self.tell_state(loaded).await;
         let local = tiers.collect_local(&limits, dry_run).map_err(EngineError::of)?;
         let remote = match &tiers.remote {
             Some(_) => Some(tiers.collect_remote(&limits, dry_run).await.map_err(EngineError::of)?),
@@ -364,7 +363,7 @@ impl Session<'_> {
         };
         let is_lost = cache.warnings().iter().any(lost);
         self.tell_trouble(&cache);
-        let document = shown::ChangeDocument::of("warm", false).used(&cache.counters());
+        let document = shown::ChangeDocument::of("warm", false).warmed(&cache.counters(), in_bucket);
         self.print(format, &document, (shown::change_text, shown::change_json));
         Ok(if is_lost { ExitCode::Unavailable } else { ExitCode::Ok })
     }
@@ -381,17 +380,6 @@ impl Session<'_> {
         cache.load(remote_tier(self.work, loaded).map(|remote| Arc::clone(remote.store()))).await;
         cache.note_unsigned();
         self.tell_trouble(&cache);
-    }
-
-    /// Refuses a command about the bucket's part where there is none to work on.
-    fn demand_bucket(&self, loaded: &Loaded) -> Result<(), EngineError> {
-        if self.tiers(loaded).remote.is_some() {
-            return Ok(());
-        }
-        Err(EngineError::of(match self.work.settings.cache.leaves_bucket_alone() {
-            true => CacheUsage::BucketLeftAlone,
-            false => CacheUsage::NoBucket,
-        }))
     }
 
     /// Says that the bucket's part of the cache is not worked on though there is a bucket.
@@ -413,53 +401,6 @@ impl Session<'_> {
                 .message(&format!("the task cache of {namespace} is off: runs use none of its records"));
         }
     }
-
-    /// Refuses kinds and names that mean nothing: nothing would be found, which looks like an answer.
-    async fn check_names(&self, command: &CacheCommand) -> Result<(), EngineError> {
-        let (kind, name) = match command {
-            CacheCommand::Ls { kind, stack, .. } => (kind.as_ref(), stack.as_ref()),
-            CacheCommand::Clear(arguments) => (arguments.kind.as_ref(), arguments.stack.as_ref()),
-            CacheCommand::Explain { about, .. } => (None, Some(about)),
-            _ => (None, None),
-        };
-        let is_kind = |kind: &str| match kind.strip_prefix("lookup.") {
-            Some(lookup) => {
-                let own = |loaded: &Loaded| loaded.config.lookups.contains_key(lookup);
-                let is_of = |family: &str| lookup == family || lookup.starts_with(&format!("{family}."));
-                let never = kinds::NEVER_LOOKUPS.iter().any(|(never, _)| is_of(never));
-                !never && (handlers::is_known(lookup) || self.work.configs.iter().any(own))
-            }
-            None => kinds::named(kind).is_some(),
-        };
-        if let Some(kind) = kind.filter(|kind| !is_kind(kind)) {
-            let kinds = kinds::ALL.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
-            return Err(EngineError::of(CacheUsage::NoSuchKind { kind: kind.clone(), kinds }));
-        }
-        let Some(name) = name else { return Ok(()) };
-        // In a project, another module may have it.
-        if self.work.root.is_some() || self.work.configs.iter().any(|loaded| declares(loaded, name)) {
-            return Ok(());
-        }
-        for loaded in &self.work.configs {
-            let subjects = self.subjects(loaded, name);
-            let by_key = matches!(command, CacheCommand::Explain { .. });
-            let is_meant = |record: &Record| {
-                subjects.contains(&record.subject) || (by_key && is_key_of(name, &record.key))
-            };
-            if self.records(loaded).await?.iter().any(is_meant) {
-                return Ok(());
-            }
-        }
-        Err(EngineError::of(CacheUsage::NoSuchSubject { name: name.clone() }))
-    }
-}
-
-/// Whether a config has a stack or a task of this name.
-fn declares(loaded: &Loaded, name: &str) -> bool {
-    let config = &loaded.config;
-    config.stacks.contains_key(name)
-        || config.stacks.values().any(|definition| definition.fqn.to_string() == name)
-        || !matches!(config.tasks_called(name), Called::Nothing)
 }
 
 /// Whether a text is the beginning of a key, long enough to be meant as one.

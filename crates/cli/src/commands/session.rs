@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use runway_core::cache::Cache;
 use runway_core::clock::Clock;
-use runway_core::engine::{Asked, Bound, Engine, EngineError, Interrupt, Options};
+use runway_core::engine::{Asked, Bound, Engine, EngineError, Forgotten, Interrupt, Options};
 use runway_core::error::Findings;
 use runway_core::exit::ExitCode;
 use runway_core::files::Files;
@@ -419,10 +419,13 @@ impl<'s> Session<'s> {
                 GraphCommand::Forget { stack, lock_ttl } => {
                     let engine = self.engine(loaded, |options| options.lock_ttl = *lock_ttl);
                     let mut reporter = progress::reporter(output, false, self.work.settings.ci);
-                    engine.forget(&loaded.config, &NodeName::from(stack.as_str()), reporter.as_mut()).await?;
-                    output
-                        .message(&format!("{stack} is no longer managed; the stack itself was not touched"));
-                    if loaded.config.stacks.contains_key(stack.as_str()) {
+                    let name = NodeName::from(stack.as_str());
+                    let left = match engine.forget(&loaded.config, &name, reporter.as_mut()).await? {
+                        Forgotten::Stack => "the stack itself",
+                        Forgotten::Task => "what it keeps",
+                    };
+                    output.message(&format!("{stack} is no longer managed; {left} was not touched"));
+                    if loaded.config.stacks.contains_key(&name) || loaded.config.tasks.contains_key(&name) {
                         output.message(&format!(
                             "warning: {stack} is still in the config: the next deploy records it again"
                         ));

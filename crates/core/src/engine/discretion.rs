@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::engine::{Approval, Engine, EngineError, Gate, InitOutcome, Planned, RunOutcome};
+use crate::engine::{Approval, Engine, EngineError, Forgotten, Gate, InitOutcome, Planned, RunOutcome};
 use crate::error::Finding;
 use crate::event::{Event, Reporter};
 use crate::plan::saved::SavedPlan;
@@ -57,6 +57,13 @@ impl Discreet for (Planned, SavedPlan) {
 
 impl Discreet for () {
     fn without(self, _secrets: &Arc<Secrets>) -> Self {}
+}
+
+/// It says nothing.
+impl Discreet for Forgotten {
+    fn without(self, _secrets: &Arc<Secrets>) -> Self {
+        self
+    }
 }
 
 impl Engine {

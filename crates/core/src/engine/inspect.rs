@@ -129,7 +129,7 @@ impl Engine {
         config: &Arc<Config>,
         stack: &NodeName,
         reporter: &mut dyn Reporter,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Forgotten, EngineError> {
         let backing = Backing::of(self, config);
         let (store, objects) = backing.graph().ok_or_else(no_graph)?;
         let premises = lock::read_premises(store.as_ref(), objects, self.clock.as_ref()).await;
@@ -156,8 +156,18 @@ impl Engine {
         }
         session.release(&Last::without(stack).ending()).await.map_err(EngineError::of)?;
         reporter.event(&Event::Unlocked { graph: backing.location() });
-        Ok(())
+        let is_task = premises.state.tasks.contains_key(stack);
+        Ok(if is_task { Forgotten::Task } else { Forgotten::Stack })
     }
+}
+
+/// What was dropped from the records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// A stack.
+    Stack,
+    /// A task.
+    Task,
 }
 
 impl Engine {

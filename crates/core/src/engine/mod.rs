@@ -30,6 +30,7 @@ mod step;
 mod task;
 
 pub use answers::Asked;
+pub use inspect::Forgotten;
 pub use limits::{CLOUDFORMATION, LimitKey, Limits};
 pub use problem::EngineProblem;
 pub use schedule::{Blocked, Schedule};
@@ -462,7 +463,8 @@ impl Engine {
         self.force_unlock(config, seen).await
     }
 
-    /// Stops managing a stack: drops it from graph and state under the lock; the stack itself is not touched.
+    /// Stops managing a stack or task: drops it from graph and state under the lock; neither the stack nor what the task
+    /// keeps is touched.
     ///
     /// # Errors
     /// As [`Engine::run`]; also if the stack is not recorded.
@@ -471,7 +473,7 @@ impl Engine {
         config: &Arc<Config>,
         stack: &NodeName,
         reporter: &mut dyn Reporter,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Forgotten, EngineError> {
         let mut reporter = DiscreetReporter { reporter, vault: self.asked.vault() };
         self.discreet(self.forget_stack(config, stack, &mut reporter).await)
     }

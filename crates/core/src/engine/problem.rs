@@ -77,8 +77,8 @@ pub enum EngineProblem {
     )]
     NoPersistentGraph,
 
-    /// A stack that is not recorded.
-    #[error("the persistent graph has no stack `{name}`")]
+    /// A stack or task that is not recorded.
+    #[error("no stack and no task `{name}` is recorded in the persistent graph or its state")]
     #[diagnostic(code(graph::not_recorded), help("{help}"))]
     NotRecorded {
         /// The name as given.

@@ -321,7 +321,13 @@ impl Planner<'_> {
             let (stack, missing) = (name.as_str().to_owned(), missing.join(", "));
             self.report(PlanProblem::NeedsUnselected { stack, missing, span: span.into() });
         }
-        absent.is_empty()
+        let unfinished = self.selected.unfinished_needs(self.desired, self.world, self.settings, name);
+        let is_complete = absent.is_empty() && unfinished.is_empty();
+        for (task, why) in unfinished {
+            let (node, task) = (name.as_str().to_owned(), task.as_str().to_owned());
+            self.report(PlanProblem::NeedsTask { node, task, why, span: span.into() });
+        }
+        is_complete
     }
 
     /// A stack that will be created, now or after a deletion.

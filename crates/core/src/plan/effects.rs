@@ -15,8 +15,9 @@ use super::scope::PlanScope;
 use super::{Changes, OutputChange, ShownValue, World};
 use crate::ident::StackFqn;
 use crate::lookup::Cause;
-use crate::provider::{StackState, StackStatus};
+use crate::provider::{Place, StackState, StackStatus};
 use crate::secrets::{HIDDEN, Secrets};
+use crate::task::Contents;
 use crate::template::Template;
 use crate::template::symbolic::{Doubt, Term, Truth};
 
@@ -99,6 +100,23 @@ pub(super) fn removal(world: &World, hidden: &Hidden, live: &StackState) -> Chan
     };
     changes.outputs = before.outputs.iter().filter_map(gone).collect();
     changes
+}
+
+/// What goes with what a task keeps.
+pub(super) fn removed_with_task(place: &Place, contents: &Contents, changes: &mut Changes) {
+    let Contents::Stack(live, text) = contents else {
+        changes.contents_unknown = true;
+        return;
+    };
+    let text = text.as_ref().and_then(|text| Template::parse("deployed template", text).ok());
+    let Some(deployed) = text else {
+        changes.contents_unknown = true;
+        return;
+    };
+    let arguments = deployed_arguments(&deployed, live, |_, _| false);
+    let around = surroundings(place, live.fqn.as_str(), Some(live));
+    changes.contents_unknown = has_own_macros(&deployed);
+    changes.resources = all_removed(&effective(&deployed, &arguments, around));
 }
 
 /// Whether macros may have made resources that the text does not show. AWS's own serverless transform makes none that

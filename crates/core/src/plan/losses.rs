@@ -42,7 +42,7 @@ pub struct Loss {
     pub allowed: bool,
 }
 
-/// What a run may lose: `STACK` or `STACK/RESOURCE`.
+/// What a run may lose: `STACK` or `STACK/RESOURCE`; for a task, `KIND/NAME` or `KIND/NAME/RESOURCE`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Allowed {
     /// The stack.
@@ -63,8 +63,12 @@ impl Allowed {
     }
 
     fn covers(&self, loss: &Loss) -> bool {
-        self.stack == loss.stack.as_str()
-            && self.resource.as_ref().is_none_or(|wanted| loss.resource.as_ref() == Some(wanted))
+        // The names of tasks have a slash in them, too.
+        let named = match &self.resource {
+            Some(resource) => format!("{}/{resource}", self.stack),
+            None => self.stack.clone(),
+        };
+        named == loss.stack.as_str() || named == loss.allow()
     }
 }
 
@@ -238,5 +242,20 @@ mod tests {
             assert_eq!(Allowed::parse(text), None, "{text}");
         }
         assert_eq!(loss("Main").allow(), "db/Main");
+        let of_task = |resource: Option<&str>| Loss {
+            stack: "stack_absent/old".into(),
+            resource: resource.map(str::to_owned),
+            ..loss("Main")
+        };
+        let allows = |text: &str, loss: &Loss| Allowed::parse(text).is_some_and(|it| it.covers(loss));
+        for lost in [of_task(Some("Main")), of_task(None)] {
+            assert!(allows("stack_absent/old", &lost) && allows(&lost.allow(), &lost));
+            assert!(
+                !allows("stack_absent", &lost)
+                    && !allows("old", &lost)
+                    && !allows("stack_absent/older", &lost)
+            );
+        }
+        assert!(!allows("stack_absent/old/Other", &of_task(Some("Main"))));
     }
 }

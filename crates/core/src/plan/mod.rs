@@ -288,6 +288,8 @@ pub enum Reason {
     MaybeRenamed,
     /// What a task keeps cannot be found by what is recorded of it; its record stays.
     NotFindable,
+    /// Nothing is recorded of a task, and its arguments do not tell what it keeps; it is left alone.
+    SubjectUnknown,
     /// A task was seen as specified within this time, for which the config trusts it.
     Trusted {
         /// The time, in words.

@@ -264,11 +264,11 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
-    #[error("no stack is called `{name}`: neither in the config nor in the persistent graph")]
+    #[error("no stack and no task is called `{name}`: neither in the config nor in the persistent graph")]
     #[diagnostic(code(plan::unknown_selection), help("{help}"))]
     UnknownSelection { name: String, help: String },
 
-    #[error("stack `{stack}` needs {missing}, which neither exists nor is selected")]
+    #[error("`{stack}` needs {missing}, which neither exists nor is selected")]
     #[diagnostic(
         code(plan::needs_unselected),
         help("add --with-dependencies, or select it with --stack too")
@@ -280,8 +280,22 @@ pub enum PlanProblem {
         span: SourceSpan,
     },
 
+    #[error("`{node}` needs the task `{task}`, which is not selected and {why}")]
+    #[diagnostic(
+        code(plan::needs_unselected),
+        help("deploy it first (`--stack {task}`), or add --with-dependencies")
+    )]
+    NeedsTask {
+        node: String,
+        task: String,
+        why: &'static str,
+        #[label("selected")]
+        span: SourceSpan,
+    },
+
     #[error(
-        "stack `{stack}` ({fqn}) would be deleted, although stacks that are not selected may still need it: {users}"
+        "{} would be deleted, although what is not selected may still need it: {users}",
+        if stack == fqn { format!("what the task `{stack}` keeps") } else { format!("stack `{stack}` ({fqn})") }
     )]
     #[diagnostic(
         code(plan::still_needed),
@@ -314,6 +328,7 @@ impl Problem for PlanProblem {
             | Self::TemplateTooLong { .. }
             | Self::UnknownSelection { .. }
             | Self::NeedsUnselected { .. }
+            | Self::NeedsTask { .. }
             | Self::DeployedTemplate { .. } => ExitCode::Config,
             Self::EmptyConfig { .. }
             | Self::OtherPlace { .. }

@@ -80,10 +80,15 @@ pub(super) fn gone(world: &World, name: &NodeName, fqn: &StackFqn) -> Step {
     let creates = |intent: &Intent| matches!(intent.action, IntentAction::Create | IntentAction::Recreate);
     let mut intents = world.state.intents.values();
     if intents.any(|session| session.steps.get(name).is_some_and(creates)) {
-        let text = "not at once: a run that ended without unlocking was about to create it, so the record stays until an hour after that run began".to_owned();
-        step.notes.push(Note { warning: false, code: "plan::still_intended", text });
+        step.notes.push(still_intended());
     }
     step
+}
+
+/// That a record is not dropped at once.
+pub(super) fn still_intended() -> Note {
+    let text = "not at once: a run that ended without unlocking was about to create it, so the record stays until an hour after that run began".to_owned();
+    Note { warning: false, code: "plan::still_intended", text }
 }
 
 /// Stacks that exist and only the state object knows: an overwritten graph gets them back, but a run that has just

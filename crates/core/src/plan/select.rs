@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Desired, PlanProblem, Purpose, Reason, Step, World, fqn_of_recorded};
+use super::tasks::why_not_there;
+use super::{Action, Desired, PlanProblem, Purpose, Reason, Settings, Step, World, fqn_of_recorded};
 use crate::config::Called;
 use crate::error::{Finding, Findings, nearest};
 use crate::ident::{NodeName, StackFqn};
@@ -76,7 +77,7 @@ impl Selected {
                     name: wanted.clone(),
                     help: match nearest(wanted, known.keys().map(|name| name.as_str())) {
                         Some(meant) => format!("did you mean `{meant}`?"),
-                        None => "--stack takes a stack's `name` from the config, or its full name".to_owned(),
+                        None => "--stack takes the `name` of a stack or task from the config, a stack's full name, or `kind/name`".to_owned(),
                     },
                 })),
             }
@@ -146,16 +147,29 @@ impl Selected {
     pub(super) fn absent_needs(&self, desired: &Desired, world: &World, name: &NodeName) -> Vec<NodeName> {
         let is_absent = |need: &NodeName| {
             let definition = desired.config.stacks.get(need);
-            let task = desired.config.tasks.get(need).filter(|task| task.enabled);
-            if task.is_some() {
-                return !self.has(need) && world.recorded.is_some() && !world.state.tasks.contains_key(need);
-            }
             !self.has(need)
                 && definition.is_some_and(|definition| {
                     definition.enabled && !world.stacks.contains_key(&definition.fqn)
                 })
         };
         desired.graph.needs_of(name).into_iter().filter(is_absent).collect()
+    }
+
+    /// The tasks that a selected node needs, that are left alone and cannot serve, and why.
+    pub(super) fn unfinished_needs(
+        &self,
+        desired: &Desired,
+        world: &World,
+        settings: &Settings,
+        name: &NodeName,
+    ) -> Vec<(NodeName, &'static str)> {
+        let needs = desired.graph.needs_of(name).into_iter().filter(|need| !self.has(need));
+        let why = |need: NodeName| {
+            let definition = desired.config.tasks.get(&need).filter(|task| task.enabled)?;
+            let why = why_not_there(desired, world, settings, definition)?;
+            Some((need, why))
+        };
+        needs.filter_map(why).collect()
     }
 
     /// Refuses deletions of stacks that others, which exist and are left alone, may still use.

@@ -1,5 +1,6 @@
 //! Tasks in plans: their arguments, what is read of what they keep, and what is recorded of them.
 
+mod claims;
 mod decide;
 mod keepers;
 mod removal;
@@ -11,18 +12,20 @@ use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::decide::{effects_run, is_adopted};
 pub(crate) use self::keepers::{Subjects, Unsure};
-pub(crate) use self::keepers::{record_of, refused_at_its_turn};
+pub(crate) use self::keepers::{record_of, refused_at_its_turn, why_not_there};
 pub(crate) use self::removal::questions;
 pub(super) use self::removal::{destroyed, removed};
 use super::change::PropertyChange;
+use super::effects::removed_with_task;
 use super::scope::PlanScope;
-use super::{Desired, Hidden, PlanProblem, Settings, ShownValue, World};
+use super::{Action, Desired, Hidden, PlanProblem, Settings, ShownValue, Step, World};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
 use crate::graph::state::{TaskFacts, UNKNOWN};
 use crate::ident::NodeName;
 use crate::lookup::resolve::resolve;
 use crate::lookup::{Cause, Resolved};
+use crate::provider::Place;
 use crate::resources::Replacement;
 use crate::secrets::{HIDDEN, texts};
 use crate::task::{AnyTaskKind, TaskDetail, TaskPlace};
@@ -124,6 +127,12 @@ impl Arguments {
 /// # Errors
 /// [`Findings`] with every lookup that has no value.
 pub(super) fn arguments(scope: &PlanScope<'_>, definition: &TaskDefinition) -> Result<Arguments, Findings> {
+    let (found, findings) = resolved(scope, definition);
+    if findings.has_errors() { Err(findings) } else { Ok(found) }
+}
+
+/// The arguments of a task as far as they have values, and every lookup that has none.
+fn resolved(scope: &PlanScope<'_>, definition: &TaskDefinition) -> (Arguments, Findings) {
     let (mut found, mut findings) = (Arguments::default(), Findings::default());
     for (name, variable) in &definition.args {
         match resolve(&variable.value, scope) {
@@ -145,7 +154,7 @@ pub(super) fn arguments(scope: &PlanScope<'_>, definition: &TaskDefinition) -> R
             }
         }
     }
-    if findings.has_errors() { Err(findings) } else { Ok(found) }
+    (found, findings)
 }
 
 /// The arguments of a task now that everything before it is done.
@@ -172,12 +181,13 @@ pub(crate) fn outputs_now(
     let mut now = World { outputs: BTreeMap::new(), ..world.clone() };
     for name in desired.graph.order() {
         let Some(definition) = desired.config.tasks.get(&name) else { continue };
-        let recorded = || world.state.tasks.get(&name).map(|facts| facts.outputs.clone());
+        let scope = PlanScope::now(desired, &now, settings);
+        let arguments = arguments(&scope.of_task(definition), definition).ok();
+        let values = arguments.as_ref().and_then(Arguments::known);
+        let recorded = || record_of(desired, world, definition, values).map(|facts| facts.outputs.clone());
         let read = || {
             let kind = desired.kinds.get(&definition.kind).filter(|kind| !kind.effects())?;
-            let scope = PlanScope::now(desired, &now, settings);
-            let arguments = arguments(&scope.of_task(definition), definition).ok()?;
-            let values = arguments.known()?;
+            let values = values?;
             let key = TaskKey::new(&definition.kind, &definition.place, values);
             let state = world.answers.tasks.get(&key)?.as_ref().ok()?;
             kind.diff(values, state, false).ok().map(|change| change.outputs)
@@ -250,6 +260,22 @@ pub(crate) fn shown(details: &[TaskDetail], secrets: &BTreeSet<String>) -> Vec<P
         }
     };
     details.iter().map(change).collect()
+}
+
+/// What goes with what a task keeps, if its step deletes it.
+fn lost(
+    kind: &dyn AnyTaskKind,
+    (values, state): (&Map<String, Value>, &Value),
+    task: &StepTask,
+    step: &mut Step,
+) {
+    if !matches!(step.action, Action::Delete | Action::Recreate) {
+        return;
+    }
+    if let Some(contents) = kind.contents(values, state) {
+        let place = Place { account: task.account.clone(), region: task.region.clone() };
+        removed_with_task(&place, &contents, &mut step.changes);
+    }
 }
 
 /// Texts in the arguments of a task that must not be shown.

@@ -65,6 +65,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Retained => "what it keeps is retained; its record is dropped".to_owned(),
         Reason::MaybeRenamed => "may have another name now; it is left alone".to_owned(),
         Reason::NotFindable => "what it keeps cannot be told; its record is kept".to_owned(),
+        Reason::SubjectUnknown => "it is not known what it keeps".to_owned(),
         Reason::Trusted { within } => format!("was as specified within the last {within}, which is trusted"),
     }
 }
@@ -112,6 +113,7 @@ pub fn reason_code(reason: &Reason) -> &'static str {
         Reason::Retained => "retained",
         Reason::MaybeRenamed => "maybe_renamed",
         Reason::NotFindable => "not_findable",
+        Reason::SubjectUnknown => "subject_unknown",
         Reason::Trusted { .. } => "trusted",
     }
 }

@@ -24,7 +24,7 @@ pub use kinds::TaskKinds;
 pub use program::{Ended, Program, Programs};
 pub use service::{Change, Read, Service, ServiceFailure, TaskServices};
 
-use crate::provider::ErrorKind;
+use crate::provider::{ErrorKind, StackState};
 
 /// Where a task works.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -71,6 +71,24 @@ pub enum Keeps {
     NoStack,
     /// Nothing: it only looks at what other nodes change, so that what it found before they did says nothing.
     Nothing,
+}
+
+/// What a task keeps, by ids that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What its subject is called by the service; see [`TaskKind::subject`].
+    pub subject: String,
+    /// See [`TaskKind::parts`].
+    pub parts: Option<BTreeSet<String>>,
+}
+
+/// What goes with what a task keeps when that is deleted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Contents {
+    /// The resources of a stack, and its template, as far as it could be understood.
+    Stack(Box<StackState>, Option<String>),
+    /// Something, and it is not known what.
+    Unknown,
 }
 
 /// Whether two tasks of one subject keep anything of it both: `None` is all of it.
@@ -158,6 +176,20 @@ pub trait TaskKind: Send + Sync + 'static {
         None
     }
 
+    /// What it keeps by the ids that were read, if its arguments may also call it something else, a name for example, so
+    /// that their texts do not tell whether two tasks keep the same; `None` if it is not there.
+    fn identity(spec: &Self::Spec, state: &Self::State) -> Option<Identity> {
+        let _ = (spec, state);
+        None
+    }
+
+    /// What goes with what it keeps when that is deleted, beyond what it keeps itself: data may be among it, which a deploy
+    /// does not lose unless that is allowed. `None` if nothing does.
+    fn contents(spec: &Self::Spec, state: &Self::State) -> Option<Contents> {
+        let _ = (spec, state);
+        None
+    }
+
     /// What is wrong with arguments beyond their types, one sentence each.
     fn check(spec: &Self::Spec) -> Vec<String> {
         let _ = spec;
@@ -209,6 +241,10 @@ pub trait AnyTaskKind: Send + Sync {
     fn subject(&self, arguments: &Map<String, Value>) -> Option<String>;
     /// See [`TaskKind::parts`].
     fn parts(&self, arguments: &Map<String, Value>) -> Option<BTreeSet<String>>;
+    /// See [`TaskKind::identity`].
+    fn identity(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Identity>;
+    /// See [`TaskKind::contents`].
+    fn contents(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Contents>;
     /// What is wrong with arguments, one sentence each.
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String>;
     /// See [`TaskKind::keeps_receipt`].
@@ -292,6 +328,16 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
 
     fn parts(&self, arguments: &Map<String, Value>) -> Option<BTreeSet<String>> {
         T::parts(&spec::<T>(arguments).ok()?)
+    }
+
+    fn identity(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Identity> {
+        let (spec, state) = (spec::<T>(arguments).ok()?, serde_json::from_value(state.clone()).ok()?);
+        T::identity(&spec, &state)
+    }
+
+    fn contents(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Contents> {
+        let (spec, state) = (spec::<T>(arguments).ok()?, serde_json::from_value(state.clone()).ok()?);
+        T::contents(&spec, &state)
     }
 
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String> {

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::keepers::{held_at, keeper, record_of};
-use super::removal::{left_behind, parts};
-use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, on_remove, place_in, record, shown};
-use crate::config::{OnRemove, TaskDefinition, When};
+use super::keepers::{held_at, record_of};
+use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, lost, place_in, record, shown};
+use crate::config::{TaskDefinition, When};
 use crate::error::Finding;
 use crate::graph::state::TaskFacts;
 use crate::ident::{NodeName, StackFqn};
@@ -16,7 +15,7 @@ use crate::lookup::Cause;
 use crate::lookup::resolve::Scope as _;
 use crate::plan::deploy::{Planner, step};
 use crate::plan::scope::PlanScope;
-use crate::plan::{Action, Certainty, Note, PlanProblem, Reason, Step};
+use crate::plan::{Action, Certainty, PlanProblem, Reason, Step};
 use crate::task::{AnyTaskKind, Keeps, TaskAction, TaskChange, TaskFailure};
 
 /// Why a task that only has effects runs now; `None` if it need not.
@@ -103,18 +102,6 @@ impl Planner<'_> {
         Some(planned)
     }
 
-    /// A task that is left alone still keeps what it keeps: nobody else may delete it.
-    fn left_alone(&mut self, definition: &TaskDefinition, kind: &dyn AnyTaskKind, task: &StepTask) {
-        let scope = PlanScope::now(self.desired, self.world, self.settings).of_task(definition);
-        let found = arguments(&scope, definition).ok();
-        let values = found.as_ref().and_then(Arguments::known);
-        let holding = held_at(self.desired, &definition.kind, &task.account, &task.region);
-        match values.and_then(|values| Some((kind.subject(values)?, kind.parts(values)))) {
-            Some((subject, parts)) => self.subjects.insert(holding, subject, &definition.node, parts),
-            None => drop(self.unsure.insert(holding)),
-        }
-    }
-
     fn decide_task(
         &mut self,
         definition: &TaskDefinition,
@@ -171,55 +158,6 @@ impl Planner<'_> {
         Some(planned)
     }
 
-    /// Whether what a task kept would be left behind, because its arguments name something else now: `None` if that is
-    /// refused, which then is a finding; else perhaps a remark.
-    fn moved(
-        &mut self,
-        definition: &TaskDefinition,
-        kind: &dyn AnyTaskKind,
-        values: &Map<String, Value>,
-        task: &StepTask,
-    ) -> Option<Option<Note>> {
-        let recorded = self.world.state.tasks.get(&definition.node).filter(|_| !kind.effects());
-        let Some(recorded) = recorded else { return Some(None) };
-        let deletes = on_remove(definition, kind, recorded.adopted) == OnRemove::Delete;
-        let Some(left) = left_behind(self.desired, self.world, recorded, task) else {
-            return Some(self.parts_left(kind, recorded, values, deletes));
-        };
-        if !deletes {
-            let text = format!("`{left}`, which it kept until now, stays");
-            return Some(Some(Note { warning: false, code: "plan::left_behind", text }));
-        }
-        let problem = PlanProblem::LeftBehind {
-            task: definition.node.as_str().to_owned(),
-            left,
-            now: task.subject.clone().unwrap_or_default(),
-            span: definition.span.into(),
-        };
-        self.report(problem);
-        None
-    }
-
-    /// A remark on parts of what a task kept that it does not name any more: they are left as they are.
-    fn parts_left(
-        &self,
-        kind: &dyn AnyTaskKind,
-        recorded: &TaskFacts,
-        values: &Map<String, Value>,
-        deletes: bool,
-    ) -> Option<Note> {
-        let (before, now) = (parts(self.desired, recorded)?, kind.parts(values)?);
-        let left: Vec<String> = before.difference(&now).map(|part| format!("`{part}`")).collect();
-        if left.is_empty() {
-            return None;
-        }
-        let text = format!(
-            "{} stays as it is, though the task does not name it any more: `exclusive: true`, or a task of its own with `state: absent`, removes it",
-            left.join(", ")
-        );
-        Some(Note { warning: deletes, code: "plan::left_behind", text })
-    }
-
     /// What a task of which everything is known needs.
     #[allow(clippy::too_many_arguments, reason = "everything that was found out of it")]
     fn look(
@@ -250,9 +188,16 @@ impl Planner<'_> {
                 Some(self.open(definition, kind, Reason::StateUnknown { after }))
             }
             Some(Ok(state)) => {
+                if !self.claim_by_id(definition, kind, (values, state), task) {
+                    return None;
+                }
                 let is_there = kind.is_there(values, state);
                 match kind.diff(values, state, false) {
-                    Ok(change) => Some(self.changed(definition, kind, found, &change, is_there, task)),
+                    Ok(change) => {
+                        let mut planned = self.changed(definition, kind, found, &change, is_there, task);
+                        lost(kind, (values, state), task, &mut planned);
+                        Some(planned)
+                    }
                     Err(failure) => self.not_read(definition, failure),
                 }
             }
@@ -263,45 +208,6 @@ impl Planner<'_> {
             None => Some(self.open(definition, kind, Reason::StateUnknown { after })),
             Some(Err(failure)) => self.not_read(definition, failure.clone()),
         }
-    }
-
-    /// Takes what a task keeps for it alone; `false` if another one has it, which then is a finding.
-    fn claim(
-        &mut self,
-        definition: &TaskDefinition,
-        kind: &dyn AnyTaskKind,
-        values: &Map<String, Value>,
-        task: &mut StepTask,
-    ) -> bool {
-        task.subject = kind.subject(values);
-        let Some(subject) = task.subject.clone().filter(|_| !kind.effects()) else { return true };
-        if let Some(keeper) = keeper(self.desired, self.world, &definition.kind, task, &subject) {
-            let problem = PlanProblem::StackOfOthers {
-                task: definition.node.as_str().to_owned(),
-                stack: subject,
-                keeper: keeper.words,
-                span: definition.span.into(),
-            };
-            self.report(problem);
-            return false;
-        }
-        let holding = held_at(self.desired, &definition.kind, &task.account, &task.region);
-        let parts = kind.parts(values);
-        let works = |first: &&TaskDefinition| first.enabled && self.selected.has(&first.node);
-        let known = self.subjects.sharing(&holding, &subject, &parts);
-        if let Some(first) = known.iter().find_map(|node| self.desired.config.tasks.get(node).filter(works)) {
-            let problem = PlanProblem::SameSubject {
-                subject,
-                one: first.node.as_str().to_owned(),
-                other: definition.node.as_str().to_owned(),
-                first: first.span.into(),
-                second: definition.span.into(),
-            };
-            self.report(problem);
-            return false;
-        }
-        self.subjects.insert(holding, subject, &definition.node, parts);
-        true
     }
 
     /// A task of which is known what it keeps.

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::removal::{left_behind, subject as subject_of};
-use super::{StepTask, on_remove, place_in};
+use super::removal::{key, left_behind, parts as parts_of, subject as subject_of, values as values_of};
+use super::{Arguments, StepTask, arguments, on_remove, place_in};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
-use crate::plan::{Desired, World, fqn_of_recorded};
+use crate::plan::scope::PlanScope;
+use crate::plan::{Desired, Settings, World, fqn_of_recorded};
 use crate::task::{self, AnyTaskKind, Keeps, TaskPlace};
 
 /// Kind, account and region by which what tasks keep is told apart.
@@ -115,6 +116,12 @@ pub(crate) fn refused_at_its_turn(
     ))
 }
 
+/// The same for ids that were read, which are told apart from names.
+pub(super) fn held_by_id(desired: &Desired, kind: &str, account: &str, region: &str) -> Holding {
+    let (_, account, region) = held_at(desired, kind, account, region);
+    (format!("ids of {kind}"), account, region)
+}
+
 /// What is recorded of a task: under its own name, or under one that left the config and keeps the same.
 pub(crate) fn record_of<'w>(
     desired: &Desired,
@@ -123,23 +130,63 @@ pub(crate) fn record_of<'w>(
     values: Option<&Map<String, Value>>,
 ) -> Option<&'w TaskFacts> {
     let own = world.state.tasks.get(&definition.node);
-    let former = || {
-        let kind = desired.kinds.get(&definition.kind).filter(|kind| !kind.effects())?;
-        let subject = kind.subject(values?)?;
-        let held = |kind: &str, place: &TaskPlace| {
-            let (account, region) = place_in(world, place);
-            held_at(desired, kind, &account, &region)
-        };
-        let here = held(&definition.kind, &definition.place);
-        let same = |(node, facts): &(&NodeName, &TaskFacts)| {
-            let keeps = desired.kinds.get(&facts.kind).map(|kind| kind.keeps());
-            !desired.config.tasks.contains_key(*node)
-                && facts.keeps_something()
-                && !matches!(keeps, Some(Keeps::NoStack | Keeps::Nothing))
-                && subject_of(desired, facts).as_ref() == Some(&subject)
-                && held(&facts.kind, &facts.place) == here
-        };
-        world.state.tasks.iter().find(same).map(|(_, facts)| facts)
+    own.or_else(|| former(desired, world, definition, values?).into_iter().next())
+}
+
+/// What is recorded under names that left the config and keep the same as a task, or a part of it.
+pub(super) fn former<'w>(
+    desired: &Desired,
+    world: &'w World,
+    definition: &TaskDefinition,
+    values: &Map<String, Value>,
+) -> Vec<&'w TaskFacts> {
+    let kind = desired.kinds.get(&definition.kind).filter(|kind| !kind.effects());
+    let Some((kind, subject)) = kind.and_then(|kind| Some((kind, kind.subject(values)?))) else {
+        return Vec::new();
     };
-    own.or_else(former)
+    let parts = kind.parts(values);
+    let held = |kind: &str, place: &TaskPlace| {
+        let (account, region) = place_in(world, place);
+        held_at(desired, kind, &account, &region)
+    };
+    let here = held(&definition.kind, &definition.place);
+    let same = |(node, facts): &(&NodeName, &TaskFacts)| {
+        let keeps = desired.kinds.get(&facts.kind).map(|kind| kind.keeps());
+        !desired.config.tasks.contains_key(*node)
+            && facts.keeps_something()
+            && !matches!(keeps, Some(Keeps::NoStack | Keeps::Nothing))
+            && subject_of(desired, facts).as_ref() == Some(&subject)
+            && held(&facts.kind, &facts.place) == here
+            && task::overlap(parts.as_ref(), parts_of(desired, facts).as_ref())
+    };
+    world.state.tasks.iter().filter(same).map(|(_, facts)| facts).collect()
+}
+
+/// Why a task that is needed and left alone in this run cannot serve; `None` if it can, or if nothing is recorded of
+/// any task.
+pub(crate) fn why_not_there(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    definition: &TaskDefinition,
+) -> Option<&'static str> {
+    world.recorded.as_ref()?;
+    let kind = desired.kinds.get(&definition.kind)?;
+    let scope = PlanScope::now(desired, world, settings).of_task(definition);
+    let found = arguments(&scope, definition).ok();
+    let values = found.as_ref().and_then(Arguments::known);
+    let Some(facts) = record_of(desired, world, definition, values) else {
+        return Some("was not carried out yet");
+    };
+    let wants_absence =
+        values.and_then(|values| values.get("state")).and_then(Value::as_str) == Some("absent");
+    if facts.keeps_something() == wants_absence {
+        return Some("was last carried out with another `state`");
+    }
+    // What was begun may be there all the same: a change of it failed.
+    let is_there = || match world.answers.tasks.get(&key(facts)) {
+        Some(Ok(state)) => facts.keeps_something() && kind.is_there(&values_of(facts), state),
+        _ => false,
+    };
+    (facts.digest.is_none() && !is_there()).then_some("was not carried out to its end")
 }

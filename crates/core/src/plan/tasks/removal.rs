@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::keepers::{Parts, Subjects, Unsure, held_at, keeper, record_of};
-use super::{Arguments, StepTask, TaskKey, on_remove, place_in, record, shown};
+use super::keepers::{Parts, Subjects, Unsure, held_at, held_by_id, keeper, record_of};
+use super::{Arguments, StepTask, TaskKey, lost, on_remove, place_in, record, resolved, shown};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
-use crate::graph::state::{TaskFacts, UNKNOWN};
+use crate::graph::state::{IntentAction, SessionIntents, TaskFacts, UNKNOWN};
 use crate::ident::{NodeName, StackFqn};
 use crate::plan::deploy::{note, step};
+use crate::plan::removal::still_intended;
 use crate::plan::scope::PlanScope;
 use crate::plan::{Action, Desired, Note, PlanProblem, Purpose, Reason, Settings, Step, World};
 use crate::secrets::HIDDEN;
@@ -32,15 +33,20 @@ pub(crate) fn questions(
             let left = world.state.tasks.iter().filter(|(node, _)| !desired.config.tasks.contains_key(*node));
             // What was never made as specified may not be there at all.
             let open = world.state.tasks.iter().filter(|(_, facts)| facts.digest.is_none());
-            left.chain(open)
-                .filter(|(_, facts)| facts.on_remove == OnRemove::Delete)
+            // What a selection needs and leaves alone has to be there, whosever it is.
+            let any = settings.selection.is_some();
+            left.filter(|(_, facts)| facts.on_remove == OnRemove::Delete)
+                .chain(open.filter(|(_, facts)| any || facts.on_remove == OnRemove::Delete))
                 .filter_map(|(_, facts)| ask(facts))
                 .collect()
         }
         Purpose::Destroy => {
             let all =
                 nodes(desired, world).into_iter().filter_map(|node| facts(desired, world, settings, node));
-            all.filter(|facts| facts.on_remove == OnRemove::Delete).filter_map(|facts| ask(&facts)).collect()
+            all.map(|known| known.facts)
+                .filter(|facts| facts.on_remove == OnRemove::Delete)
+                .filter_map(|facts| ask(&facts))
+                .collect()
         }
     }
 }
@@ -59,7 +65,15 @@ pub(in crate::plan) fn removed(
         let subject = subject(desired, facts);
         let held = held_at(desired, &facts.kind, &account, &region);
         let parts = parts(desired, facts);
-        if let Some(to) = subject.and_then(|subject| subjects.sharing(&held, &subject, &parts).into_iter().next()) {
+        let by_name = subject.and_then(|subject| subjects.sharing(&held, &subject, &parts).into_iter().next());
+        let by_id = || {
+            let (kind, key) = (desired.kinds.get(&facts.kind)?, key(facts));
+            let state = world.answers.tasks.get(&key)?.as_ref().ok()?;
+            let identity = kind.identity(&values(facts), state)?;
+            let held = held_by_id(desired, &facts.kind, &account, &region);
+            subjects.sharing(&held, &identity.subject, &identity.parts).into_iter().next()
+        };
+        if let Some(to) = by_name.or_else(by_id) {
             return Some(leaving(desired, world, node, facts, Action::Skip, Reason::Renamed { to }));
         }
         let deletes = facts.on_remove == OnRemove::Delete;
@@ -82,13 +96,25 @@ pub(in crate::plan) fn destroyed(
     findings: &mut Findings,
 ) -> Vec<Step> {
     let step_of = |node: &NodeName| {
-        let Some(facts) = facts(desired, world, settings, node) else {
+        let (facts, why) = match facts(desired, world, settings, node) {
+            Some(Known { facts, why }) => (Some(facts), why),
+            None => (None, None),
+        };
+        let Some(facts) = facts else {
             let fqn = StackFqn::new(node.as_str());
             return Some(step(node, &fqn, Action::Skip, Reason::NeverExisted));
         };
         let configured = desired.config.tasks.contains_key(node);
         let reason = if configured { Reason::Destroy } else { Reason::NotInConfig };
         let mut planned = going(desired, world, node, &facts, reason, findings)?;
+        // Without a record there is nothing to keep or to drop.
+        if let (Some(why), [Reason::NotFindable]) = (why, planned.reasons.as_slice()) {
+            planned.reasons = vec![Reason::SubjectUnknown];
+            let text = format!(
+                "it is not known what it keeps, so it is left alone: {why}; delete it by hand, or run this again with values for its arguments"
+            );
+            planned.notes = vec![note("plan::subject_unknown", text)];
+        }
         let disabled = desired.config.tasks.get(node).is_some_and(|definition| !definition.enabled);
         if disabled && planned.action == Action::Delete {
             planned.notes.push(note("plan::flags_ignored", "a destroy does not heed `enabled: false`"));
@@ -102,9 +128,16 @@ fn nodes<'a>(desired: &'a Desired, world: &'a World) -> BTreeSet<&'a NodeName> {
     desired.config.tasks.keys().chain(world.state.tasks.keys()).collect()
 }
 
+/// What is known of a task.
+struct Known {
+    facts: TaskFacts,
+    /// Why some of its arguments have no value, if nothing is recorded of it.
+    why: Option<String>,
+}
+
 /// What is known of a task: what was recorded, with what the config says now of its removal; without a persistent graph
 /// what the config says.
-fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName) -> Option<TaskFacts> {
+fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName) -> Option<Known> {
     let definition = desired.config.tasks.get(node);
     if let Some(recorded) = world.state.tasks.get(node) {
         let definition = definition.or_else(|| successor(desired, world, settings, recorded));
@@ -112,14 +145,25 @@ fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName)
         let now = definition
             .zip(kind)
             .map(|(definition, kind)| on_remove(definition, kind.as_ref(), recorded.adopted));
-        return Some(TaskFacts { on_remove: now.unwrap_or(recorded.on_remove), ..recorded.clone() });
+        let facts = TaskFacts { on_remove: now.unwrap_or(recorded.on_remove), ..recorded.clone() };
+        return Some(Known { facts, why: None });
     }
     let definition: &TaskDefinition = definition.filter(|_| world.recorded.is_none())?;
     let kind = desired.kinds.get(&definition.kind)?;
     let scope = PlanScope::now(desired, world, settings).of_task(definition);
-    let arguments: Arguments = super::arguments(&scope, definition).ok()?;
+    let (mut arguments, findings) = resolved(&scope, definition);
+    for name in definition.args.keys().filter(|name| !arguments.values.contains_key(*name)) {
+        arguments.unknown.entry(name.clone()).or_default();
+    }
+    let missing: Vec<&str> = arguments.unknown.keys().map(String::as_str).collect();
+    let why = match findings.iter().next() {
+        Some(finding) => finding.to_string(),
+        None if missing.is_empty() => "a secret is among the arguments that would tell it".to_owned(),
+        None => format!("these arguments have no value now: {}", missing.join(", ")),
+    };
     // Nobody knows who made it.
-    Some(record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new(), true))
+    let facts = record(desired, world, definition, kind.as_ref(), &arguments, &BTreeMap::new(), true);
+    Some(Known { facts, why: Some(why) })
 }
 
 /// The task of the config that keeps under another name what a record stands for.
@@ -157,8 +201,7 @@ fn going(
         return Some(planned);
     };
     // What is there although it was seen to be absent is somebody else's.
-    let wants_absence = !facts.keeps_something() && facts.digest.is_some();
-    if kind.effects() || wants_absence || matches!(kind.keeps(), Keeps::NoStack | Keeps::Nothing) {
+    if kind.effects() || keeps_nothing(desired, facts) {
         return Some(skip(Reason::KeepsNothing));
     }
     let mut left = leaving(desired, world, node, facts, Action::Skip, Reason::NotFindable);
@@ -195,7 +238,8 @@ fn going(
         return Some(planned);
     }
     let arguments = values(facts);
-    let decided = match world.answers.tasks.get(&key(facts)) {
+    let answer = world.answers.tasks.get(&key(facts));
+    let decided = match answer {
         None => Ok(None),
         Some(Err(failure)) => Err(failure.clone()),
         Some(Ok(state)) => kind.diff(&arguments, state, true).map(Some),
@@ -209,6 +253,9 @@ fn going(
             planned.changes.details = shown(&change.details, &BTreeSet::new());
             if let Some(task) = &mut planned.task {
                 kind.service().clone_into(&mut task.service);
+            }
+            if let (Some(task), Some(Ok(state))) = (planned.task.clone(), answer) {
+                lost(kind.as_ref(), (&arguments, state), &task, &mut planned);
             }
             Some(planned)
         }
@@ -238,6 +285,14 @@ fn leaving(
 ) -> Step {
     let mut planned = step(node, &StackFqn::new(node.as_str()), action, reason);
     let (account, region) = place_in(world, &facts.place);
+    let drops = match &planned.reasons[..] {
+        [Reason::Gone | Reason::KeepsNothing | Reason::Retained | Reason::Renamed { .. }] => true,
+        _ => action == Action::Delete,
+    };
+    let awaits = |session: &SessionIntents| session.tasks.get(node) == Some(&IntentAction::Create);
+    if drops && world.state.intents.values().any(awaits) {
+        planned.notes.push(still_intended());
+    }
     planned.task = Some(StepTask {
         kind: facts.kind.clone(),
         subject: subject(desired, facts).filter(|_| is_findable(desired, facts)),
@@ -252,6 +307,14 @@ fn leaving(
     planned
 }
 
+/// Whether a recorded task has nothing that could be left behind: it has seen to it that there is nothing, or its kind
+/// keeps nothing.
+pub(super) fn keeps_nothing(desired: &Desired, facts: &TaskFacts) -> bool {
+    let keeps = desired.kinds.get(&facts.kind).map(|kind| kind.keeps());
+    let is_absence_done = !facts.keeps_something() && facts.digest.is_some();
+    is_absence_done || matches!(keeps, Some(Keeps::NoStack | Keeps::Nothing))
+}
+
 /// What a recorded task kept that it will not keep any more with a step that works on something else.
 pub(super) fn left_behind(
     desired: &Desired,
@@ -259,6 +322,9 @@ pub(super) fn left_behind(
     facts: &TaskFacts,
     now: &StepTask,
 ) -> Option<String> {
+    if keeps_nothing(desired, facts) {
+        return None;
+    }
     let before = subject(desired, facts).filter(|_| is_findable(desired, facts))?;
     let (account, region) = place_in(world, &facts.place);
     let same = Some(&before) == now.subject.as_ref()
@@ -275,11 +341,11 @@ fn is_nothing(desired: &Desired, facts: &TaskFacts, state: &Value) -> bool {
     matches!(change, Some(Ok(change)) if change.action == TaskAction::None)
 }
 
-fn values(facts: &TaskFacts) -> Map<String, Value> {
+pub(super) fn values(facts: &TaskFacts) -> Map<String, Value> {
     facts.arguments.clone().into_iter().collect()
 }
 
-fn key(facts: &TaskFacts) -> TaskKey {
+pub(super) fn key(facts: &TaskFacts) -> TaskKey {
     TaskKey::new(&facts.kind, &facts.place, &values(facts))
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::super::json::pretty;
 use super::super::style::harmless;
 use super::{UseDocument, counted, short};
-use crate::cache::{Counters, Mismatch, Removed};
+use crate::cache::{Counters, Mismatch, Mode, Removed};
 
 /// `cache clear`, `gc`, `export`, `import` and `warm`: what a command did with the cache.
 #[derive(Debug, Default, Serialize)]
@@ -28,6 +28,8 @@ pub struct ChangeDocument {
     passed_over: Option<usize>,
     /// What the command had of the cache.
     used: Option<UseDocument>,
+    /// How `warm` used the bucket's part: a mode.
+    bucket: Option<&'static str>,
 }
 
 /// What went away in one tier.
@@ -65,10 +67,10 @@ impl ChangeDocument {
         Self { imported: Some(taken), passed_over: Some(passed_over), ..self }
     }
 
-    /// What the command had of the cache.
+    /// What warming it brought, with the bucket's part in this mode.
     #[must_use]
-    pub fn used(self, counters: &Counters) -> Self {
-        Self { used: Some(UseDocument::of(counters)), ..self }
+    pub fn warmed(self, counters: &Counters, bucket: Mode) -> Self {
+        Self { used: Some(UseDocument::of(counters)), bucket: Some(bucket.name()), ..self }
     }
 }
 
@@ -105,7 +107,15 @@ pub fn change_text(change: &ChangeDocument) -> String {
     }
     if let Some(use_of_it) = &change.used {
         let published = counted(use_of_it.published, "record", "records");
-        let _ = writeln!(out, "wrote {published} to the bucket");
+        let _ = match change.bucket {
+            Some("read") => {
+                writeln!(out, "the bucket's part is only read: what was learned is on this machine alone")
+            }
+            Some("off") => {
+                writeln!(out, "the bucket's part is off: what was learned is on this machine alone")
+            }
+            _ => writeln!(out, "wrote {published} to the bucket"),
+        };
     }
     out
 }

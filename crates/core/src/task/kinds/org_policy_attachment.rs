@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Keeps, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
-    WriteContext,
+    Change, Identity, Keeps, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
+    TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Text, Wanted};
 use super::calls::{Pages, change, failure, refused, text, unless};
@@ -152,6 +152,12 @@ impl TaskKind for OrgPolicyAttachment {
     fn parts(spec: &Spec) -> Option<BTreeSet<String>> {
         let whole = spec.exclusive || spec.policy.own().is_some();
         (!whole).then(|| spec.targets.iter().map(|target| target.0.clone()).collect())
+    }
+
+    fn identity(spec: &Spec, state: &State) -> Option<Identity> {
+        let targets = || state.targets.iter().filter_map(|(_, id)| id.clone()).collect();
+        let parts = Self::parts(spec).map(|_| targets());
+        Some(Identity { subject: format!("{} {}", spec.kind, state.policy.as_ref()?.id), parts })
     }
 
     fn check(spec: &Spec) -> Vec<String> {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Change, Identity, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use super::arguments::{Problems, Texts, Wanted, plain, tag_list, tags_of};
 use super::calls::{change, failure, refused, text, unless};
@@ -63,6 +64,11 @@ impl TaskKind for Portfolio {
 
     fn subject(spec: &Spec) -> String {
         spec.name.clone()
+    }
+
+    fn identity(_spec: &Spec, state: &State) -> Option<Identity> {
+        let id = state.0.as_ref()?.portfolio.id.clone();
+        Some(Identity { subject: id, parts: None })
     }
 
     fn check(spec: &Spec) -> Vec<String> {

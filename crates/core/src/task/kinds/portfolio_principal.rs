@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::super::{ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext};
+use super::super::{
+    Identity, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+};
 use super::arguments::{Problems, Wanted};
 use super::calls::{Patience, failure};
 use super::catalog;
@@ -63,6 +65,11 @@ impl TaskKind for PortfolioPrincipal {
 
     fn subject(spec: &Spec) -> String {
         format!("{} {}", spec.portfolio, spec.principal_arn)
+    }
+
+    fn identity(spec: &Spec, state: &State) -> Option<Identity> {
+        let portfolio = state.portfolio.as_ref()?;
+        Some(Identity { subject: format!("{portfolio} {}", spec.principal_arn), parts: None })
     }
 
     fn check(spec: &Spec) -> Vec<String> {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::{
-    Change, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Change, Identity, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use super::arguments::{Problems, Wanted};
 use super::calls::{Patience, change, failure, refused, unless};
@@ -55,6 +56,11 @@ impl TaskKind for PortfolioProduct {
 
     fn subject(spec: &Spec) -> String {
         format!("{} {}", spec.portfolio, spec.product)
+    }
+
+    fn identity(_spec: &Spec, state: &State) -> Option<Identity> {
+        let (portfolio, product) = state.portfolio.as_ref().zip(state.product.as_ref())?;
+        Some(Identity { subject: format!("{portfolio} {product}"), parts: None })
     }
 
     fn check(spec: &Spec) -> Vec<String> {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, TaskPlace,
-    WriteContext,
+    Change, Identity, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
+    TaskPlace, WriteContext,
 };
 use super::arguments::{AccountId, Problems, Wanted};
 use super::calls::change;
@@ -123,6 +123,10 @@ impl TaskKind for PortfolioShare {
     fn parts(spec: &Spec) -> Option<BTreeSet<String>> {
         let wanted = spec.wanted().into_iter();
         (!spec.exclusive).then(|| wanted.map(|(with, whom)| format!("{}.{whom}", with.argument())).collect())
+    }
+
+    fn identity(spec: &Spec, state: &State) -> Option<Identity> {
+        Some(Identity { subject: state.portfolio.clone()?, parts: Self::parts(spec) })
     }
 
     fn check(spec: &Spec) -> Vec<String> {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Change, Contents, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use super::arguments::{Problems, Texts, Wanted, plain, tag_list};
 use super::calls::{change, failure, text, unless};
@@ -140,6 +141,11 @@ impl TaskKind for ProvisionedProduct {
 
     fn subject(spec: &Spec) -> String {
         spec.name.clone()
+    }
+
+    fn contents(spec: &Spec, state: &State) -> Option<Contents> {
+        let seen = state.seen.as_ref()?;
+        (!seen.is_failed_launch() && !spec.retain_resources).then_some(Contents::Unknown)
     }
 
     fn check(spec: &Spec) -> Vec<String> {

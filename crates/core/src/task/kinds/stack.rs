@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::{ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, WriteContext};
+use super::super::{Contents, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, WriteContext};
 use super::calls::{Patience, failure};
 use super::changes::{Details, HIDDEN, Outputs, nothing};
 use crate::ident::{StackFqn, StackId};
@@ -280,6 +280,32 @@ impl Seen {
             outputs: state.outputs,
             template: None,
         }
+    }
+
+    /// What goes when it is deleted. What is going already is lost, and an empty shell holds nothing.
+    pub(super) fn contents(&self, name: &str) -> Option<Contents> {
+        if matches!(
+            self.status,
+            StackStatus::ReviewInProgress | StackStatus::DeleteInProgress | StackStatus::DeleteComplete
+        ) {
+            return None;
+        }
+        let state = StackState {
+            fqn: StackFqn::new(name),
+            id: StackId::new(&self.id),
+            status: self.status,
+            status_reason: None,
+            parameters: self.parameters.clone(),
+            outputs: BTreeMap::new(),
+            exports: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            termination_protection: false,
+            protection_unknown: true,
+            role_arn: None,
+            created: None,
+            updated: None,
+        };
+        Some(Contents::Stack(Box::new(state), self.template.as_ref().map(Value::to_string)))
     }
 
     /// Whether it has to be made anew: its creation failed, it was never carried out, or it is going.

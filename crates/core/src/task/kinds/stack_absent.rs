@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Keeps, ReadContext, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext};
+use super::super::{Contents, Keeps, ReadContext, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext};
 use super::arguments::Problems;
 use super::changes::nothing;
 use super::stack;
@@ -33,12 +33,16 @@ impl TaskKind for StackAbsent {
         spec.name.clone()
     }
 
+    fn contents(spec: &Spec, state: &State) -> Option<Contents> {
+        state.0.as_ref().and_then(|seen| seen.contents(&spec.name))
+    }
+
     fn check(spec: &Spec) -> Vec<String> {
         Problems::default().length("name", &spec.name, 128).signs("name", &spec.name, "-").take()
     }
 
     async fn read(&self, context: &ReadContext<'_>, spec: &Spec) -> Result<State, TaskFailure> {
-        Ok(State(stack::read(context, &spec.name, false).await?))
+        Ok(State(stack::read(context, &spec.name, true).await?))
     }
 
     fn diff(&self, spec: &Spec, state: &State) -> TaskChange {

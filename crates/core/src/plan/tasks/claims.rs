@@ -1,0 +1,184 @@
+//! What a task of the config takes for itself, and what it lets go of.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::keepers::{former, held_at, held_by_id, keeper};
+use super::removal::{keeps_nothing, left_behind, parts};
+use super::{Arguments, StepTask, arguments, on_remove, place_in};
+use crate::config::{OnRemove, TaskDefinition};
+use crate::graph::state::TaskFacts;
+use crate::plan::deploy::Planner;
+use crate::plan::scope::PlanScope;
+use crate::plan::{Note, PlanProblem};
+use crate::task::{AnyTaskKind, Identity};
+
+impl Planner<'_> {
+    /// A task that is left alone still keeps what it keeps: nobody else may delete it.
+    pub(super) fn left_alone(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        task: &StepTask,
+    ) {
+        let scope = PlanScope::now(self.desired, self.world, self.settings).of_task(definition);
+        let found = arguments(&scope, definition).ok();
+        let values = found.as_ref().and_then(Arguments::known);
+        let holding = held_at(self.desired, &definition.kind, &task.account, &task.region);
+        match values.and_then(|values| Some((kind.subject(values)?, kind.parts(values)))) {
+            Some((subject, parts)) => self.subjects.insert(holding, subject, &definition.node, parts),
+            None => drop(self.unsure.insert(holding)),
+        }
+    }
+
+    /// Whether what a task kept would be left behind, because its arguments name something else now: `None` if that is
+    /// refused, which then is a finding; else perhaps a remark.
+    pub(super) fn moved(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        values: &Map<String, Value>,
+        task: &StepTask,
+    ) -> Option<Option<Note>> {
+        if kind.effects() {
+            return Some(None);
+        }
+        let own = self.world.state.tasks.get(&definition.node);
+        let left = own.and_then(|own| Some((own, left_behind(self.desired, self.world, own, task)?)));
+        let Some((own, left)) = left else { return Some(self.parts_left(definition, kind, values, task)) };
+        if on_remove(definition, kind, own.adopted) != OnRemove::Delete {
+            let text = format!("`{left}`, which it kept until now, stays");
+            return Some(Some(Note { warning: false, code: "plan::left_behind", text }));
+        }
+        let problem = PlanProblem::LeftBehind {
+            task: definition.node.as_str().to_owned(),
+            left,
+            now: task.subject.clone().unwrap_or_default(),
+            span: definition.span.into(),
+        };
+        self.report(problem);
+        None
+    }
+
+    /// A remark on parts of what a task kept, under this name or an earlier one, that no task names any more: they are
+    /// left as they are.
+    fn parts_left(
+        &self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        values: &Map<String, Value>,
+        task: &StepTask,
+    ) -> Option<Note> {
+        let own = self.world.state.tasks.get(&definition.node);
+        let earlier = former(self.desired, self.world, definition, values);
+        let records: Vec<&TaskFacts> =
+            own.into_iter().chain(earlier).filter(|facts| !keeps_nothing(self.desired, facts)).collect();
+        let mut left: BTreeSet<String> =
+            records.iter().filter_map(|facts| parts(self.desired, facts)).flatten().collect();
+        let now = kind.parts(values)?;
+        left.retain(|part| !now.contains(part));
+        if left.is_empty() {
+            return None;
+        }
+        let others = self.named_by_others(definition, task);
+        left.retain(|part| !others.contains(part));
+        if left.is_empty() {
+            return None;
+        }
+        let warning =
+            records.iter().any(|facts| on_remove(definition, kind, facts.adopted) == OnRemove::Delete);
+        let left: Vec<String> = left.iter().map(|part| format!("`{part}`")).collect();
+        let text = format!(
+            "{} stays as it is, though the task does not name it any more: `exclusive: true`, or a task of its own with `state: absent`, removes it",
+            left.join(", ")
+        );
+        Some(Note { warning, code: "plan::left_behind", text })
+    }
+
+    /// The parts of what a task works on that other tasks of the config name.
+    fn named_by_others(&self, definition: &TaskDefinition, task: &StepTask) -> BTreeSet<String> {
+        let here = held_at(self.desired, &definition.kind, &task.account, &task.region);
+        let others = self.desired.config.tasks.values().filter(|other| other.node != definition.node);
+        let named = others.filter_map(|other| {
+            let kind = self.desired.kinds.get(&other.kind)?;
+            let (account, region) = place_in(self.world, &other.place);
+            let scope = PlanScope::now(self.desired, self.world, self.settings).of_task(other);
+            let found = arguments(&scope, other).ok()?;
+            let values = found.known()?;
+            let same = held_at(self.desired, &other.kind, &account, &region) == here
+                && kind.subject(values) == task.subject;
+            kind.parts(values).filter(|_| same)
+        });
+        named.flatten().collect()
+    }
+
+    /// Takes what a task keeps for it alone; `false` if another one has it, which then is a finding.
+    pub(super) fn claim(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        values: &Map<String, Value>,
+        task: &mut StepTask,
+    ) -> bool {
+        task.subject = kind.subject(values);
+        let Some(subject) = task.subject.clone().filter(|_| !kind.effects()) else { return true };
+        if let Some(keeper) = keeper(self.desired, self.world, &definition.kind, task, &subject) {
+            let problem = PlanProblem::StackOfOthers {
+                task: definition.node.as_str().to_owned(),
+                stack: subject,
+                keeper: keeper.words,
+                span: definition.span.into(),
+            };
+            self.report(problem);
+            return false;
+        }
+        let holding = held_at(self.desired, &definition.kind, &task.account, &task.region);
+        let parts = kind.parts(values);
+        let works = |first: &&TaskDefinition| first.enabled && self.selected.has(&first.node);
+        let known = self.subjects.sharing(&holding, &subject, &parts);
+        if let Some(first) = known.iter().find_map(|node| self.desired.config.tasks.get(node).filter(works)) {
+            let problem = PlanProblem::SameSubject {
+                subject,
+                one: first.node.as_str().to_owned(),
+                other: definition.node.as_str().to_owned(),
+                first: first.span.into(),
+                second: definition.span.into(),
+            };
+            self.report(problem);
+            return false;
+        }
+        self.subjects.insert(holding, subject, &definition.node, parts);
+        true
+    }
+
+    /// The same by the ids that were read: one thing may have a name and an id, and two tasks may call it differently.
+    pub(super) fn claim_by_id(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        (values, state): (&Map<String, Value>, &Value),
+        task: &StepTask,
+    ) -> bool {
+        let Some(identity) = kind.identity(values, state).filter(|_| !kind.effects()) else { return true };
+        let holding = held_by_id(self.desired, &definition.kind, &task.account, &task.region);
+        let Identity { subject, parts } = identity;
+        let known = self.subjects.sharing(&holding, &subject, &parts);
+        if let Some(first) = known.iter().find_map(|node| self.desired.config.tasks.get(node)) {
+            let called = task.subject.as_ref().filter(|called| **called != subject);
+            let called =
+                called.map(|called| format!(", which the latter calls `{called}`")).unwrap_or_default();
+            let problem = PlanProblem::SameSubject {
+                subject: format!("{subject}{called}"),
+                one: first.node.as_str().to_owned(),
+                other: definition.node.as_str().to_owned(),
+                first: first.span.into(),
+                second: definition.span.into(),
+            };
+            self.report(problem);
+            return false;
+        }
+        self.subjects.insert(holding, subject, &definition.node, parts);
+        true
+    }
+}
