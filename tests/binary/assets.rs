@@ -168,6 +168,29 @@ fn old_builds_are_kept_pruned_and_gone_back_to() {
 }
 
 #[test]
+fn without_its_head_nothing_is_pruned_until_a_push() {
+    let front = Front::new();
+    for number in 1..=3 {
+        front.build(number);
+        let build = format!("--manifest-time build --build-timestamp {number}");
+        front.run(&format!("{PUSH} --no-prune {build}")).ended(0);
+    }
+    let prune = "prune --min-keep 0 --yes";
+    // Nobody knows what is live without the head, until it is pushed again.
+    std::fs::remove_dir_all(front.path().join("bucket/objects/heads%2fmyapp.json")).unwrap();
+    for line in [prune, "prune --dry-run"] {
+        let refused = front.run(line).ended(30);
+        assert!(refused.stderr.contains("assets::head_lost"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("push the live build again"), "{}", refused.stderr);
+    }
+    let planned = front.run("plan --source dist").ended(0);
+    assert!(planned.stderr.contains("nothing would be pruned"), "{}", planned.stderr);
+    front.run(&format!("{PUSH} --no-prune --build-timestamp 4")).ended(0);
+    assert_eq!(front.json(prune, "assets-prune")["expired"], serde_json::json!([1, 2]));
+    front.run("verify --deep").ended(0);
+}
+
+#[test]
 fn damage_is_found_and_mended() {
     let front = Front::new();
     front.run(PUSH).ended(0);

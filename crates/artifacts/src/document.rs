@@ -1,13 +1,16 @@
 //! What commands about assets print: documents for programs, and the same as text for people.
 
+mod doctor;
 mod text;
+
+pub use self::doctor::AssetsDoctorDocument;
 
 pub use text::bytes;
 
 use serde::Serialize;
 
 use crate::assets::{
-    FileAction, Listing, Planned, Probe, Problem, PruneOutcome, PushOutcome, PushStatus, VerifyOutcome,
+    FileAction, Listing, Planned, Problem, PruneOutcome, PushOutcome, PushStatus, VerifyOutcome,
 };
 
 /// What a push would do: `assets plan --format json`.
@@ -168,6 +171,10 @@ pub struct AssetsPruneDocument {
     pub dead_intents: u64,
     /// Large files that were left half sent.
     pub unfinished_uploads: u64,
+    /// Objects that could not be deleted; what names them stays.
+    pub failed: Vec<String>,
+    /// Broken off pushes of which nothing is known, because their intents cannot be read.
+    pub unreadable_intents: Vec<String>,
     /// Objects among the manifests that are none.
     pub foreign: Vec<String>,
     /// Manifests of a time still to come.
@@ -283,28 +290,6 @@ pub enum VerifyProblem {
     OtherBytes,
 }
 
-/// What the store can do: `assets doctor --format json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AssetsDoctorDocument {
-    /// Version of this form: 1.
-    pub version: u32,
-    /// The app.
-    pub app: String,
-    /// The bucket.
-    pub bucket: String,
-    /// A write that must be the first is refused if it is not.
-    pub if_absent: bool,
-    /// A write over something else than was expected is refused.
-    pub if_match: bool,
-    /// A deletion of something else than was expected is refused.
-    pub delete_if_match: bool,
-    /// Many objects are deleted at once.
-    pub delete_many: bool,
-    /// Pushes and prunes are safe beside each other.
-    pub safe: bool,
-}
-
 /// Of which app in which bucket a document is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
@@ -395,7 +380,9 @@ impl AssetsPruneDocument {
                 named_by: by.iter().map(|id| id.0).collect(),
             })
             .collect();
-        let sizes = planned().filter_map(|(path, _)| report.sizes.get(path));
+        let sizes = planned()
+            .filter(|(path, _)| outcome.dry_run || deleted.contains(path))
+            .filter_map(|(path, _)| report.sizes.get(path));
         let expired = if outcome.dry_run {
             plan.map(|plan| plan.expire.clone()).unwrap_or_default()
         } else {
@@ -420,6 +407,8 @@ impl AssetsPruneDocument {
             living_intents: plan.map_or(0, |plan| count(plan.living)),
             dead_intents: plan.map_or(0, |plan| count(plan.dead.len())),
             unfinished_uploads: count(outcome.unfinished),
+            failed: report.failed.iter().map(ToString::to_string).collect(),
+            unreadable_intents: report.unreadable.iter().map(ToString::to_string).collect(),
             foreign: report.foreign.iter().map(ToString::to_string).collect(),
             future: report.future.iter().map(|id| id.0).collect(),
         }
@@ -476,22 +465,6 @@ impl AssetsVerifyDocument {
             unfinished: outcome.unfinished.map(|(id, _)| id.0),
             findings: findings.collect(),
             left: count(outcome.left()),
-        }
-    }
-}
-
-impl AssetsDoctorDocument {
-    /// The document of what trying a store out showed.
-    pub fn of(about: &About, probe: &Probe) -> Self {
-        Self {
-            version: 1,
-            app: about.app.clone(),
-            bucket: about.bucket.clone(),
-            if_absent: probe.if_absent,
-            if_match: probe.if_match,
-            delete_if_match: probe.delete_if_match,
-            delete_many: probe.delete_many,
-            safe: probe.check().is_ok(),
         }
     }
 }

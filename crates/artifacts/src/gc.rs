@@ -1,8 +1,9 @@
 //! Which files and manifests a prune deletes: a pure function of what is in the bucket.
 //!
 //! A manifest is kept while it is young, among the newest that were live, live itself, its predecessor, pinned, or of the
-//! future, and while somebody who names all of its files is at work. Everything that a kept manifest or a living intent names stays. Of what is left, the files go that an old
-//! manifest or a dead intent names, and then those manifests and intents.
+//! future, and while somebody who names all of its files is at work. Everything that a kept manifest or a living intent
+//! names stays. Of what is left, the files go that an old manifest or a dead intent names, and then those manifests and
+//! intents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,6 +21,8 @@ pub struct ManifestView<R> {
     pub id: ManifestId,
     /// What it names.
     pub refs: BTreeSet<R>,
+    /// Its writer says which build is live, so that there was a head once.
+    pub tells_of_a_head: bool,
 }
 
 /// An intent, as far as it matters here. `I` names it.
@@ -38,7 +41,7 @@ pub struct IntentView<R, I> {
 /// What must stay whatever its age.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Roots {
-    /// The build that is live or becoming so. Without one, every manifest counts as once live.
+    /// The build that is live or becoming so. Without one, every manifest counts as once live: valpop writes none.
     pub head: Option<ManifestId>,
     /// The build before it.
     pub previous: Option<ManifestId>,
@@ -48,6 +51,8 @@ pub struct Roots {
     pub history: BTreeSet<ManifestId>,
     /// Builds that somebody holds.
     pub pins: BTreeSet<ManifestId>,
+    /// Builds of which there are copies, if there is no head: whoever makes them writes a head, too.
+    pub copied: BTreeSet<ManifestId>,
 }
 
 /// The rules of one prune.
@@ -143,6 +148,9 @@ pub enum GcRefusal {
     /// What is live is not known.
     #[error("the live build's manifest {0} is missing, so what is live is not known")]
     HeadMissing(ManifestId),
+    /// There was a head, and it is gone.
+    #[error("nothing says which build is live, though whoever pushed {0} did")]
+    HeadLost(ManifestId),
 }
 
 /// Decides what goes. `orphans` are candidates that nothing may name.
@@ -168,6 +176,14 @@ pub fn plan<R: Ord + Clone, I: Clone>(
         .filter(|manifest| living.iter().any(|refs| manifest.refs.is_subset(refs)))
         .map(|manifest| manifest.id)
         .collect();
+    if roots.head.is_none() {
+        let tell = manifests.iter().filter(|manifest| manifest.tells_of_a_head).map(|manifest| manifest.id);
+        // Those of a push under way are no sign of a head: it writes them before.
+        let lost = tell.chain(roots.copied.iter().copied()).filter(|id| !in_use.contains(id));
+        if let Some(newest) = lost.max() {
+            return Err(GcRefusal::HeadLost(newest));
+        }
+    }
     let keep = kept(&known_ids, &in_use, roots, policy);
 
     let mut named: BTreeSet<&R> = BTreeSet::new();

@@ -258,9 +258,19 @@ impl Layout {
         Ok(())
     }
 
+    /// Begins the keys of all copies of entry points.
+    pub fn all_copies(&self) -> String {
+        self.below("entries")
+    }
+
     /// Begins the keys of the copies of the entry points of a build.
     pub fn copies(&self, manifest: ManifestId) -> String {
-        format!("{}{manifest}/", self.below("entries"))
+        format!("{}{manifest}/", self.all_copies())
+    }
+
+    /// Of which build a copy is.
+    pub fn copied_build(&self, key: &ObjectKey) -> Option<ManifestId> {
+        key.as_str().strip_prefix(&self.all_copies())?.split_once('/')?.0.parse().ok()
     }
 
     /// The copy of an entry point: what it was in that build.
@@ -360,6 +370,8 @@ mod tests {
         assert_eq!(layout.path_of(&layout.file(&path)), Some(path.clone()));
         assert_eq!(layout.manifest_of(&layout.manifest(ManifestId(7))), Some(ManifestId(7)));
         assert_eq!(layout.manifest_of(&ObjectKey::new("manifests/myapp/1/2")), None);
+        assert_eq!(layout.copied_build(&layout.copy(ManifestId(7), &path)), Some(ManifestId(7)));
+        assert_eq!(layout.copied_build(&ObjectKey::new("entries/myapp/7")), None);
 
         let below = Layout::new("team/x/", "a".parse().unwrap()).unwrap();
         assert_eq!(below.copy(ManifestId(7), &path).as_str(), "team/x/entries/a/7/css/a.css");

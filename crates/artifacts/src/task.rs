@@ -214,6 +214,9 @@ impl TaskKind for AssetPush {
             let session = session.another((self.nonce)());
             let pruned = assets::prune(&session, &PruneRequest { may_wait: true, ..prune }).await;
             let pruned = pruned.map_err(failed)?;
+            if let Some(problem) = pruned.problem() {
+                return Err(failed(problem));
+            }
             context.tell(&format!("{} files of older builds deleted", pruned.report.deleted.len()));
         }
         let manifest = pushed.manifest.map(|id| ("manifest".to_owned(), id.to_string()));

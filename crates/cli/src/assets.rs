@@ -191,7 +191,15 @@ impl AssetsContext<'_> {
         } else {
             let rules = self.rules(&arguments.age, opened.conditions)?;
             let rules = assets::PruneRequest { dry_run: true, ..rules };
-            Some(assets::prune(session, &rules).await.map_err(failed)?)
+            match assets::prune(session, &rules).await {
+                Ok(prune) => Some(prune),
+                // The push is what mends it.
+                Err(error @ (AssetsError::HeadLost { .. } | AssetsError::HeadMissing { .. })) => {
+                    self.output.message(&format!("warning: nothing would be pruned: {error}"));
+                    None
+                }
+                Err(error) => return Err(failed(error)),
+            }
         };
         let document = AssetsPlanDocument::of(about, request.image.clone(), &planned, prune.as_ref());
         self.show(arguments.form.format, &document, &document.text());
@@ -221,12 +229,23 @@ impl AssetsContext<'_> {
             self.prune_after(&arguments.age, opened, &outcome).await
         };
         let (prune, exit) = match pruned {
-            Ok(prune) => (prune, Ok(ExitCode::Ok)),
+            Ok(prune) => match prune.as_ref().and_then(PruneOutcome::problem) {
+                Some(problem) => (prune, Err(failed(problem))),
+                None => (prune, Ok(ExitCode::Ok)),
+            },
             Err(error) => (None, Err(error)),
         };
         if let assets::PushStatus::Superseded { by, is_unfinished: true } = outcome.status {
             self.output.message(&format!(
                 "warning: the change to the newer build {by} is not over; if its push died, `assets resume` finishes it"
+            ));
+        }
+        if let (assets::PushStatus::Superseded { by, .. }, Some(first)) =
+            (&outcome.status, outcome.in_place.first())
+        {
+            self.output.message(&format!(
+                "warning: {} files changed under their names before the newer build {by} went live, the first of them {first}: look with `assets verify` whether it needs them, and push it again if so",
+                outcome.in_place.len()
             ));
         }
         let document = AssetsPushDocument::of(about, &outcome, prune.as_ref());
@@ -286,6 +305,9 @@ impl AssetsContext<'_> {
         let outcome = assets::prune(&opened.session, &rules).await.map_err(failed)?;
         let document = AssetsPruneDocument::of(about, &outcome);
         self.show(arguments.form.format, &document, &document.text());
+        if let Some(problem) = outcome.problem() {
+            return Err(failed(problem));
+        }
         let pending = arguments.detailed_exitcode && is_due(&outcome);
         Ok(if pending { ExitCode::ChangesPending } else { ExitCode::Ok })
     }

@@ -105,7 +105,7 @@ pub enum AssetsError {
     #[diagnostic(
         code(assets::incomplete),
         help(
-            "only builds that were not pruned can go live again: `assets ls` lists them, and `assets pin` keeps them"
+            "only builds of which nothing was pruned can be kept or go live again: `assets ls` lists them, and `assets pin` keeps them"
         )
     )]
     Incomplete { manifest: ManifestId, count: usize, first: String },
@@ -134,7 +134,7 @@ pub enum AssetsError {
     #[diagnostic(
         code(assets::unreadable),
         help(
-            "nothing was deleted: what it names is not known. Restore an earlier version of it; remove it only if it is none of ours. Without a head nobody knows which build is live: push that build again before anything is pruned"
+            "nothing was deleted: what it says is not known. Restore an earlier version of it. A head can be removed if the live build is pushed again afterwards; until then nothing is pruned. Anything else should be removed only if it is none of ours"
         )
     )]
     Unreadable { key: String, message: String },
@@ -145,6 +145,15 @@ pub enum AssetsError {
         help("nothing was deleted; push the live build again, and it is known")
     )]
     HeadMissing { manifest: ManifestId },
+
+    #[error("{head} is missing, though build {manifest} was pushed with one, so what is live is not known")]
+    #[diagnostic(
+        code(assets::head_lost),
+        help(
+            "nothing was deleted; restore an earlier version of it, or push the live build again: then prune"
+        )
+    )]
+    HeadLost { head: String, manifest: ManifestId },
 
     #[error("{writer} prunes this app at the moment")]
     #[diagnostic(
@@ -160,9 +169,16 @@ pub enum AssetsError {
     )]
     TooMuch { delete: usize, known: usize },
 
-    #[error("{count} objects could not be deleted, the first of them {first}: {message}")]
+    #[error("{count} objects could not be deleted, the first of them {first}")]
     #[diagnostic(code(assets::partial_delete), help("what names them stays, so the next prune deletes them"))]
-    Partial { count: usize, first: String, message: String },
+    Partial { count: usize, first: String },
+
+    #[error("another session took this prune for dead before it was over")]
+    #[diagnostic(
+        code(assets::prune_taken_over),
+        help("whatever is gone was due, and the rest is still there: prune again")
+    )]
+    TakenOver,
 
     #[error("the store does not keep the condition {condition}")]
     #[diagnostic(
@@ -241,7 +257,9 @@ impl AssetsError {
             Self::Incomplete { .. }
             | Self::Unreadable { .. }
             | Self::HeadMissing { .. }
+            | Self::HeadLost { .. }
             | Self::Partial { .. }
+            | Self::TakenOver
             | Self::Integrity { .. }
             | Self::Damaged { .. }
             | Self::Protocol(_) => ErrorClass::Failed,

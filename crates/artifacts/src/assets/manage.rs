@@ -12,7 +12,9 @@ use super::session::Session;
 use super::transfer::{Transfer, copied};
 use crate::format::{Head, HeadState, Manifest, ManifestFormat};
 use crate::names::{AssetPath, ManifestId};
-use crate::protocol::{Class, FlipEnd, Item, Pin, ProtocolError, Push, PushMode, PushOrder, Resume, Source};
+use crate::protocol::{
+    Class, FlipEnd, Item, Pin, PinEnd, ProtocolError, Push, PushMode, PushOrder, Resume, Source,
+};
 
 /// A build in the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,17 +172,20 @@ async fn check_copies(session: &Session) -> Result<(), AssetsError> {
 /// Holds a build: no prune deletes anything of it.
 ///
 /// # Errors
-/// [`AssetsError::NoManifest`], and all others.
+/// [`AssetsError::NoManifest`], [`AssetsError::Incomplete`] if files of it are gone, and all others.
 pub async fn pin(session: &Session, id: ManifestId) -> Result<(), AssetsError> {
     let found = manifest(session, id).await?;
     let created = session.clock.seconds();
     let (layout, nonce) = (session.layout.clone(), session.nonce.clone());
     let mut machine =
         Pin::new(layout, nonce, &session.writer, created, (id, found.files), session.terms.clone());
-    if session.run(&mut machine, None).await? {
-        Ok(())
-    } else {
-        Err(AssetsError::NoManifest { manifest: id })
+    match session.run(&mut machine, None).await? {
+        PinEnd::Pinned => Ok(()),
+        PinEnd::NoManifest => Err(AssetsError::NoManifest { manifest: id }),
+        PinEnd::Incomplete(missing) => {
+            let first = missing.first().map(ToString::to_string).unwrap_or_default();
+            Err(AssetsError::Incomplete { manifest: id, count: missing.len(), first })
+        }
     }
 }
 

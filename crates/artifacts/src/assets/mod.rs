@@ -4,7 +4,9 @@
 mod classify;
 mod error;
 mod event;
+mod heal;
 mod manage;
+mod parts;
 mod probe;
 mod prune;
 mod push;

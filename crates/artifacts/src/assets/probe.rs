@@ -115,8 +115,7 @@ pub fn iam_policy(session: &Session, may_push: bool) -> Value {
     let locks = locks.as_str().trim_end_matches("gc.json");
     prefixes.pop();
     prefixes.push(locks.to_owned());
-    let copies = layout.copies(crate::names::ManifestId(0));
-    prefixes.push(copies.trim_end_matches("0/").to_owned());
+    prefixes.push(layout.all_copies());
     let object = |prefix: &str| format!("arn:aws:s3:::{bucket}/{prefix}");
     let everything: Vec<String> =
         prefixes.iter().map(|prefix| object(&format!("{prefix}*"))).chain([object(head.as_str())]).collect();

@@ -47,14 +47,27 @@ pub struct PruneOutcome {
     pub dry_run: bool,
     /// All was done that was decided.
     pub is_complete: bool,
+    /// Somebody else took this prune for dead.
+    pub is_taken_over: bool,
     /// Large files that were left half sent, long ago: thrown away, or found by a dry run.
     pub unfinished: usize,
 }
 
-/// Prunes an app.
+impl PruneOutcome {
+    /// Why not all was done that was decided.
+    pub fn problem(&self) -> Option<AssetsError> {
+        if self.is_taken_over {
+            return Some(AssetsError::TakenOver);
+        }
+        let first = self.report.failed.first()?.to_string();
+        Some(AssetsError::Partial { count: self.report.failed.len(), first })
+    }
+}
+
+/// Prunes an app. Whether all was done that was decided, the outcome says.
 ///
 /// # Errors
-/// [`AssetsError`]. Unless it is [`AssetsError::Partial`], nothing of a failed prune was deleted, or all of it was due.
+/// [`AssetsError`]. Whatever was deleted was due.
 pub async fn prune(session: &Session, request: &PruneRequest) -> Result<PruneOutcome, AssetsError> {
     if !request.dry_run && request.conditions == StoreConditions::Unknown {
         let (head, now) = read_head(session).await?;
@@ -84,27 +97,25 @@ pub async fn prune(session: &Session, request: &PruneRequest) -> Result<PruneOut
             return Err(error);
         }
     };
-    let is_complete = match end {
-        PruneEnd::Done | PruneEnd::Planned => true,
-        PruneEnd::OutOfTime => false,
+    let is_taken_over = end == PruneEnd::TakenOver;
+    match end {
+        PruneEnd::Done | PruneEnd::Planned | PruneEnd::Partial | PruneEnd::TakenOver => {}
         PruneEnd::Busy { writer } => return Err(AssetsError::Busy { writer }),
         PruneEnd::Refused(GcRefusal::HeadMissing(manifest)) => {
             return Err(AssetsError::HeadMissing { manifest });
+        }
+        PruneEnd::Refused(GcRefusal::HeadLost(manifest)) => {
+            let head = session.layout.head().as_str().to_owned();
+            return Err(AssetsError::HeadLost { head, manifest });
         }
         PruneEnd::TooMuch => {
             let (delete, known) = report.plan.as_ref().map_or((0, 0), |plan| (plan.delete.len(), plan.known));
             return Err(AssetsError::TooMuch { delete, known });
         }
-        PruneEnd::Partial => {
-            return Err(AssetsError::Partial {
-                count: report.failed.len(),
-                first: report.failed.first().map(ToString::to_string).unwrap_or_default(),
-                message: "the store refused it".to_owned(),
-            });
-        }
-    };
+    }
+    let is_complete = !is_taken_over && report.failed.is_empty();
     let unfinished = unfinished(session, request, report.now).await?;
-    Ok(PruneOutcome { report, dry_run: request.dry_run, is_complete, unfinished })
+    Ok(PruneOutcome { report, dry_run: request.dry_run, is_complete, is_taken_over, unfinished })
 }
 
 /// Gives the marker of a failed prune back, if the store lets us: otherwise the next one waits until it is dead.

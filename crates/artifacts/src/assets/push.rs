@@ -12,7 +12,7 @@ use super::probe::{self, StoreConditions};
 use super::session::{Session, age};
 use super::transfer::Transfer;
 use super::walk::{Walked, walk};
-use crate::format::{Build, FileFacts, Head, Manifest, ManifestFormat};
+use crate::format::{Build, FileFacts, Head, HeadState, Manifest, ManifestFormat};
 use crate::names::{AssetPath, ManifestId};
 use crate::protocol::{
     Choice, Class, Data, FlipEnd, Found, Item, Listed, Push, PushEnd, PushMode, PushOrder, PushReport,
@@ -258,7 +258,8 @@ pub(crate) fn outcome(
     let sent: BTreeSet<usize> = report.sent.iter().copied().collect();
     let sent_items =
         || sent.iter().filter_map(|number| order.items.get(*number)).chain(entries.iter().copied());
-    let in_place = report.in_place.iter().filter_map(|in_place| order.items.get(in_place.item));
+    let in_place = report.in_place.iter().filter(|in_place| sent.contains(&in_place.item));
+    let in_place = in_place.filter_map(|in_place| order.items.get(in_place.item));
     Ok(PushOutcome {
         manifest: report.manifest,
         previous: report.previous,
@@ -311,7 +312,15 @@ pub async fn plan(
     choice.skip.extend(proven);
     let live = head.as_ref().map(|head| head.manifest);
     let mine = request.build.timestamp.unwrap_or(u64::MAX);
-    let is_live = live.and_then(|live| manifests.get(&live)).is_some_and(|live| order.is_live_as(live));
+    let published = head.as_ref().filter(|head| head.state == HeadState::Published);
+    let live_manifest = published.and_then(|head| manifests.get(&head.manifest));
+    let is_live = match live_manifest.filter(|live| order.is_live_as(live)) {
+        None => false,
+        Some(live) => match order.unproven(live, &data) {
+            None => false,
+            Some(asked) => transfer.prove(session, asked.clone()).await?.len() == asked.len(),
+        },
+    };
     let newer = head.filter(|head| head.build_ts > mine && !request.mode.allow_older);
     Ok(Planned {
         files: actions(&order.items, &choice, &data),

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -137,7 +137,7 @@ impl Session {
             };
             lost += u32::from(reply == Reply::Unknown);
             if lost > LOST {
-                let message = "the answers to too many writes were lost";
+                let message = "the answers to too many requests were lost";
                 return Err(self.unavailable(message).into());
             }
             ask = machine.step(reply, self.clock.monotonic())?;
@@ -173,12 +173,7 @@ impl Session {
                 self.again(|| self.store.delete(&key, &Condition::None)).await?;
                 Reply::Done
             }
-            Ask::DeleteMany { keys, until } => {
-                self.tell(&AssetEvent::Deleting { objects: keys.len() });
-                let in_time = |kind| is_repeatable(kind) && self.clock.monotonic() < until;
-                let failures = self.again_if(|| self.store.delete_many(&keys), in_time).await?;
-                Reply::DeletedMany(failures.into_iter().map(|error| ObjectKey::new(error.key)).collect())
-            }
+            Ask::DeleteMany { keys, until } => self.delete_many(&keys, until).await?,
             Ask::List { prefix, after } => {
                 let page = self.again(|| self.store.list(&prefix, after.as_ref())).await?;
                 let listed = |(key, metadata): (ObjectKey, Metadata)| Listed {
@@ -202,6 +197,34 @@ impl Session {
                 transfer.put_entry(self, manifest, &path, condition).await?
             }
         })
+    }
+
+    /// Deletes, as long as the marker is believed. What is under way then is dropped, and may still be carried out.
+    async fn delete_many(&self, keys: &[ObjectKey], until: Duration) -> Result<Reply, AssetsError> {
+        self.tell(&AssetEvent::Deleting { objects: keys.len() });
+        let lingers = AtomicBool::new(false);
+        let is_over = || self.clock.monotonic() >= until;
+        let in_time = |kind| {
+            lingers.fetch_or(kind == StoreErrorKind::Unavailable, Ordering::Relaxed);
+            is_repeatable(kind) && !is_over()
+        };
+        let over = async {
+            while !is_over() {
+                self.clock.sleep(until.saturating_sub(self.clock.monotonic()).min(LOOK)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            deleted = self.again_if(|| self.store.delete_many(keys), in_time) => match deleted {
+                Ok(failures) => {
+                    let failed = failures.into_iter().map(|error| ObjectKey::new(error.key)).collect();
+                    Ok(Reply::DeletedMany { failed, lingers: lingers.into_inner() })
+                }
+                Err(error) if is_repeatable(error.kind) && is_over() => Ok(Reply::Unknown),
+                Err(error) => Err(error.into()),
+            },
+            () = over => Ok(Reply::Unknown),
+        }
     }
 
     /// Writes, and tells what is known of the outcome.

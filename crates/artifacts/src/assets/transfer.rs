@@ -1,30 +1,26 @@
 //! Sending files: bounded in number and in memory, each with its digest, large ones in parts.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fs_err as fs;
 use runway_store::{
-    Condition, ContentDigest, ETag, ObjectKey, Part, Put, StoreError, StoreErrorKind, Upload, UserMetadata,
+    Condition, ContentDigest, ETag, ObjectKey, Put, StoreError, StoreErrorKind, UserMetadata,
 };
-use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::error::AssetsError;
 use super::event::AssetEvent;
+use super::parts::{self, Body, acquire, blocking};
 use super::session::Session;
-use super::walk::{PARTS_FROM, part_size};
+use super::walk::PARTS_FROM;
 use crate::names::{AssetPath, ManifestId};
 use crate::protocol::{Item, Reply};
 
-/// Bytes under way at once, in MiB.
-const MEMORY: usize = 96;
-
 /// Name of the digest among the metadata of an object.
-const DIGEST: &str = "sha256";
+pub(super) const DIGEST: &str = "sha256";
 
 /// Where the bytes of items come from.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +76,7 @@ impl Transfer {
     ) -> Result<Vec<(usize, ETag)>, AssetsError> {
         let bytes = items.iter().filter_map(|item| self.items.get(*item)).map(|item| item.facts.size).sum();
         session.tell(&AssetEvent::Sending { files: items.len(), bytes });
-        let memory = Arc::new(Semaphore::new(MEMORY));
+        let memory = parts::memory();
         let send = move |session: Session, transfer: Self, number: usize| {
             let memory = Arc::clone(&memory);
             async move {
@@ -213,7 +209,8 @@ impl Transfer {
         let file =
             self.files.get(number).ok_or(AssetsError::Protocol(crate::protocol::ProtocolError::Defect))?;
         if item.facts.size >= PARTS_FROM {
-            return send_parts(session, item, file, key, memory).await;
+            let body = Body::File(file.clone());
+            return parts::send(session, item, &body, key, memory).await;
         }
         let send = async {
             let _permit = acquire(memory, item.facts.size).await?;
@@ -228,7 +225,7 @@ impl Transfer {
     }
 }
 
-async fn unless_stopped<T>(
+pub(super) async fn unless_stopped<T>(
     session: &Session,
     work: impl Future<Output = Result<T, AssetsError>>,
 ) -> Result<T, AssetsError> {
@@ -263,7 +260,7 @@ fn missing(key: &ObjectKey) -> AssetsError {
     AssetsError::Unreadable { key: key.as_str().to_owned(), message: "it does not exist".to_owned() }
 }
 
-fn damaged(error: StoreError, path: &AssetPath) -> AssetsError {
+pub(super) fn damaged(error: StoreError, path: &AssetPath) -> AssetsError {
     match error.kind {
         StoreErrorKind::Integrity => {
             AssetsError::Integrity { path: path.to_string(), message: error.message }
@@ -273,7 +270,7 @@ fn damaged(error: StoreError, path: &AssetPath) -> AssetsError {
 }
 
 /// How an item is written.
-fn described(item: &Item) -> Put {
+pub(super) fn described(item: &Item) -> Put {
     Put {
         content_type: Some(item.facts.content_type.clone()),
         cache_control: Some(item.facts.cache_control.clone()),
@@ -283,17 +280,8 @@ fn described(item: &Item) -> Put {
     }
 }
 
-async fn acquire(
-    memory: &Arc<Semaphore>,
-    bytes: u64,
-) -> Result<tokio::sync::OwnedSemaphorePermit, AssetsError> {
-    let wanted = usize::try_from(bytes >> 20).unwrap_or(MEMORY).saturating_add(1).min(MEMORY);
-    let wanted = u32::try_from(wanted).unwrap_or(1);
-    Arc::clone(memory).acquire_many_owned(wanted).await.map_err(|_| AssetsError::Interrupted)
-}
-
 /// The bytes of a file, which must be those that it had when the push was decided on.
-async fn read_whole(item: Item, file: PathBuf) -> Result<Bytes, AssetsError> {
+pub(super) async fn read_whole(item: Item, file: PathBuf) -> Result<Bytes, AssetsError> {
     blocking(move || {
         let changed = || AssetsError::SourceChanged { path: item.path.to_string() };
         let bytes = fs::read(&file).map_err(|_| changed())?;
@@ -301,144 +289,6 @@ async fn read_whole(item: Item, file: PathBuf) -> Result<Bytes, AssetsError> {
             return Err(changed());
         }
         Ok(Bytes::from(bytes))
-    })
-    .await
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, AssetsError> + Send + 'static,
-) -> Result<T, AssetsError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(AssetsError::Interrupted),
-        },
-    }
-}
-
-/// Sends a large file part by part, several parts at a time. Whatever goes wrong, its parts are thrown away.
-async fn send_parts(
-    session: &Session,
-    item: &Item,
-    file: &PathBuf,
-    key: &ObjectKey,
-    memory: &Arc<Semaphore>,
-) -> Result<ETag, AssetsError> {
-    let how = described(item);
-    let upload = session.again(|| session.store.begin_upload(key, &how)).await?;
-    let sent = unless_stopped(session, send_all_parts(session, item, file, &upload, memory)).await;
-    let completed = match sent {
-        Ok(parts) => complete(session, item, &upload, &parts).await,
-        Err(error) => Err(error),
-    };
-    if completed.is_err() {
-        // What cannot be thrown away now is found by a prune.
-        let _leftover = session.store.abort_upload(&upload).await;
-    }
-    completed
-}
-
-async fn complete(
-    session: &Session,
-    item: &Item,
-    upload: &Upload,
-    parts: &[Part],
-) -> Result<ETag, AssetsError> {
-    let completed = session.store.complete_upload(upload, parts, &Condition::None).await;
-    match completed {
-        Ok(written) => Ok(written.etag),
-        // The answer may have been lost, and the upload be over: then the object says so.
-        Err(error) if error.kind == StoreErrorKind::Unavailable => {
-            match session.again(|| session.store.complete_upload(upload, parts, &Condition::None)).await {
-                Ok(written) => Ok(written.etag),
-                Err(again) => {
-                    let found = session.again(|| session.store.head(&upload.key)).await?;
-                    let is_ours = |metadata: &runway_store::Metadata| {
-                        metadata.length == item.facts.size
-                            && metadata.user.get(DIGEST) == Some(&item.facts.sha256.to_string())
-                    };
-                    found.filter(is_ours).map(|metadata| metadata.etag).ok_or_else(|| again.into())
-                }
-            }
-        }
-        Err(error) if matches!(error.kind, StoreErrorKind::Throttled | StoreErrorKind::Conflict) => {
-            let again = session.again(|| session.store.complete_upload(upload, parts, &Condition::None));
-            Ok(again.await?.etag)
-        }
-        Err(error) => Err(damaged(error, &item.path)),
-    }
-}
-
-async fn send_all_parts(
-    session: &Session,
-    item: &Item,
-    file: &PathBuf,
-    upload: &Upload,
-    memory: &Arc<Semaphore>,
-) -> Result<Vec<Part>, AssetsError> {
-    let changed = || AssetsError::SourceChanged { path: item.path.to_string() };
-    let size = part_size(item.facts.size);
-    let mut open = fs::File::open(file).map_err(|_| changed())?;
-    let mut digest = Sha256::new();
-    let mut running: JoinSet<Result<Part, AssetsError>> = JoinSet::new();
-    let mut parts = BTreeMap::new();
-    let mut keep = |ended: Result<Result<Part, AssetsError>, tokio::task::JoinError>| match ended {
-        Ok(sent) => sent.map(|part| drop(parts.insert(part.number, part))),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(AssetsError::Interrupted),
-        },
-    };
-    let count = item.facts.size.div_ceil(size);
-    for number in 1..=count {
-        let length = size.min(item.facts.size - (number - 1) * size);
-        let permit = acquire(memory, length).await?;
-        let (file, state, body) = read_part(open, digest, length).await?;
-        (open, digest) = (file, state);
-        let body = body.ok_or_else(changed)?;
-        let (session, upload) = (session.clone(), upload.clone());
-        running.spawn(async move {
-            let _permit = permit;
-            let sha256 = ContentDigest::of(&body);
-            let number = u32::try_from(number).unwrap_or(u32::MAX);
-            let sent =
-                session.again(|| session.store.upload_part(&upload, number, body.clone(), Some(&sha256)));
-            let part = sent.await?;
-            session.tell(&AssetEvent::Sent { bytes: body.len() as u64 });
-            Ok(part)
-        });
-        while let Some(ended) = running.try_join_next() {
-            keep(ended)?;
-        }
-    }
-    while let Some(ended) = running.join_next().await {
-        keep(ended)?;
-    }
-    let (_, digest, rest) = read_part(open, digest, 1).await?;
-    if rest.is_some() || ContentDigest::new(digest.finalize().into()) != item.facts.sha256 {
-        return Err(changed());
-    }
-    Ok(parts.into_values().collect())
-}
-
-/// The next bytes of a file; `None` if it has fewer.
-async fn read_part(
-    mut file: fs::File,
-    mut digest: Sha256,
-    length: u64,
-) -> Result<(fs::File, Sha256, Option<Bytes>), AssetsError> {
-    blocking(move || {
-        use std::io::Read as _;
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
-        let body = match file.read_exact(&mut bytes) {
-            Ok(()) => {
-                digest.update(&bytes);
-                Some(Bytes::from(bytes))
-            }
-            Err(_) => None,
-        };
-        Ok((file, digest, body))
     })
     .await
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use bytes::Bytes;
-use runway_store::{Condition, ContentDigest, ETag, ObjectKey, Put, UserMetadata};
+use runway_store::{ContentDigest, ETag, ObjectKey};
 use sha2::{Digest as _, Sha256};
 
 use super::error::AssetsError;
+use super::heal::heal;
 use super::manage::resume;
 use super::push::read_head;
 use super::session::Session;
+use super::transfer::DIGEST;
 use crate::format::{FileFacts, Head, HeadState, Manifest};
 use crate::names::{AssetPath, ManifestId};
 use crate::protocol::ProtocolError;
@@ -112,7 +113,7 @@ pub async fn verify(session: &Session, request: &VerifyRequest) -> Result<Verify
     Ok(outcome)
 }
 
-async fn head(session: &Session) -> Result<Option<(Head, ETag)>, AssetsError> {
+pub(super) async fn head(session: &Session) -> Result<Option<(Head, ETag)>, AssetsError> {
     let Some(found) = read_head(session).await?.0 else { return Ok(None) };
     let key = session.layout.head();
     let head = Head::decode(&found.body).map_err(|error| ProtocolError::unreadable(&key, &error))?;
@@ -129,14 +130,21 @@ async fn look(
 ) -> Result<Option<Problem>, AssetsError> {
     let Some((etag, size)) = seen else { return Ok(Some(Problem::Missing)) };
     let Some(facts) = facts else { return Ok(None) };
-    if facts.size != *size || facts.etag.as_ref().is_some_and(|known| known != etag) {
+    if facts.size != *size {
         return Ok(Some(Problem::Changed));
+    }
+    let key = session.layout.file(path);
+    if !request.deep && facts.etag.as_ref().is_some_and(|known| known != etag) {
+        // Some stores give the same bytes another entity tag when they are written again.
+        let found = session.again(|| session.store.head(&key)).await?;
+        let digest = found.and_then(|found| found.user.get(DIGEST).cloned());
+        return Ok((digest != Some(facts.sha256.to_string())).then_some(Problem::Changed));
     }
     // An entry point is replaced by every build, so that only its digest tells.
     if !request.deep && !is_entry {
         return Ok(None);
     }
-    let digest = digest(session, &session.layout.file(path), *size).await?;
+    let digest = digest(session, &key, *size).await?;
     Ok((digest != Some(facts.sha256)).then_some(Problem::OtherBytes))
 }
 
@@ -151,66 +159,4 @@ async fn digest(session: &Session, key: &ObjectKey, size: u64) -> Result<Option<
         first += piece.len() as u64;
     }
     Ok(Some(ContentDigest::new(digest.finalize().into())))
-}
-
-/// Puts a file back, if its very bytes are found: in the copies of the build, in a directory, or among older versions.
-/// Nothing of a live build is ever pruned, so it stays.
-async fn heal(
-    session: &Session,
-    request: &VerifyRequest,
-    head: &Head,
-    path: &AssetPath,
-    facts: &FileFacts,
-    (is_entry, seen): (bool, Option<&(ETag, u64)>),
-) -> Result<bool, AssetsError> {
-    let Some(body) = bytes(session, request, head, path, facts, is_entry).await? else { return Ok(false) };
-    // Another build may have gone live meanwhile.
-    let is_same = self::head(session).await?.is_some_and(|(now, _)| now == *head);
-    if is_entry && !is_same {
-        return Ok(false);
-    }
-    let condition = seen.map_or(Condition::IfAbsent, |(etag, _)| Condition::IfMatch(etag.clone()));
-    let how = Put {
-        condition,
-        content_type: Some(facts.content_type.clone()),
-        cache_control: Some(facts.cache_control.clone()),
-        user: UserMetadata::from([("sha256".to_owned(), facts.sha256.to_string())]),
-        sha256: Some(facts.sha256),
-        ..Put::default()
-    };
-    let reply = session.put(&session.layout.file(path), body, &how).await?;
-    Ok(matches!(reply, crate::protocol::Reply::Written { .. }))
-}
-
-async fn bytes(
-    session: &Session,
-    request: &VerifyRequest,
-    head: &Head,
-    path: &AssetPath,
-    facts: &FileFacts,
-    is_entry: bool,
-) -> Result<Option<Bytes>, AssetsError> {
-    let is_it = |body: &Bytes| ContentDigest::of(body) == facts.sha256;
-    if is_entry {
-        let copy = session.read(&session.layout.copy(head.manifest, path)).await?;
-        if let Some(copy) = copy.map(|copy| copy.body).filter(is_it) {
-            return Ok(Some(copy));
-        }
-    }
-    if let Some(source) = &request.source {
-        let file = source.join(path.as_str());
-        let read = tokio::task::spawn_blocking(move || fs_err::read(file).ok()).await.ok().flatten();
-        if let Some(body) = read.map(Bytes::from).filter(is_it) {
-            return Ok(Some(body));
-        }
-    }
-    let key = session.layout.file(path);
-    for version in session.again(|| session.store.versions(&key)).await? {
-        let Some(id) = version.version_id.filter(|_| version.length == facts.size) else { continue };
-        let found = session.again(|| session.store.get_version(&key, &id)).await?;
-        if let Some(body) = found.map(|found| found.body).filter(is_it) {
-            return Ok(Some(body));
-        }
-    }
-    Ok(None)
 }

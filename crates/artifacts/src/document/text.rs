@@ -166,8 +166,18 @@ impl AssetsPruneDocument {
         for id in &self.future {
             let _ = writeln!(text, "  warning: the manifest {id} is from the future, and stays until then");
         }
+        for key in &self.unreadable_intents {
+            let _ = writeln!(
+                text,
+                "  warning: {key} cannot be read; it is older than 7 days, and does not count any more"
+            );
+        }
+        if !self.failed.is_empty() {
+            let _ = writeln!(text, "  {} objects could not be deleted", self.failed.len());
+            lines(&mut text, self.failed.iter().map(|key| format!("! {key}")));
+        }
         if !self.complete {
-            text.push_str("  it took too long for one prune: the next one goes on\n");
+            text.push_str("  not complete: the next prune goes on\n");
         }
         text
     }

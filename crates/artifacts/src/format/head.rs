@@ -57,13 +57,23 @@ pub(crate) struct Change<'a> {
     pub(crate) nonce: &'a Nonce,
     pub(crate) deadline: Duration,
     pub(crate) probed: Option<u64>,
+    /// Other manifests that are there. Without a head, each of them may be of the build that is live.
+    pub(crate) others: &'a [ManifestId],
 }
 
 impl Head {
-    /// The head while the entry points change from what `before` says.
+    /// The head while the entry points change from what `before` says. The first one of all takes the builds of before
+    /// over: until the change is over any of them may be live, and afterwards all of them count as once live.
     pub(crate) fn flipping(before: Option<&Self>, change: &Change<'_>) -> Self {
+        let mut history = before.map(|before| before.history.clone()).unwrap_or_default();
         let (prev, interrupted) = match before {
-            None => (None, Vec::new()),
+            None => {
+                history = change.others.iter().copied().filter(|id| *id != change.manifest).collect();
+                history.sort_unstable_by(|left, right| right.cmp(left));
+                history.dedup();
+                history.truncate(HISTORY);
+                (history.first().copied(), history.clone())
+            }
             Some(before) if before.state == HeadState::Published => (Some(before.manifest), Vec::new()),
             Some(before) => {
                 let mut interrupted = before.interrupted.clone();
@@ -83,7 +93,7 @@ impl Head {
             deadline_s: change.deadline.as_secs(),
             prev: prev.filter(|prev| *prev != change.manifest),
             interrupted: interrupted.into_iter().filter(|id| *id != change.manifest).collect(),
-            history: before.map(|before| before.history.clone()).unwrap_or_default(),
+            history,
             probed: change.probed.or(before.and_then(|before| before.probed)),
         }
     }

@@ -122,6 +122,11 @@ struct Read {
 }
 
 impl Manifest {
+    /// Whether it says more than valpop's do: whoever wrote it writes a head, too.
+    pub fn tells_of_a_head(&self) -> bool {
+        self.nonce.is_some() || !self.entry.is_empty() || !self.objects.is_empty()
+    }
+
     /// Reads any of the three forms.
     ///
     /// # Errors

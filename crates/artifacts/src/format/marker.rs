@@ -15,6 +15,9 @@ pub struct Marker {
     /// Who wrote it.
     pub nonce: Nonce,
     schema: String,
+    /// Grows whenever its writer writes it again, so that no two have the same bytes.
+    #[serde(default)]
+    seq: u64,
     /// Whether it still holds.
     pub state: MarkerState,
     /// For people: host and process.
@@ -37,10 +40,16 @@ impl Marker {
         Self {
             schema: SCHEMA.to_owned(),
             nonce,
+            seq: 1,
             state,
             deadline_s: deadline.as_secs(),
             writer: writer.to_owned(),
         }
+    }
+
+    /// The same, written again to say that its writer lives.
+    pub(crate) fn renewed(&self) -> Self {
+        Self { seq: self.seq + 1, ..self.clone() }
     }
 
     /// How long after it was written its writer still deletes. Nobody is believed more than an hour.

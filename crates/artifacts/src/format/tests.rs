@@ -72,6 +72,7 @@ fn documents_are_canonical() {
         nonce: &nonce,
         deadline: Duration::from_secs(120),
         probed: Some(7),
+        others: &[],
     };
     let first = Head::flipping(None, &Change { manifest: ManifestId(4), ..change });
     let head = Head::flipping(Some(&first), &change);
@@ -123,6 +124,7 @@ fn heads_remember_what_was_live_and_what_was_broken_off() {
         nonce: &nonce,
         deadline: Duration::from_secs(120),
         probed: None,
+        others: &[],
     };
     let first = Head::flipping(None, &change(1)).published();
     assert_eq!((first.prev, first.history.clone()), (None, vec![ManifestId(1)]));
@@ -146,13 +148,39 @@ fn heads_remember_what_was_live_and_what_was_broken_off() {
 }
 
 #[test]
+fn the_first_head_takes_the_builds_of_before_over() {
+    let nonce = Nonce::new("n");
+    let others: Vec<ManifestId> = (1..=60).chain([99]).map(ManifestId).collect();
+    let change = Change {
+        manifest: ManifestId(99),
+        build_ts: 99,
+        nonce: &nonce,
+        deadline: Duration::from_secs(120),
+        probed: None,
+        others: &others,
+    };
+    let first = Head::flipping(None, &change);
+    let newest: Vec<ManifestId> = (11..=60).rev().map(ManifestId).collect();
+    assert_eq!((first.prev, &first.history, &first.interrupted), (Some(ManifestId(60)), &newest, &newest));
+    let live = first.published();
+    assert_eq!((live.prev, live.interrupted.len()), (Some(ManifestId(60)), 0));
+    assert_eq!((live.history.len(), &live.history[..2]), (50, &[99, 60].map(ManifestId)[..]));
+    // Only the first: later ones go by what the head says.
+    let next = Head::flipping(Some(&live), &Change { manifest: ManifestId(100), ..change });
+    assert_eq!((next.prev, next.history), (Some(ManifestId(99)), live.history));
+}
+
+#[test]
 fn other_documents_are_read_as_written() {
     let marker = Marker::new(Nonce::new("n"), MarkerState::Held, Duration::from_secs(120), "host/1");
     assert_eq!(
         marker.encode(),
-        r#"{"deadline_s":120,"nonce":"n","schema":"runway-rs/marker@1","state":"held","writer":"host/1"}"#
+        r#"{"deadline_s":120,"nonce":"n","schema":"runway-rs/marker@1","seq":1,"state":"held","writer":"host/1"}"#
     );
+    assert_ne!(marker.renewed().encode(), marker.encode(), "an entity tag tells bytes apart");
     assert_eq!(Marker::decode(&marker.encode()), Ok(marker));
+    let older = br#"{"deadline_s":9,"nonce":"n","schema":"runway-rs/marker@1","state":"held","writer":"w"}"#;
+    assert_eq!(Marker::decode(older).unwrap().deadline(), Duration::from_secs(9));
     let intent = Intent::new(
         "myapp".parse().unwrap(),
         Nonce::new("n"),

@@ -10,7 +10,7 @@ use super::*;
 type Bucket = Vec<ManifestView<u8>>;
 
 fn view(id: u64, refs: &[u8]) -> ManifestView<u8> {
-    ManifestView { id: ManifestId(id), refs: refs.iter().copied().collect() }
+    ManifestView { id: ManifestId(id), refs: refs.iter().copied().collect(), tells_of_a_head: false }
 }
 
 fn policy(threshold: u64, min_keep: usize) -> Policy<u8> {
@@ -52,7 +52,8 @@ fn ticket(bucket: &Bucket, now: u64, threshold: u64, always_newer: usize) -> BTr
 fn bucket() -> impl Strategy<Value = Bucket> {
     let refs = proptest::collection::btree_set(0_u8..12, 0..6);
     proptest::collection::btree_map(900_u64..1010, refs, 0..8).prop_map(|manifests| {
-        manifests.into_iter().map(|(id, refs)| ManifestView { id: ManifestId(id), refs }).collect()
+        let view = |(id, refs)| ManifestView { id: ManifestId(id), refs, tells_of_a_head: false };
+        manifests.into_iter().map(view).collect()
     })
 }
 
@@ -78,7 +79,8 @@ fn roots(bucket: &Bucket, choice: &[u8]) -> Roots {
         picked.map(|manifest| manifest.id).collect()
     };
     let (head, previous) = (some(90).first().copied(), some(90).first().copied());
-    Roots { head, previous, interrupted: some(30), history: some(160), pins: some(40) }
+    let (interrupted, history, pins) = (some(30), some(160), some(40));
+    Roots { head, previous, interrupted, history, pins, copied: BTreeSet::new() }
 }
 
 proptest! {
@@ -157,6 +159,7 @@ fn every_manifest_that_stays_has_its_reason() {
         interrupted: BTreeSet::from([ManifestId(100)]),
         history: BTreeSet::from([60, 70, 80, 90].map(ManifestId)),
         pins: BTreeSet::from([ManifestId(40)]),
+        copied: BTreeSet::new(),
     };
     let found = plan::<_, u8>(&bucket, &[], &roots, &BTreeSet::new(), &policy(10, 3)).unwrap();
     let reasons = [
@@ -211,4 +214,33 @@ fn without_the_live_manifest_nothing_is_deleted() {
     let roots = Roots { head: Some(ManifestId(7)), ..Roots::default() };
     let found = plan::<u8, u8>(&[view(1, &[1])], &[], &roots, &BTreeSet::new(), &policy(0, 0));
     assert_eq!(found, Err(GcRefusal::HeadMissing(ManifestId(7))));
+}
+
+#[test]
+fn without_a_head_that_there_was_nothing_is_deleted() {
+    let valpops: Bucket = vec![view(1, &[1]), view(2, &[2])];
+    let found = alone(&valpops, &policy(0, 1));
+    assert_eq!(found.delete.into_keys().collect::<Vec<_>>(), [1], "valpop's rule");
+    let ours = ManifestView { tells_of_a_head: true, ..view(3, &[3]) };
+    let with_ours: Bucket = valpops.iter().cloned().chain([ours]).collect();
+    let copied =
+        |ids: &[u64]| Roots { copied: ids.iter().copied().map(ManifestId).collect(), ..Roots::default() };
+    let decide = |bucket: &Bucket, intents: &[IntentView<u8, u8>], roots: &Roots| {
+        plan(bucket, intents, roots, &BTreeSet::new(), &policy(0, 1)).map(|_| ())
+    };
+    let lost = |id| Err(GcRefusal::HeadLost(ManifestId(id)));
+    assert_eq!(decide(&with_ours, &[], &copied(&[])), lost(3));
+    assert_eq!(decide(&valpops, &[], &copied(&[2])), lost(2));
+    assert_eq!(decide(&valpops, &[], &copied(&[7])), lost(7), "its manifest is gone, too");
+    let head = Roots { head: Some(ManifestId(2)), ..copied(&[]) };
+    assert!(decide(&with_ours, &[], &head).is_ok());
+    // The first push of all writes both before the head.
+    let intent = |age| IntentView {
+        id: 0,
+        age: Some(Duration::from_secs(age)),
+        ttl: Duration::from_secs(10),
+        refs: BTreeSet::from([3, 4]),
+    };
+    assert!(decide(&with_ours, &[intent(5)], &copied(&[3])).is_ok());
+    assert_eq!(decide(&with_ours, &[intent(55)], &copied(&[3])), lost(3), "it died");
 }

@@ -42,6 +42,8 @@ pub(super) struct Target {
     pub(super) etags: Vec<KnownEntry>,
     pub(super) allow_older: bool,
     pub(super) probed: Option<u64>,
+    /// Other manifests that are there.
+    pub(super) others: Vec<ManifestId>,
 }
 
 /// What is known of an entry point in the bucket.
@@ -254,6 +256,7 @@ impl Flip {
             nonce: &self.nonce,
             deadline: terms.deadline,
             probed: self.target.probed,
+            others: &self.target.others,
         };
         let head = Head::flipping(before.map(|(head, _)| head), &change);
         let condition =
@@ -381,6 +384,7 @@ impl Resume {
                     entries: manifest.entry,
                     allow_older: false,
                     probed: None,
+                    others: Vec::new(),
                 };
                 let mut flip = Flip::new(self.layout.clone(), self.nonce.clone(), target);
                 let next = flip.begin(Some(found), now, &self.terms)?;

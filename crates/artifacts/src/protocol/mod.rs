@@ -21,7 +21,7 @@ mod tests;
 mod write;
 
 pub use flip::{FlipEnd, Resume};
-pub use pin::Pin;
+pub use pin::{Pin, PinEnd};
 pub use prune::{Prune, PruneEnd, PruneOrder, PrunePlan, PruneReport};
 pub use push::{
     Choice, Class, Data, InPlace, Item, Push, PushEnd, PushMode, PushOrder, PushReport, Source, choose,
@@ -93,11 +93,12 @@ pub enum Ask<End> {
     },
     /// Delete an object that may be absent: answered by [`Reply::Done`].
     Delete(ObjectKey),
-    /// Delete objects that may be absent: answered by [`Reply::DeletedMany`].
+    /// Delete objects that may be absent: answered by [`Reply::DeletedMany`], or by [`Reply::Unknown`] if no answer came
+    /// in time.
     DeleteMany {
         /// Which.
         keys: Vec<ObjectKey>,
-        /// When the marker is no longer believed: nothing is repeated after that.
+        /// When the marker is no longer believed: nothing is repeated or waited for after that.
         until: Duration,
     },
     /// List one page: answered by [`Reply::Listed`].
@@ -191,8 +192,13 @@ pub enum Reply {
     Unknown,
     /// It is done.
     Done,
-    /// All are deleted but these.
-    DeletedMany(Vec<ObjectKey>),
+    /// Many were deleted.
+    DeletedMany {
+        /// All but these.
+        failed: Vec<ObjectKey>,
+        /// The answer to an attempt before was lost: it may still be carried out.
+        lingers: bool,
+    },
     /// One page.
     Listed {
         /// What is on it, in the order of keys.

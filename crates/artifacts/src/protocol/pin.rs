@@ -5,12 +5,15 @@ use std::time::Duration;
 use runway_store::{Condition, ObjectKey};
 
 use super::gate::{Gate, Passing};
+use super::pages::{AllPages, Pages};
+use super::push::Data;
 use super::write::{Write, Writing};
 use super::{Ask, Machine, ProtocolError, Reply, Terms};
 use crate::format::Intent;
 use crate::names::{AssetPath, Layout, ManifestId, Nonce};
 
-/// Writes a pin, protected by an intent: a prune that runs has seen either the intent or the pin.
+/// Writes a pin, protected by an intent: a prune that runs has seen either the intent or the pin. A prune that died may
+/// have deleted some of the files, so that it is looked whether all of them are there.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pin {
     layout: Layout,
@@ -20,7 +23,19 @@ pub struct Pin {
     id: ManifestId,
     files: Vec<AssetPath>,
     terms: Terms,
+    started: Duration,
     stage: Stage,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum PinEnd {
+    /// The build is held.
+    Pinned,
+    /// The build is gone.
+    NoManifest,
+    /// These files of it are gone: a prune died before the manifest was, too.
+    Incomplete(Vec<AssetPath>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,8 +44,9 @@ enum Stage {
     Intent(Write),
     Gate(Gate),
     Manifest,
+    Data(Pages),
     Pin(Write),
-    Forget(bool),
+    Forget(PinEnd),
     Over,
 }
 
@@ -44,24 +60,42 @@ impl Pin {
         (id, files): (ManifestId, Vec<AssetPath>),
         terms: Terms,
     ) -> Self {
-        Self { layout, nonce, writer: writer.to_owned(), created, id, files, terms, stage: Stage::Start }
+        let (writer, started, stage) = (writer.to_owned(), Duration::ZERO, Stage::Start);
+        Self { layout, nonce, writer, created, id, files, terms, started, stage }
     }
 
     fn intent(&self) -> ObjectKey {
         self.layout.intent(self.created, &self.nonce)
     }
 
-    fn forget(&mut self, is_pinned: bool) -> Ask<bool> {
-        self.stage = Stage::Forget(is_pinned);
+    fn forget(&mut self, end: PinEnd) -> Ask<PinEnd> {
+        self.stage = Stage::Forget(end);
         Ask::Delete(self.intent())
+    }
+
+    /// The pin, if all files are there. They stay while the intent is believed.
+    fn pin(&mut self, all: &AllPages, now: Duration) -> Result<Ask<PinEnd>, ProtocolError> {
+        let data = Data::of(&self.layout, &all.found);
+        let missing: Vec<AssetPath> =
+            self.files.iter().filter(|path| data.get(path).is_none()).cloned().collect();
+        if !missing.is_empty() {
+            return Ok(self.forget(PinEnd::Incomplete(missing)));
+        }
+        if now.saturating_sub(self.started) >= self.terms.intent_ttl / 2 {
+            return Err(ProtocolError::TooSlow);
+        }
+        let body = bytes::Bytes::from_static(b"{}");
+        let write = Write::new(self.layout.pin(self.id), body, &self.nonce, Condition::None);
+        let ask = write.ask();
+        self.stage = Stage::Pin(write);
+        Ok(ask)
     }
 }
 
 impl Machine for Pin {
-    /// Whether the build is held: it may be gone.
-    type End = bool;
+    type End = PinEnd;
 
-    fn step(&mut self, reply: Reply, _now: Duration) -> Result<Ask<bool>, ProtocolError> {
+    fn step(&mut self, reply: Reply, now: Duration) -> Result<Ask<PinEnd>, ProtocolError> {
         match (std::mem::replace(&mut self.stage, Stage::Over), reply) {
             (Stage::Start, Reply::Begin) => {
                 let (app, nonce) = (self.layout.app().clone(), self.nonce.clone());
@@ -69,7 +103,7 @@ impl Machine for Pin {
                 let intent = Intent::new(app, nonce, self.created, ttl, self.files.clone(), &self.writer);
                 let write = Write::new(self.intent(), intent.encode(), &self.nonce, Condition::IfAbsent);
                 let ask = write.ask();
-                self.stage = Stage::Intent(write);
+                (self.started, self.stage) = (now, Stage::Intent(write));
                 Ok(ask)
             }
             (Stage::Intent(mut write), reply) => match write.step(reply)? {
@@ -95,23 +129,29 @@ impl Machine for Pin {
                     Ok(Ask::Get(self.layout.manifest(self.id)))
                 }
             },
-            (Stage::Manifest, Reply::Got(None)) => Ok(self.forget(false)),
+            (Stage::Manifest, Reply::Got(None)) => Ok(self.forget(PinEnd::NoManifest)),
             (Stage::Manifest, Reply::Got(Some(_))) => {
-                let body = bytes::Bytes::from_static(b"{}");
-                let write = Write::new(self.layout.pin(self.id), body, &self.nonce, Condition::None);
-                let ask = write.ask();
-                self.stage = Stage::Pin(write);
+                let pages = Pages::new(self.layout.data());
+                let ask = pages.ask();
+                self.stage = Stage::Data(pages);
                 Ok(ask)
             }
+            (Stage::Data(mut pages), reply) => match pages.step(reply)? {
+                Err(ask) => {
+                    self.stage = Stage::Data(pages);
+                    Ok(ask)
+                }
+                Ok(all) => self.pin(&all, now),
+            },
             (Stage::Pin(mut write), reply) => match write.step(reply)? {
                 Writing::Ask(ask) => {
                     self.stage = Stage::Pin(write);
                     Ok(ask)
                 }
-                Writing::Written { .. } => Ok(self.forget(true)),
+                Writing::Written { .. } => Ok(self.forget(PinEnd::Pinned)),
                 Writing::Lost(_) => Err(ProtocolError::Defect),
             },
-            (Stage::Forget(is_pinned), Reply::Done) => Ok(Ask::End(is_pinned)),
+            (Stage::Forget(end), Reply::Done) => Ok(Ask::End(end)),
             _ => Err(ProtocolError::Defect),
         }
     }

@@ -1,20 +1,22 @@
 //! Pruning: what nobody needs any more.
 
+mod deletion;
+mod look;
 mod order;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runway_store::{Condition, ETag, ObjectKey};
 
+use self::deletion::Batch;
 pub use self::order::{PruneEnd, PruneOrder, PrunePlan, PruneReport};
 use super::pages::{AllPages, Pages};
-use super::push::Data;
 use super::write::{Write, Writing};
 use super::{Ask, Found, Listed, Machine, ProtocolError, Reply, gate, patience};
-use crate::format::{Head, Intent, Manifest, Marker, MarkerState};
-use crate::gc::{self, IntentView, ManifestView, Policy, Roots};
+use crate::format::{Head, Manifest, Marker, MarkerState};
+use crate::gc::{IntentView, Roots};
 use crate::names::{AssetPath, ManifestId};
 
 /// Objects of one deletion request.
@@ -28,9 +30,15 @@ const RESTARTS: u32 = 5;
 pub struct Prune {
     order: Arc<PruneOrder>,
     stage: Stage,
-    /// When the marker was sent.
+    /// When the marker was sent the last time.
     since: Duration,
+    /// The marker as this prune wrote it last.
+    written: Marker,
     marker: Option<ETag>,
+    /// When an answer to a deletion was lost: it may still be carried out.
+    lingers: Option<Duration>,
+    /// Objects of one deletion request, fewer where a request takes long.
+    most: usize,
     restarts: u32,
     intents: Vec<IntentView<AssetPath, ObjectKey>>,
     manifests: BTreeMap<ManifestId, Manifest>,
@@ -39,13 +47,6 @@ pub struct Prune {
     /// Deletions that are left, batch by batch: the last first.
     batches: Vec<Batch>,
     report: PruneReport,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Batch {
-    Files(Vec<AssetPath>),
-    /// Copies of entry points, manifests and intents, whose files are gone.
-    Documents(Vec<ObjectKey>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,9 +60,12 @@ enum Stage {
     Manifests(Pages),
     EachManifest(Vec<ManifestId>),
     Head,
+    Copies(Pages),
     Pins(Pages),
     Orphans(Pages),
+    Renew { write: Write, sent: Duration },
     Delete(Batch),
+    Settle(PruneEnd),
     Release(Write, PruneEnd),
     Over,
 }
@@ -82,10 +86,13 @@ impl Prune {
     pub fn new(order: Arc<PruneOrder>) -> Self {
         Self {
             report: PruneReport { now: order.now, ..PruneReport::default() },
+            written: Marker::new(order.nonce.clone(), MarkerState::Held, order.terms.deadline, &order.writer),
             order,
             stage: Stage::Start,
             since: Duration::ZERO,
             marker: None,
+            lingers: None,
+            most: BATCH,
             restarts: 0,
             intents: Vec::new(),
             manifests: BTreeMap::new(),
@@ -160,11 +167,15 @@ impl Prune {
                 let key = self.order.layout.head();
                 let head = found.map(|found| Head::decode(&found.body)).transpose();
                 self.head = head.map_err(|error| ProtocolError::unreadable(&key, &error))?;
-                let pages = Pages::new(self.order.layout.pins());
-                let ask = pages.ask();
-                self.stage = Stage::Pins(pages);
-                Ok(ask)
+                Ok(if self.head.is_none() { self.list_copies() } else { self.list_pins() })
             }
+            (Stage::Copies(mut pages), reply) => match pages.step(reply)? {
+                Err(ask) => {
+                    self.stage = Stage::Copies(pages);
+                    Ok(ask)
+                }
+                Ok(all) => Ok(self.take_copies(&all)),
+            },
             (Stage::Pins(mut pages), reply) => match pages.step(reply)? {
                 Err(ask) => {
                     self.stage = Stage::Pins(pages);
@@ -179,7 +190,24 @@ impl Prune {
                 }
                 Ok(all) => self.decide_plan(&self.orphans(&all), now),
             },
-            (Stage::Delete(batch), Reply::DeletedMany(failed)) => Ok(self.deleted(batch, failed, now)),
+            (Stage::Renew { mut write, sent }, reply) => match write.step(reply)? {
+                Writing::Ask(ask) => {
+                    self.stage = Stage::Renew { write, sent };
+                    Ok(ask)
+                }
+                Writing::Written { etag, .. } => self.renewed(etag, sent, now),
+                Writing::Lost(_) => {
+                    self.marker = None;
+                    Ok(self.end(PruneEnd::TakenOver))
+                }
+            },
+            (Stage::Delete(batch), Reply::DeletedMany { failed, lingers }) => {
+                self.deleted(batch, failed, lingers, now)
+            }
+            (Stage::Delete(batch), Reply::Unknown) => self.delete_again(batch, now),
+            // Whoever took it over meanwhile releases it.
+            (Stage::Settle(end), Reply::Changed) => Ok(self.end(end)),
+            (Stage::Settle(end), Reply::Unchanged) => Ok(self.release(end)),
             (Stage::Release(mut write, end), reply) => match write.step(reply)? {
                 Writing::Ask(ask) => {
                     self.stage = Stage::Release(write, end);
@@ -195,11 +223,16 @@ impl Prune {
     /// The marker of this prune can be released even after an error, so that nobody has to wait for it to be dead. Not
     /// while a deletion may be under way: a push that sees no marker would count on files that are about to go.
     pub fn give_up(&mut self) -> Option<Ask<End>> {
-        if matches!(self.stage, Stage::Delete(_)) {
+        if self.lingers.is_some() || matches!(self.stage, Stage::Delete(_)) {
             return None;
         }
-        let etag = self.marker.take()?;
-        Some(self.release(etag, PruneEnd::OutOfTime))
+        self.marker.is_some().then(|| self.release(PruneEnd::TakenOver))
+    }
+
+    /// What must not be done instead.
+    #[cfg(test)]
+    pub(super) fn release_anyway(&mut self) -> Option<Ask<End>> {
+        self.marker.is_some().then(|| self.release(PruneEnd::TakenOver))
     }
 
     fn end(&mut self, end: PruneEnd) -> Ask<End> {
@@ -235,246 +268,12 @@ impl Prune {
         }
     }
 
-    fn marker(&self, state: MarkerState) -> Marker {
-        Marker::new(self.order.nonce.clone(), state, self.order.terms.deadline, &self.order.writer)
-    }
-
     fn take(&mut self, found: Option<&Found>, now: Duration) -> Ask<End> {
         let condition = found.map_or(Condition::IfAbsent, |found| Condition::IfMatch(found.etag.clone()));
-        let marker = self.marker(MarkerState::Held).encode();
+        let marker = self.written.encode();
         let write = Write::new(self.order.layout.marker(), marker, &self.order.nonce, condition);
         let ask = write.ask();
         self.stage = Stage::Take { write, sent: now };
         ask
-    }
-
-    fn release(&mut self, etag: ETag, end: PruneEnd) -> Ask<End> {
-        let marker = self.marker(MarkerState::Released).encode();
-        let condition = Condition::IfMatch(etag);
-        let write = Write::new(self.order.layout.marker(), marker, &self.order.nonce, condition);
-        let ask = write.ask();
-        self.stage = Stage::Release(write, end);
-        ask
-    }
-
-    /// Gives the marker back, if there is one, and then it is over.
-    fn finish(&mut self, end: PruneEnd) -> Ask<End> {
-        match self.marker.take() {
-            Some(etag) => self.release(etag, end),
-            None => self.end(end),
-        }
-    }
-
-    fn list_intents(&mut self) -> Ask<End> {
-        let pages = Pages::new(self.order.layout.intents());
-        let ask = pages.ask();
-        self.stage = Stage::Intents(pages);
-        ask
-    }
-
-    fn take_intent(&mut self, listed: Listed, found: &Found) -> Result<(), ProtocolError> {
-        let is_dead = listed.age.is_some_and(|age| age > self.order.terms.intent_ttl);
-        let (refs, ttl) = match Intent::decode(&found.body) {
-            // Nobody is believed more than a week.
-            Ok(intent) => (intent.files.into_iter().collect(), intent.ttl_s.min(7 * 86400)),
-            // Nobody will ever know what it was about.
-            Err(_) if is_dead => (BTreeSet::new(), 0),
-            Err(error) => return Err(ProtocolError::unreadable(&listed.key, &error)),
-        };
-        self.intents.push(IntentView {
-            id: listed.key,
-            age: listed.age,
-            ttl: Duration::from_secs(ttl),
-            refs,
-        });
-        Ok(())
-    }
-
-    fn list_manifests(&mut self) -> Ask<End> {
-        let pages = Pages::new(self.order.layout.manifests());
-        let ask = pages.ask();
-        self.stage = Stage::Manifests(pages);
-        ask
-    }
-
-    fn read_manifests(&mut self, all: &AllPages) -> Ask<End> {
-        self.dated(all.date);
-        let mut ids = Vec::new();
-        self.report.foreign.clear();
-        for listed in &all.found {
-            match self.order.layout.manifest_of(&listed.key) {
-                Some(id) => ids.push(id),
-                None => self.report.foreign.push(listed.key.clone()),
-            }
-        }
-        if ids.is_empty() {
-            self.stage = Stage::Head;
-            return Ask::Get(self.order.layout.head());
-        }
-        let keys = ids.iter().map(|id| self.order.layout.manifest(*id)).collect();
-        self.stage = Stage::EachManifest(ids);
-        Ask::GetMany(keys)
-    }
-
-    fn begin_again(&mut self) -> Next {
-        self.restarts += 1;
-        if self.restarts > RESTARTS {
-            return Err(ProtocolError::Restless);
-        }
-        self.intents.clear();
-        self.manifests.clear();
-        Ok(self.list_intents())
-    }
-
-    fn take_roots(&mut self, pins: &AllPages, now: Duration) -> Next {
-        let head = self.head.as_ref();
-        self.roots = Roots {
-            head: head.map(|head| head.manifest),
-            previous: head.and_then(|head| head.prev),
-            interrupted: head.iter().flat_map(|head| &head.interrupted).copied().collect(),
-            history: head.iter().flat_map(|head| &head.history).copied().collect(),
-            pins: pins.found.iter().filter_map(|listed| self.order.layout.pin_of(&listed.key)).collect(),
-        };
-        if self.order.orphans.is_some() {
-            let pages = Pages::new(self.order.layout.data());
-            let ask = pages.ask();
-            self.stage = Stage::Orphans(pages);
-            return Ok(ask);
-        }
-        self.decide_plan(&BTreeSet::new(), now)
-    }
-
-    /// Files that nobody names, and that have been there for long.
-    fn orphans(&self, all: &AllPages) -> BTreeSet<AssetPath> {
-        let oldest = self.order.orphans.unwrap_or(Duration::MAX);
-        let old: Vec<Listed> =
-            (all.found.iter()).filter(|listed| listed.age.is_some_and(|age| age > oldest)).cloned().collect();
-        let named: BTreeSet<&AssetPath> = (self.manifests.values().flat_map(|manifest| &manifest.files))
-            .chain(self.intents.iter().flat_map(|intent| &intent.refs))
-            .collect();
-        // What is below the manifests of this app and no manifest may be those of an app `<app>/<other>`.
-        let manifests = self.order.layout.manifests();
-        let below = |key: &ObjectKey| {
-            let (other, _) = key.as_str().strip_prefix(&manifests)?.split_once('/')?;
-            Some(format!("{other}/"))
-        };
-        let others: BTreeSet<String> = self.report.foreign.iter().filter_map(below).collect();
-        let is_of_another = |path: &AssetPath| others.iter().any(|other| path.as_str().starts_with(other));
-        let data = Data::of(&self.order.layout, &old);
-        let nobodys = data.iter().filter(|(path, _)| !named.contains(path) && !is_of_another(path));
-        nobodys.map(|(path, _)| path.clone()).collect()
-    }
-
-    fn decide_plan(&mut self, orphans: &BTreeSet<AssetPath>, now: Duration) -> Next {
-        let manifests: Vec<ManifestView<AssetPath>> = (self.manifests.iter())
-            .map(|(id, manifest)| ManifestView { id: *id, refs: manifest.files.iter().cloned().collect() })
-            .collect();
-        let policy = Policy {
-            now: self.report.now,
-            threshold: self.order.threshold,
-            min_keep: self.order.min_keep,
-            intent_ttl: self.order.terms.intent_ttl,
-            protected: self.order.protected.clone(),
-        };
-        let plan = match gc::plan(&manifests, &self.intents, &self.roots, orphans, &policy) {
-            Ok(plan) => plan,
-            Err(refusal) => return Ok(self.finish(PruneEnd::Refused(refusal))),
-        };
-        self.report.future =
-            plan.keep.iter().filter(|(id, _)| id.0 > self.report.now).map(|(id, _)| *id).collect();
-        let facts = self.manifests.values().flat_map(|manifest| &manifest.objects);
-        self.report.sizes = facts.map(|(path, facts)| (path.clone(), facts.size)).collect();
-        let too_much = self.order.max_share.is_some_and(|most| plan.share() > most);
-        self.batches = self.batches(&plan);
-        self.report.plan = Some(plan);
-        if self.order.dry_run {
-            return Ok(self.finish(PruneEnd::Planned));
-        }
-        if too_much {
-            return Ok(self.finish(PruneEnd::TooMuch));
-        }
-        Ok(self.next_batch(now))
-    }
-
-    /// All deletions, the last first: files, then what named them.
-    fn batches(&self, plan: &PrunePlan) -> Vec<Batch> {
-        let mut documents: Vec<ObjectKey> = Vec::new();
-        for id in &plan.expire {
-            let entries =
-                self.manifests.get(id).map(|manifest| manifest.entry.as_slice()).unwrap_or_default();
-            documents.extend(entries.iter().map(|path| self.order.layout.copy(*id, path)));
-        }
-        // The copies go before the manifests: without those, nobody would know of them.
-        documents.extend(plan.expire.iter().map(|id| self.order.layout.manifest(*id)));
-        documents.extend(plan.dead.iter().cloned());
-        let files: Vec<AssetPath> = plan.delete.keys().cloned().collect();
-        let files = files.chunks(BATCH).map(|batch| Batch::Files(batch.to_vec()));
-        let mut batches: Vec<Batch> = files.collect();
-        batches.extend(documents.chunks(BATCH).map(|batch| Batch::Documents(batch.to_vec())));
-        batches.reverse();
-        batches
-    }
-
-    /// The next deletion. What names a file that could not be deleted stays.
-    fn next_batch(&mut self, now: Duration) -> Ask<End> {
-        let Some(batch) = self.batches.pop() else {
-            let end = if self.report.failed.is_empty() { PruneEnd::Done } else { PruneEnd::Partial };
-            return self.finish(end);
-        };
-        if now.saturating_sub(self.since) >= self.order.terms.deadline {
-            return self.finish(PruneEnd::OutOfTime);
-        }
-        let batch = match batch {
-            Batch::Documents(keys) => Batch::Documents(self.removable(keys)),
-            files => files,
-        };
-        let keys: Vec<ObjectKey> = match &batch {
-            Batch::Files(paths) => paths.iter().map(|path| self.order.layout.file(path)).collect(),
-            Batch::Documents(keys) => keys.clone(),
-        };
-        if keys.is_empty() {
-            return self.next_batch(now);
-        }
-        self.stage = Stage::Delete(batch);
-        Ask::DeleteMany { keys, until: self.since + self.order.terms.deadline }
-    }
-
-    /// Documents all of whose files are gone.
-    fn removable(&self, keys: Vec<ObjectKey>) -> Vec<ObjectKey> {
-        let left: BTreeSet<AssetPath> =
-            self.report.failed.iter().filter_map(|key| self.order.layout.path_of(key)).collect();
-        if left.is_empty() {
-            return keys;
-        }
-        let layout = &self.order.layout;
-        fn any<'a>(mut files: impl Iterator<Item = &'a AssetPath>, left: &BTreeSet<AssetPath>) -> bool {
-            files.any(|path| left.contains(path))
-        }
-        let mut stay: BTreeSet<ObjectKey> = BTreeSet::new();
-        for (id, manifest) in &self.manifests {
-            if any(manifest.files.iter(), &left) {
-                stay.insert(layout.manifest(*id));
-                stay.extend(manifest.entry.iter().map(|path| layout.copy(*id, path)));
-            }
-        }
-        let intents = self.intents.iter().filter(|intent| any(intent.refs.iter(), &left));
-        stay.extend(intents.map(|intent| intent.id.clone()));
-        keys.into_iter().filter(|key| !stay.contains(key)).collect()
-    }
-
-    fn deleted(&mut self, batch: Batch, failed: Vec<ObjectKey>, now: Duration) -> Ask<End> {
-        let is_gone = |key: &ObjectKey| !failed.contains(key);
-        match batch {
-            Batch::Files(paths) => {
-                let layout = &self.order.layout;
-                self.report.deleted.extend(paths.into_iter().filter(|path| is_gone(&layout.file(path))));
-            }
-            Batch::Documents(keys) => {
-                let gone = keys.iter().filter(|key| is_gone(key));
-                self.report.expired.extend(gone.filter_map(|key| self.order.layout.manifest_of(key)));
-            }
-        }
-        self.report.failed.extend(failed);
-        self.next_batch(now)
     }
 }

@@ -3,8 +3,9 @@
 mod choice;
 mod live;
 mod order;
+mod sending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ use runway_store::{Condition, ETag, ObjectKey};
 pub use self::choice::Data;
 pub use self::choice::{Choice, InPlace, choose};
 pub use self::order::{Class, Item, PushEnd, PushMode, PushOrder, PushReport, Source};
+use self::sending::Rest;
 use super::flip::{Flip, FlipEnd, Flipping, KnownEntry, Target};
 use super::gate::{Gate, Passing};
 use super::pages::{AllPages, Pages};
 use super::write::{Write, Writing};
 use super::{Ask, Found, Machine, ProtocolError, Reply};
-use crate::format::{Head, HeadState, Intent, Manifest};
+use crate::format::{Intent, Manifest};
 use crate::names::{AssetPath, ManifestId};
 
 /// How often a push begins again if its intent is lost.
@@ -43,6 +45,8 @@ pub struct Push {
     /// A dead prune was put aside: what it was about to delete may be gone.
     took_over: bool,
     restarts: u32,
+    /// Items that are sent though there is something of their name.
+    there: BTreeSet<usize>,
     /// Entity tags of files as the bucket has them, by item.
     etags: BTreeMap<usize, ETag>,
     entries: Vec<KnownEntry>,
@@ -57,12 +61,15 @@ enum Stage {
     Head,
     Live,
     LiveData(Pages),
+    LiveEntries(Vec<usize>),
     Intent(Write),
     Gate(Gate),
     Manifests(Pages),
     Newest,
     Data(Pages, Option<Arc<Manifest>>),
     Prove { send: Vec<usize>, asked: Vec<usize> },
+    Fresh(Rest),
+    HeadAgain(Rest),
     Bulk { late: Vec<usize> },
     Late,
     CheckIntent,
@@ -103,6 +110,7 @@ impl Push {
             intent: None,
             took_over: false,
             restarts: 0,
+            there: BTreeSet::new(),
             etags: BTreeMap::new(),
             entries: Vec::new(),
             report: PushReport::default(),
@@ -139,6 +147,13 @@ impl Push {
                 }
                 Ok(all) => self.end_if_live(all, now),
             },
+            (Stage::LiveEntries(asked), Reply::Proven(proven)) => {
+                if proven.len() == asked.len() {
+                    self.already_live()
+                } else {
+                    Ok(self.write_intent(now))
+                }
+            }
             (Stage::Intent(mut write), reply) => match write.step(reply)? {
                 Writing::Ask(ask) => {
                     self.stage = Stage::Intent(write);
@@ -199,6 +214,14 @@ impl Push {
                 send.extend(other);
                 send.sort_unstable();
                 self.send(send, now)
+            }
+            (Stage::Fresh(rest), Reply::Sent(sent)) => {
+                self.etags.extend(sent);
+                self.look_again(rest, now)
+            }
+            (Stage::HeadAgain(rest), Reply::Got(found)) => {
+                self.head = found;
+                self.send_rest(rest, now)
             }
             (Stage::Bulk { late }, Reply::Sent(sent)) => {
                 self.etags.extend(sent);
@@ -344,42 +367,13 @@ impl Push {
         {
             return Ok(self.forget(end));
         }
+        self.there = choice.send.iter().chain(&choice.prove).copied().filter(is_there).collect();
         self.etags = choice.skip;
         if choice.prove.is_empty() {
             return self.send(choice.send, now);
         }
         self.stage = Stage::Prove { send: choice.send, asked: choice.prove.clone() };
         Ok(Ask::Prove(choice.prove))
-    }
-
-    fn send(&mut self, items: Vec<usize>, now: Duration) -> Next {
-        self.report.skipped = self.etags.len();
-        self.report.sent.clone_from(&items);
-        let class = |item: &usize| self.order.items.get(*item).map(|item| item.class);
-        let (late, bulk): (Vec<usize>, Vec<usize>) =
-            items.into_iter().partition(|item| class(item) == Some(Class::Late));
-        if bulk.is_empty() {
-            return self.send_late(late, now);
-        }
-        self.stage = Stage::Bulk { late };
-        Ok(Ask::Send(bulk))
-    }
-
-    fn send_late(&mut self, late: Vec<usize>, now: Duration) -> Next {
-        if late.is_empty() {
-            return self.check_intent(now);
-        }
-        self.stage = Stage::Late;
-        Ok(Ask::Send(late))
-    }
-
-    /// How it ends if a newer build is live, or on its way: such a push may add files, and never changes what is there.
-    fn gives_way(&self) -> Option<PushEnd> {
-        let mine = self.order.build.timestamp.filter(|_| !self.order.mode.allow_older)?;
-        let head = Head::decode(&self.head.as_ref()?.body).ok()?;
-        let is_unfinished = head.state == HeadState::Flipping;
-        (head.build_ts > mine)
-            .then_some(PushEnd::Flipped(FlipEnd::Superseded { by: head.manifest, is_unfinished }))
     }
 
     fn check_intent(&mut self, now: Duration) -> Next {
@@ -466,6 +460,7 @@ impl Push {
             etags: std::mem::take(&mut self.entries),
             allow_older: self.order.mode.allow_older || matches!(self.order.source, Source::Manifest(_)),
             probed: self.order.probed.then_some(self.report.store_time).flatten(),
+            others: self.report.manifests.clone(),
         };
         let (layout, nonce) = (self.order.layout.clone(), self.order.nonce.clone());
         let mut flip = Flip::new(layout, nonce, target);

@@ -3,6 +3,8 @@
 mod explore;
 mod flips;
 mod prunes;
+mod rules;
 mod step;
+mod stopped;
 mod times;
 mod world;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use runway_store::{Fault, Faulty, Memory, ObjectStore, ReadOnly};
+use runway_store::{Condition, Fault, Faulty, Memory, ObjectStore, ReadOnly};
 
 use super::scene::*;
 use crate::assets::*;
@@ -18,6 +18,7 @@ enum Act {
     Prune { hours: u64, min_keep: usize },
     Rollback(usize),
     Resume,
+    LoseHead,
     Pass { hours: u64 },
 }
 
@@ -27,6 +28,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (0_u64..60, 0_usize..4).prop_map(|(hours, min_keep)| Act::Prune { hours, min_keep }),
         1 => (0_usize..4).prop_map(Act::Rollback),
         1 => Just(Act::Resume),
+        1 => Just(Act::LoseHead),
         2 => (1_u64..40).prop_map(|hours| Act::Pass { hours }),
     ]
 }
@@ -47,6 +49,10 @@ async fn carry_out(act: &Act, session: &Session, time: &Time) -> Result<(), Asse
             None => Ok(()),
         },
         Act::Resume => resume(session).await.map(drop),
+        Act::LoseHead => {
+            let deleted = session.store.delete(&layout().head(), &Condition::None).await;
+            deleted.map_err(AssetsError::from)
+        }
         Act::Pass { hours } => {
             time.pass(HOUR * u32::try_from(*hours).unwrap());
             Ok(())
@@ -83,8 +89,8 @@ async fn history(acts: &[(Act, Option<usize>)]) {
         let acting = session(faulty.clone(), &time);
         tokio::select! {
             ended = carry_out(act, &acting, &time) => match ended {
-                // Its files may have been pruned.
-                Ok(()) | Err(AssetsError::Incomplete { .. }) => {}
+                // Its files may have been pruned. What is live may not be known.
+                Ok(()) | Err(AssetsError::Incomplete { .. } | AssetsError::HeadLost { .. }) => {}
                 Err(error) => panic!("{act:?}: {error}"),
             },
             () = faulty.crashed() => {}
@@ -94,6 +100,12 @@ async fn history(acts: &[(Act, Option<usize>)]) {
     }
     resume(&session(store.clone(), &time)).await.unwrap();
     time.pass(HOUR * 200);
+    let now = objects(store.as_ref()).await;
+    if live(&now).is_none() && now.keys().any(|key| key.starts_with("manifests/")) {
+        let error = prune(&session(store.clone(), &time), &rules(HOUR * 48, 0)).await.unwrap_err();
+        assert!(matches!(error, AssetsError::HeadLost { .. }), "{error}");
+        push_build(&session(store.clone(), &time), 9).await.unwrap();
+    }
     told_the_truth(&store, &time, &rules(HOUR * 48, 0)).await;
     let now = objects(store.as_ref()).await;
     check(&now);

@@ -81,6 +81,13 @@ async fn pins_and_what_is_live_stay_whatever_their_age() {
     assert_eq!(builds(&objects(store.as_ref()).await), [1, 4]);
     let missing = pin(&session(Arc::clone(&store), &time), ManifestId(5)).await;
     assert!(matches!(missing, Err(AssetsError::NoManifest { .. })));
+    // A prune that died between the files of a build and its manifest left this.
+    let gone = ObjectKey::new("data/myapp/js/app.00000004.js");
+    store.delete(&gone, &Condition::None).await.unwrap();
+    let broken = pin(&session(Arc::clone(&store), &time), ManifestId(START as u64 + 3 * 3600)).await;
+    assert!(matches!(broken, Err(AssetsError::Incomplete { count: 1, .. })), "{broken:?}");
+    let left = keys(store.as_ref()).await;
+    assert!(!left.iter().any(|key| key.starts_with("intents/") || key.starts_with("pins/")), "{left:?}");
 }
 
 #[tokio::test]
@@ -287,8 +294,16 @@ async fn what_cannot_be_deleted_keeps_its_manifest() {
     let stubborn: Arc<dyn ObjectStore> =
         Arc::new(Stubborn { inner: Arc::clone(&store), refuses: "app.00000002" });
     let rules = rules(Duration::ZERO, 0);
-    let error = prune(&session(stubborn, &time), &rules).await.unwrap_err();
-    assert!(matches!(error, AssetsError::Partial { count: 1, .. }), "{error}");
+    let partial = prune(&session(stubborn, &time), &rules).await.unwrap();
+    let problem = partial.problem().unwrap();
+    assert!(matches!(problem, AssetsError::Partial { count: 1, .. }), "{problem}");
+    assert_eq!((partial.is_complete, problem.class()), (false, ErrorClass::Failed));
+    let about = crate::document::About { app: "myapp".to_owned(), bucket: "bucket".to_owned() };
+    let document = crate::document::AssetsPruneDocument::of(&about, &partial);
+    assert_eq!(
+        (document.complete, document.failed),
+        (false, vec!["data/myapp/js/app.00000002.js".to_owned()])
+    );
     let now = keys(store.as_ref()).await;
     let second = format!("manifests/myapp/{}", START + 3600);
     assert!(now.contains(&second) && now.contains(&format!("entries/myapp/{}/index.html", START + 3600)));
@@ -331,4 +346,38 @@ async fn damage_is_found_and_mended() {
         VerifyRequest { heal: true, source: Some(source.path()), ..VerifyRequest::default() };
     assert_eq!(verify(&session(memory.clone(), &time), &without_versions).await.unwrap().left(), 0);
     assert_eq!(memory.get(&key("img/logo.svg")).await.unwrap().unwrap().body, "<svg/>");
+}
+
+#[tokio::test]
+async fn large_files_are_restored_as_they_were_sent() {
+    let time = Time::new();
+    let memory = Arc::new(runway_store::Memory::versioned(
+        runway_store::BucketName::new("bucket"),
+        Arc::new(|| jiff::Timestamp::from_second(START).unwrap()),
+    ));
+    let source = build(1);
+    source.write(&[("video.webm", &"0123456789abcdef".repeat((PARTS_FROM as usize >> 4) + 3))]);
+    push_request(&session(memory.clone(), &time), &source.request(1)).await.unwrap();
+    let key = ObjectKey::new("data/myapp/video.webm");
+    let was = memory.head(&key).await.unwrap().unwrap();
+    let from_source = VerifyRequest { heal: true, source: Some(source.path()), ..VerifyRequest::default() };
+    let from_version = VerifyRequest { heal: true, ..VerifyRequest::default() };
+    for heal in [from_source, from_version] {
+        memory.delete(&key, &Condition::None).await.unwrap();
+        let healed = verify(&session(memory.clone(), &time), &heal).await.unwrap();
+        assert_eq!((healed.findings.len(), healed.left()), (1, 0), "{healed:?}");
+        let now = memory.head(&key).await.unwrap().unwrap();
+        assert_eq!((now.etag, now.length, now.user), (was.etag.clone(), was.length, was.user.clone()));
+        let fine = verify(&session(memory.clone(), &time), &VerifyRequest::default()).await.unwrap();
+        assert_eq!(fine.findings, [], "it is known again");
+    }
+    // Sent in one piece it has another entity tag, and still says what it is.
+    let object = memory.get(&key).await.unwrap().unwrap();
+    let how = Put { user: object.metadata.user, ..Put::default() };
+    memory.put(&key, object.body.clone(), &how).await.unwrap();
+    assert_ne!(memory.head(&key).await.unwrap().unwrap().etag, was.etag);
+    let fine = verify(&session(memory.clone(), &time), &VerifyRequest::default()).await.unwrap();
+    assert_eq!(fine.findings, []);
+    memory.put(&key, object.body, &Put::default()).await.unwrap();
+    assert_eq!(verify(&session(memory, &time), &VerifyRequest::default()).await.unwrap().left(), 1);
 }

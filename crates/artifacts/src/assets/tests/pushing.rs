@@ -84,6 +84,32 @@ async fn only_what_changed_is_sent() {
 }
 
 #[tokio::test]
+async fn an_entry_point_of_other_bytes_is_found_whatever_its_size() {
+    let time = Time::new();
+    let counting = Arc::new(Counting::new(memory(&time)));
+    push_build(&session(counting.clone(), &time), 1).await.unwrap();
+    let key = ObjectKey::new("data/myapp/index.html");
+    let object = counting.get(&key).await.unwrap().unwrap();
+    let other = String::from_utf8(object.body.to_vec()).unwrap().replace("script", "SCRIPT");
+    assert_eq!(other.len(), object.body.len());
+    let again = async || push_build(&session(counting.clone(), &time), 1).await.unwrap();
+    counting.put(&key, other.into(), &Put::default()).await.unwrap();
+    time.pass(Duration::from_secs(60));
+    let request = build(1);
+    let request = request.request(1);
+    let looking = session(counting.clone(), &time);
+    let planned = plan(&looking, &request, &prepare(&looking, &request).await.unwrap()).await.unwrap();
+    assert!(!planned.is_live);
+    let outcome = again().await;
+    assert_eq!((outcome.status, outcome.sent), (PushStatus::Live, 2));
+    check(&objects(counting.as_ref()).await);
+    counting.reset();
+    assert_eq!(again().await.status, PushStatus::AlreadyLive);
+    // The store makes entity tags of the bytes: nothing more is asked.
+    assert_eq!(counting.total(), 3, "{:?}", counting.operations());
+}
+
+#[tokio::test]
 async fn what_cannot_be_proven_is_sent() {
     let time = Time::new();
     let store = memory(&time);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use runway_store::{Fault, Faulty, ObjectKey, ObjectStore, Put, StoreErrorKind, Verb};
+use runway_store::{Counting, Fault, Faulty, ObjectKey, ObjectStore, Put, StoreErrorKind, Verb};
 
 use super::scene::*;
 use crate::assets::*;
@@ -52,7 +52,7 @@ async fn a_prune_whose_deletion_may_be_under_way_keeps_its_marker() {
 }
 
 #[tokio::test]
-async fn a_deletion_is_not_repeated_once_the_marker_is_not_believed() {
+async fn a_deletion_is_repeated_only_while_the_marker_is_believed() {
     let time = Time::new();
     let store = memory(&time);
     for number in 1..=4 {
@@ -60,17 +60,26 @@ async fn a_deletion_is_not_repeated_once_the_marker_is_not_believed() {
         time.pass(HOUR);
     }
     let (passing, attempts) = (time.clone(), Arc::new(AtomicUsize::new(0)));
-    let counted = attempts.clone();
-    let faulty = Arc::new(Faulty::new(store.clone()).hook(move |operation, _| match operation.verb {
-        Verb::DeleteMany => {
-            counted.fetch_add(1, Ordering::Relaxed);
-            passing.pass(Duration::from_secs(130));
-            Fault::Fail(StoreErrorKind::Throttled)
+    let counting = Arc::new(Counting::new(store.clone()));
+    let faulty = Arc::new(Faulty::new(counting.clone()).hook(move |operation, _| {
+        let is_early = operation.verb == Verb::DeleteMany && attempts.fetch_add(1, Ordering::Relaxed) < 3;
+        if !is_early {
+            return Fault::None;
         }
-        _ => Fault::None,
+        passing.pass(Duration::from_secs(130));
+        Fault::Fail(StoreErrorKind::Throttled)
     }));
-    let error = prune(&session(faulty, &time), &rules(Duration::ZERO, 1)).await.unwrap_err();
-    assert_eq!((error.class(), attempts.load(Ordering::Relaxed)), (ErrorClass::Unavailable, 1), "{error}");
+    let done = prune(&session(faulty, &time), &rules(Duration::ZERO, 1)).await.unwrap();
+    assert_eq!((done.is_complete, done.report.deleted.len()), (true, 2));
+    // Before each further attempt the marker was written again. After those whose answers did not come in time it was
+    // kept for as long as they may still be carried out.
+    let operations = counting.operations();
+    let marker = |operation: &&runway_store::Operation| {
+        operation.verb == Verb::Put && operation.key.as_str() == "locks/myapp/gc.json"
+    };
+    assert_eq!(operations.iter().filter(marker).count(), 1 + 3 + 1, "{operations:?}");
+    let looks = operations.iter().rev().take_while(|operation| operation.verb != Verb::DeleteMany);
+    assert!(looks.filter(|operation| operation.verb == Verb::Get).count() >= 30, "{operations:?}");
 }
 
 #[tokio::test]
@@ -193,4 +202,101 @@ async fn a_build_of_a_time_to_come_is_refused() {
     let error = push_request(&session(memory(&time), &time), &request).await.unwrap_err();
     assert!(matches!(error, AssetsError::BuildTime { .. }), "{error}");
     assert_eq!(error.class(), ErrorClass::Config);
+}
+
+#[tokio::test]
+async fn the_first_push_into_a_bucket_of_valpop_keeps_its_newest_builds() {
+    let time = Time::new();
+    let store = memory(&time);
+    for (age, own) in [(500, "a.js"), (400, "b.js"), (300, "c.js"), (200, "d.js")] {
+        let id = START - age * 3600;
+        put(store.as_ref(), &format!("data/myapp/{own}"), own).await;
+        put(store.as_ref(), &format!("manifests/myapp/{id}"), &format!(r#"["{own}","index.html"]"#)).await;
+    }
+    put(store.as_ref(), "data/myapp/index.html", "valpop's").await;
+    let valpops = async |time: &Arc<Time>, min_keep| {
+        prune(&session(store.clone(), time), &rules(HOUR * 48, min_keep)).await.unwrap().report.deleted
+    };
+    assert_eq!(valpops(&time, 4).await, []);
+    push_build(&session(store.clone(), &time), 1).await.unwrap();
+    let head = Head::decode(&objects(store.as_ref()).await["heads/myapp.json"]).unwrap();
+    assert_eq!(head.prev.map(|id| id.0), u64::try_from(START - 200 * 3600).ok());
+    assert_eq!(head.history.len(), 5);
+    // The newest three are the one that is live, and two of valpop's.
+    assert_eq!(valpops(&time, 3).await, [path("a.js"), path("b.js")]);
+    // What was live before stays whatever the rule.
+    assert_eq!(valpops(&time, 0).await, [path("c.js")]);
+    check(&objects(store.as_ref()).await);
+}
+
+#[tokio::test]
+async fn without_its_head_nothing_is_pruned_until_a_push() {
+    let time = Time::new();
+    for format in [ManifestFormat::V2, ManifestFormat::List, ManifestFormat::Valpop] {
+        let store = memory(&time);
+        for number in 1..=4 {
+            let source = build(number);
+            let request = PushRequest { format, ..source.request(number) };
+            push_request(&session(store.clone(), &time), &request).await.unwrap();
+            time.pass(HOUR);
+        }
+        // The live build is not the newest.
+        let ids = manifest_ids(&session(store.clone(), &time)).await.unwrap();
+        let newest = ids.iter().max().copied().unwrap();
+        time.pass(HOUR * 1000);
+        let head = ObjectKey::new("heads/myapp.json");
+        store.delete(&head, &runway_store::Condition::None).await.unwrap();
+        let before = objects(store.as_ref()).await;
+        let strict = rules(Duration::ZERO, 0);
+        for rules in [strict.clone(), PruneRequest { dry_run: true, ..strict.clone() }] {
+            let error = prune(&session(store.clone(), &time), &rules).await.unwrap_err();
+            let is_told = matches!(&error, AssetsError::HeadLost { manifest, head } if *manifest == newest && head == "heads/myapp.json");
+            assert!(is_told && error.class() == ErrorClass::Failed, "{error}");
+        }
+        // One that nobody can read is no better.
+        put(store.as_ref(), head.as_str(), "{").await;
+        let error = prune(&session(store.clone(), &time), &strict).await.unwrap_err();
+        assert!(matches!(&error, AssetsError::Unreadable { key, .. } if *key == head.as_str()), "{error}");
+        assert_eq!(error.class(), ErrorClass::Failed);
+        store.delete(&head, &runway_store::Condition::None).await.unwrap();
+        let mut after = objects(store.as_ref()).await;
+        after.remove("locks/myapp/gc.json");
+        assert!(
+            after.keys().eq(before.keys().filter(|key| *key != head.as_str() && !key.starts_with("locks/")))
+        );
+
+        push_build(&session(store.clone(), &time), 4).await.unwrap();
+        prune(&session(store.clone(), &time), &strict).await.unwrap();
+        let now = objects(store.as_ref()).await;
+        check(&now);
+        assert!(
+            now.contains_key("data/myapp/js/app.00000004.js")
+                && !now.contains_key("data/myapp/js/app.00000001.js")
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_intent_that_cannot_be_read_counts_for_a_week_and_is_told() {
+    let time = Time::new();
+    let store = memory(&time);
+    for number in 1..=3 {
+        push_build(&session(store.clone(), &time), number).await.unwrap();
+        time.pass(HOUR);
+    }
+    let key = "intents/myapp/7-other.json";
+    put(store.as_ref(), key, "{").await;
+    for days in [1, 5] {
+        time.pass(HOUR * 24 * days + HOUR);
+        let error = prune(&session(store.clone(), &time), &rules(Duration::ZERO, 0)).await.unwrap_err();
+        assert!(matches!(&error, AssetsError::Unreadable { key: found, .. } if found == key), "{error}");
+    }
+    time.pass(HOUR * 24);
+    let done = prune(&session(store.clone(), &time), &rules(Duration::ZERO, 0)).await.unwrap();
+    assert_eq!(done.report.unreadable, [ObjectKey::new(key)]);
+    let about = crate::document::About { app: "myapp".to_owned(), bucket: "bucket".to_owned() };
+    let document = crate::document::AssetsPruneDocument::of(&about, &done);
+    assert_eq!(document.unreadable_intents, [key]);
+    assert!(document.text().contains("intents/myapp/7-other.json cannot be read"), "{}", document.text());
+    assert!(!objects(store.as_ref()).await.contains_key(key));
 }

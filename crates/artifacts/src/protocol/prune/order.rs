@@ -57,8 +57,8 @@ pub enum PruneEnd {
     Planned,
     /// Some things could not be deleted, and stay for the next prune.
     Partial,
-    /// It took so long that others may believe it dead: the rest is for the next prune.
-    OutOfTime,
+    /// It paused for so long that somebody else took it for dead: the rest is for the next prune.
+    TakenOver,
     /// Somebody else prunes.
     Busy {
         /// Who.
@@ -81,6 +81,8 @@ pub struct PruneReport {
     pub expired: Vec<ManifestId>,
     /// What could not be deleted.
     pub failed: Vec<ObjectKey>,
+    /// Intents that nobody can read, of so long ago that they do not count any more.
+    pub unreadable: Vec<ObjectKey>,
     /// Objects among the manifests that are none.
     pub foreign: Vec<ObjectKey>,
     /// Manifests of a time still to come.

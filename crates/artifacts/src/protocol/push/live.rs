@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::choice::{Data, is_live};
+use super::choice::{self, Data, is_live};
 use super::{Next, Push, PushEnd, Stage};
 use crate::format::{Head, HeadState, Manifest};
 use crate::protocol::pages::{AllPages, Pages};
@@ -41,18 +41,19 @@ impl Push {
     pub(super) fn end_if_live(&mut self, all: AllPages, now: Duration) -> Next {
         self.dated(all.date);
         let data = Data::of(&self.order.layout, &all.found);
-        let Some((id, live)) = self.live.clone() else { return Err(ProtocolError::Defect) };
-        let is_whole = self.order.items.iter().all(|item| {
-            let facts = live.objects.get(&item.path);
-            let etag = facts.and_then(|facts| facts.etag.as_ref());
-            data.get(&item.path).is_some_and(|(found, size)| {
-                *size == item.facts.size && etag.is_none_or(|etag| etag == found)
-            })
-        });
-        if !is_whole {
-            return Ok(self.write_intent(now));
+        let Some((_, live)) = self.live.clone() else { return Err(ProtocolError::Defect) };
+        match choice::unproven(&self.order.items, &live, &data) {
+            None => Ok(self.write_intent(now)),
+            Some(asked) if asked.is_empty() => self.already_live(),
+            Some(asked) => {
+                self.stage = Stage::LiveEntries(asked.clone());
+                Ok(Ask::Prove(asked))
+            }
         }
-        self.report.manifest = Some(id);
+    }
+
+    pub(super) fn already_live(&mut self) -> Next {
+        self.report.manifest = self.live.as_ref().map(|(id, _)| *id);
         self.report.skipped = self.order.items.len();
         Ok(self.end(PushEnd::AlreadyLive))
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use runway_store::ETag;
 
-use super::choice::InPlace;
+use super::choice::{Data, InPlace};
 use crate::format::{Build, FileFacts, Manifest, ManifestFormat};
 use crate::names::{AssetPath, Layout, ManifestId, Nonce};
 use crate::protocol::Terms;
@@ -89,6 +89,12 @@ impl PushOrder {
     /// Whether a manifest is of the very same build.
     pub fn is_live_as(&self, manifest: &Manifest) -> bool {
         super::choice::is_live(self, manifest)
+    }
+
+    /// Whether the bucket has all files of a manifest of the very same build: `None` if it has not, or else those of which
+    /// only a look at their digests tells.
+    pub fn unproven(&self, manifest: &Manifest, data: &Data) -> Option<Vec<usize>> {
+        super::choice::unproven(&self.items, manifest, data)
     }
 }
 

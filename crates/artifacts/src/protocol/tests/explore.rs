@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::rules::*;
 use super::step::{Words, successors};
 use super::world::*;
 use crate::format::{Head, HeadState, Manifest};
-use crate::names::AssetPath;
+use crate::names::{AssetPath, ManifestId};
 use crate::protocol::Ask;
 
 /// What a search found.
@@ -48,6 +49,8 @@ pub(super) struct Invariant {
     pub(super) entries: Vec<AssetPath>,
     /// Live builds only become newer.
     pub(super) monotonic: bool,
+    /// If this build is held, it has these files.
+    pub(super) held: Option<(ManifestId, Vec<AssetPath>)>,
 }
 
 impl Invariant {
@@ -57,6 +60,7 @@ impl Invariant {
             builds: pushes.map(|session| (session.nonce.to_string(), Arc::clone(&session.files.0))).collect(),
             entries: entries.iter().map(|name| path(name)).collect(),
             monotonic: true,
+            held: None,
         }
     }
 
@@ -90,6 +94,14 @@ impl Invariant {
             }
             if !missing.is_empty() && missing.iter().all(Option::is_some) {
                 return Some(format!("{entry} is served, but {missing:?} is missing"));
+            }
+        }
+        if let Some((id, files)) =
+            self.held.as_ref().filter(|(id, _)| state.objects.contains_key(&layout().pin(*id)))
+        {
+            let keys = files.iter().map(|path| layout().file(path)).chain([layout().manifest(*id)]);
+            if let Some(missing) = keys.into_iter().find(|key| !state.objects.contains_key(key)) {
+                return Some(format!("{id} is held, but {missing} is missing"));
             }
         }
         let head = Self::head(state)?;
@@ -184,6 +196,7 @@ pub(super) fn alone(state: &State, session: Session) -> State {
     let mut state = state.clone();
     for at in 0..state.sessions.len() {
         state.change(at, |session| session.crashed = true);
+        state.forget_ghosts(at);
     }
     state.add(session);
     let rules = Rules { expiry: true, ..Rules::default() };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::explore::*;
+use super::rules::*;
 use super::world::*;
 use crate::protocol::*;
 

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use runway_store::ObjectKey;
+
 use super::explore::*;
+use super::rules::*;
 use super::world::*;
+use crate::format::ManifestFormat;
 use crate::protocol::*;
 
 const ENTRY: &str = "index.html";
@@ -15,21 +19,37 @@ const C: Files<'_> = &[("X", "x", Class::Bulk), ("c", "c", Class::Bulk), (ENTRY,
 /// The least that matters: nothing but the file that old and new builds share.
 const SHARED: Files<'_> = &[("X", "x", Class::Bulk)];
 
-fn scene(pushes: usize, prunes: usize) -> (State, Invariant) {
+/// What was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// valpop's builds, and no head.
+    Valpop,
+    /// A live build, which does not name what the aged one does.
+    Live,
+}
+
+fn scene(before: Before, pushes: usize, prunes: usize) -> (State, Invariant) {
     if pushes + prunes < 4 {
-        return scene_of(pushes, prunes, &[("O", "o"), ("X", "x")], [B, C]);
+        return scene_of(before, pushes, prunes, &[("O", "o"), ("X", "x")], [B, C]);
     }
-    scene_of(pushes, prunes, &[("X", "x")], [SHARED, SHARED])
+    scene_of(before, pushes, prunes, &[("X", "x")], [SHARED, SHARED])
 }
 
 fn scene_of(
+    before: Before,
     pushes: usize,
     prunes: usize,
     old: &[(&str, &str)],
     [b, c]: [Files<'_>; 2],
 ) -> (State, Invariant) {
     let mut objects = BTreeMap::new();
-    aged(&mut objects, 1, old);
+    match before {
+        Before::Valpop => aged_in(&mut objects, 3, old, ManifestFormat::List),
+        Before::Live => {
+            aged(&mut objects, 3, old);
+            live(&mut objects, 2, &[(ENTRY, "entry of before")][..usize::from(pushes + prunes < 4)]);
+        }
+    }
     let mut sessions = Vec::new();
     for (name, build, files) in [("B", 10, b), ("C", 20, c)].into_iter().take(pushes) {
         sessions.push(push(name, build, files, PushMode::default()));
@@ -41,22 +61,16 @@ fn scene_of(
     (start(objects, sessions), invariant)
 }
 
-fn search(pushes: usize, prunes: usize, rules: Rules) -> Search {
-    let (state, invariant) = scene(pushes, prunes);
+fn search_from(before: Before, pushes: usize, prunes: usize, rules: Rules) -> Search {
+    let (state, invariant) = scene(before, pushes, prunes);
     explore(state, &rules, &invariant)
 }
 
-const CRASHES: Rules = Rules { crashes: 4, expiry: false, lost: 0, coarse: 0, defects: NONE };
-const NONE: Defects = Defects {
-    no_intent: false,
-    no_marker: false,
-    manifests_first: false,
-    manifest_last: false,
-    impatient: false,
-    plain_entries: false,
-    plain_head: false,
-    no_head: false,
-};
+fn search(pushes: usize, prunes: usize, rules: Rules) -> Search {
+    search_from(Before::Live, pushes, prunes, rules)
+}
+
+const CRASHES: Rules = Rules { crashes: 4, ..Rules::NONE };
 
 /// From every end, a change that was broken off can be finished, and two prunes later nothing is left but what is live.
 fn leftovers_are_collected(search: &Search, invariant: &Invariant) {
@@ -66,6 +80,18 @@ fn leftovers_are_collected(search: &Search, invariant: &Invariant) {
         }
         let mut state = alone(end, resume("R"));
         assert_eq!(invariant.violated(&state), None);
+        let asked = prune(prune_order("X", 0, 0));
+        let pruned = alone(&state, asked);
+        if let Some(AnyEnd::Prune(PruneEnd::Refused(refusal), _)) = &pruned.sessions.last().unwrap().end {
+            // The first push died before it wrote the head, so that nobody knows what is live until the next one.
+            assert!(
+                matches!(refusal, crate::gc::GcRefusal::HeadLost(_)) && Invariant::head(&state).is_none()
+            );
+            let kept = |key: &&ObjectKey| **key != layout().marker();
+            assert!(pruned.objects.keys().filter(kept).eq(state.objects.keys().filter(kept)));
+            state = alone(&state, push("N", 99, &[(ENTRY, "entry of n", Class::Entry)], PushMode::default()));
+            assert_eq!(invariant.violated(&state), None);
+        }
         for name in ["Y", "Z"] {
             state = alone(
                 &state,
@@ -102,47 +128,58 @@ fn leftovers_are_collected(search: &Search, invariant: &Invariant) {
     }
 }
 
+fn is_sound_and_clean(name: &str, before: Before, pushes: usize, prunes: usize, rules: Rules) {
+    let found = search_from(before, pushes, prunes, rules);
+    leftovers_are_collected(found.is_sound(name), &scene(before, pushes, prunes).1);
+}
+
 #[test]
 fn one_push_and_one_prune() {
-    let found = search(1, 1, CRASHES);
-    leftovers_are_collected(found.is_sound("1 push, 1 prune"), &scene(1, 1).1);
-    let found = search(1, 1, Rules { expiry: true, ..CRASHES });
-    leftovers_are_collected(found.is_sound("1 push, 1 prune, expiry"), &scene(1, 1).1);
-    let found = search(1, 1, Rules { expiry: true, lost: 2, ..CRASHES });
+    let expiry = Rules { expiry: true, ..CRASHES };
+    is_sound_and_clean("1 push, 1 prune", Before::Live, 1, 1, CRASHES);
+    is_sound_and_clean("1 push, 1 prune, expiry", Before::Live, 1, 1, expiry);
+    is_sound_and_clean("1 push, 1 prune, expiry, valpop's bucket", Before::Valpop, 1, 1, expiry);
+    let found = search(1, 1, Rules { lost: 2, ..expiry });
     found.is_sound("1 push, 1 prune, expiry, lost answers");
 }
 
 #[test]
 fn one_push_and_two_prunes() {
-    let found = search(1, 2, Rules { expiry: true, ..CRASHES });
-    leftovers_are_collected(found.is_sound("1 push, 2 prunes, expiry"), &scene(1, 2).1);
+    let expiry = Rules { expiry: true, ..CRASHES };
+    is_sound_and_clean("1 push, 2 prunes, expiry", Before::Live, 1, 2, expiry);
+    is_sound_and_clean("1 push, 2 prunes, expiry, valpop's bucket", Before::Valpop, 1, 2, expiry);
 }
 
 #[test]
 fn two_pushes_and_one_prune() {
-    let found = search(2, 1, Rules { expiry: true, coarse: 1, ..CRASHES });
-    leftovers_are_collected(found.is_sound("2 pushes, 1 prune, expiry"), &scene(2, 1).1);
+    let rules = Rules { expiry: true, coarse: 1, ..CRASHES };
+    is_sound_and_clean("2 pushes, 1 prune, expiry", Before::Live, 2, 1, rules);
 }
 
 #[test]
 fn two_pushes_and_two_prunes() {
-    let found = search(2, 2, Rules { expiry: true, coarse: 2, crashes: 2, ..CRASHES });
-    leftovers_are_collected(found.is_sound("2 pushes, 2 prunes, expiry"), &scene(2, 2).1);
+    let rules = Rules { expiry: true, coarse: 2, crashes: 2, ..CRASHES };
+    is_sound_and_clean("2 pushes, 2 prunes, expiry", Before::Live, 2, 2, rules);
 }
 
 #[test]
 fn what_is_left_out_is_missed() {
-    let faulty = |name, pushes, prunes, crashes, expiry, defects| {
-        search(pushes, prunes, Rules { crashes, expiry, lost: 0, coarse: 0, defects }).is_faulty(name);
+    let faulty = |name, before, crashes, expiry, defects| {
+        search_from(before, 1, 1, Rules { crashes, expiry, defects, ..Rules::NONE }).is_faulty(name);
     };
-    let valpop = Defects { no_intent: true, no_marker: true, manifest_last: true, ..NONE };
-    faulty("valpop's order, and skipping", 1, 1, 0, false, valpop);
-    faulty("no intent", 1, 1, 0, false, Defects { no_intent: true, ..NONE });
-    faulty("no marker", 1, 1, 0, false, Defects { no_marker: true, ..NONE });
-    let manifests_first = Defects { manifests_first: true, ..NONE };
-    faulty("manifests before intents", 1, 1, 0, false, Defects { no_head: true, ..manifests_first });
+    let none = Defects::NONE;
+    for before in [Before::Valpop, Before::Live] {
+        let valpop = Defects { no_intent: true, no_marker: true, manifest_last: true, ..none };
+        faulty("valpop's order, and skipping", before, 0, false, valpop);
+        faulty("no intent", before, 0, false, Defects { no_intent: true, ..none });
+        faulty("no marker", before, 0, false, Defects { no_marker: true, ..none });
+        let manifest_last = Defects { manifest_last: true, ..none };
+        faulty("entry points before the manifest", before, 2, true, manifest_last);
+        faulty("a marker taken from a living prune", before, 0, false, Defects { impatient: true, ..none });
+    }
+    let manifests_first = Defects { manifests_first: true, ..none };
+    let no_head = Defects { no_head: true, ..manifests_first };
+    faulty("manifests before intents", Before::Valpop, 0, false, no_head);
     // A prune that knows the head, but not its manifest, refuses to go on.
-    search(1, 1, Rules { defects: manifests_first, ..Rules::default() }).is_sound("with the head");
-    faulty("entry points before the manifest", 1, 1, 2, true, Defects { manifest_last: true, ..NONE });
-    faulty("a marker taken from a living prune", 1, 1, 0, false, Defects { impatient: true, ..NONE });
+    search(1, 1, Rules { defects: manifests_first, ..Rules::NONE }).is_sound("with the head");
 }

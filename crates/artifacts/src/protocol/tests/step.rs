@@ -7,8 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runway_store::{Condition, ETag, ObjectKey};
 
+use super::rules::*;
 use super::world::*;
 use crate::protocol::*;
+
+/// So much that a marker has to be written again.
+const SLOW: Duration = Duration::from_secs(61);
 
 /// One step of one session at work.
 struct Step<'a> {
@@ -50,9 +54,15 @@ fn name(ask: &Ask<()>) -> &'static str {
 /// long, or when its intent is too old. Until then a crashed session is one that does nothing.
 pub(super) fn successors(state: &State, rules: &Rules) -> Vec<(Words, State)> {
     let mut next = Vec::new();
+    for at in 0..state.ghosts.len() {
+        ghost(state, at, rules, &mut next);
+    }
     for at in 0..state.sessions.len() {
         let session = &state.sessions[at];
         let Some(ask) = session.ask.as_ref().filter(|_| !session.crashed) else { continue };
+        if state.give_ups < rules.give_ups {
+            next.push(give_up(state, at, rules, ask));
+        }
         match ask {
             Ask::Watch { key, etag, .. } => watch(state, at, rules, (key, etag), &mut next),
             Ask::List { prefix, .. } if rules.expiry && *prefix == layout().intents() => {
@@ -66,6 +76,37 @@ pub(super) fn successors(state: &State, rules: &Rules) -> Vec<(Words, State)> {
     next
 }
 
+/// A request whose sender does not wait for it is carried out, or a part of it.
+fn ghost(state: &State, number: usize, rules: &Rules, next: &mut Vec<(Words, State)>) {
+    let Ghost { session: at, ask, done } = state.ghosts[number].clone();
+    let words = Words { session: at, what: "what was under way happens" };
+    let mut step = Step::new(state, at, rules);
+    step.session.done = done;
+    let is_over = step.perform(ask).is_some();
+    let done = step.session.done;
+    step.session = state.sessions[at].as_ref().clone();
+    let mut after = step.over(false);
+    if is_over {
+        after.ghosts.remove(number);
+    } else {
+        after.ghosts[number].done = done;
+    }
+    next.push((words, after));
+}
+
+/// A session ends before its time, and nobody knows what becomes of its request.
+fn give_up(state: &State, at: usize, rules: &Rules, ask: &Ask<()>) -> (Words, State) {
+    let mut state = state.clone();
+    state.give_ups += 1;
+    let is_read = matches!(ask, Ask::Get(_) | Ask::GetMany(_) | Ask::Head(_) | Ask::List { .. });
+    if !is_read && !matches!(ask, Ask::Prove(_) | Ask::Watch { .. }) {
+        let done = state.sessions[at].done;
+        state.ghosts.push(Ghost { session: at, ask: ask.clone(), done });
+    }
+    state.change(at, |session| session.give_up(rules.defects));
+    (Words { session: at, what: "give up" }, state)
+}
+
 /// The state, and those in which some of the sessions with an intent have crashed, as a session that looks is about to
 /// see.
 fn with_crashes(state: &State, looking: usize, rules: &Rules) -> Vec<State> {
@@ -74,7 +115,8 @@ fn with_crashes(state: &State, looking: usize, rules: &Rules) -> Vec<State> {
         let has_intent = state.objects.iter().any(|(key, object)| {
             key.as_str().starts_with(&layout().intents()) && object.stamp.as_ref() == Some(&session.nonce)
         });
-        if at == looking || session.crashed || session.end.is_some() || !has_intent {
+        let is_over = session.end.as_ref().is_some_and(|end| *end != AnyEnd::GaveUp);
+        if at == looking || session.crashed || is_over || !has_intent {
             continue;
         }
         let crashed = states.iter().filter(|state| state.crashes < rules.crashes).map(|state| {
@@ -106,8 +148,18 @@ fn watch(
     let writer = state.sessions.iter().position(|session| Some(&session.nonce) == writer);
     let Some(writer) = writer else { return };
     let mut state = state.clone();
+    state.forget_ghosts(writer);
     let is_dead = state.sessions[writer].crashed || state.sessions[writer].end.is_some();
-    if !is_dead && !rules.defects.impatient {
+    let is_deleting = matches!(state.sessions[writer].ask, Some(Ask::DeleteMany { .. }));
+    if !is_dead && *key == layout().marker() && !is_deleting && state.sleeps < rules.sleeps && writer != at {
+        let mut state = state.clone();
+        state.sleeps += 1;
+        state.change(writer, |session| session.now += Duration::from_secs(180));
+        let mut step = Step::new(&state, at, rules);
+        step.session.step(Reply::Unchanged);
+        next.push((Words { session: at, what: "take one that sleeps for dead" }, step.over(false)));
+    }
+    if !is_dead && !rules.defects.impatient && writer != at {
         if state.crashes >= rules.crashes {
             return;
         }
@@ -127,6 +179,18 @@ fn request(state: &State, at: usize, rules: &Rules, ask: &Ask<()>, next: &mut Ve
         if matches!(reply, Some(Reply::Written { .. })) {
             step.session.step(Reply::Unknown);
             next.push((Words { what: "write, and the answer is lost", ..words }, step.over(true)));
+        }
+    }
+    if matches!(ask, Ask::DeleteMany { .. }) && state.sessions[at].done == 0 && state.echoes < rules.echoes {
+        let mut state = state.clone();
+        state.echoes += 1;
+        state.ghosts.push(Ghost { session: at, ask: ask.clone(), done: 0 });
+        let mut again = state.clone();
+        again.change(at, |session| session.lingers = true);
+        next.push((Words { what: "delete again, as the answer is lost", ..words }, again));
+        if !rules.defects.no_settling {
+            state.change(at, |session| session.step(Reply::Unknown));
+            next.push((Words { what: "delete, and get no answer", ..words }, state));
         }
     }
     let mut step = Step::new(state, at, rules);
@@ -177,8 +241,9 @@ impl<'a> Step<'a> {
                     self.session.held_back.push((key, object));
                     return Some(written(etag));
                 }
-                let condition =
-                    if defects.plain_head && key == layout.head() { Condition::None } else { condition };
+                let is_plain = (defects.plain_head && key == layout.head())
+                    || (defects.plain_marker && key == layout.marker());
+                let condition = if is_plain { Condition::None } else { condition };
                 self.put(key, object, &condition)
             }
             Ask::PutEntry { manifest, path, condition } => {
@@ -203,7 +268,11 @@ impl<'a> Step<'a> {
                 if self.session.done < keys.len() {
                     return None;
                 }
-                Reply::DeletedMany(Vec::new())
+                if self.rules.slow {
+                    self.session.now += SLOW;
+                }
+                let lingers = std::mem::take(&mut self.session.lingers) && !defects.no_settling;
+                Reply::DeletedMany { failed: Vec::new(), lingers }
             }
             Ask::List { prefix, after } => return self.list(&prefix, after.as_ref()),
             Ask::Prove(items) => {
@@ -229,6 +298,13 @@ impl<'a> Step<'a> {
             Ask::SendCopies { manifest, items } => {
                 for item in items {
                     let path = self.session.paths.0[item].clone();
+                    // Who goes back to a build has nothing but its copies.
+                    if let Some(copied) = self.session.copies_of
+                        && !self.objects.contains_key(&layout.copy(copied, &path))
+                    {
+                        (self.session.ask, self.session.end) = (None, Some(AnyEnd::GaveUp));
+                        return None;
+                    }
                     let object = Object::new(self.session.files.0[&path].clone(), None);
                     self.objects.insert(layout.copy(manifest, &path), object);
                 }
@@ -240,7 +316,7 @@ impl<'a> Step<'a> {
 
     fn get(&self, key: &ObjectKey) -> Option<Found> {
         if self.rules.defects.no_marker
-            && matches!(self.session.machine, AnyMachine::Push(_))
+            && matches!(self.session.machine, AnyMachine::Push(_) | AnyMachine::Pin(_))
             && *key == layout().marker()
         {
             return None;
@@ -287,6 +363,12 @@ impl<'a> Step<'a> {
                 let objects = self.session.read_before.clone()?;
                 return Some(Reply::Listed { objects, more: false, date: date() });
             }
+        }
+        if self.rules.slow && is_prune {
+            self.session.now += SLOW;
+        }
+        if self.rules.defects.no_head && is_prune && *prefix == layout.all_copies() {
+            return Some(Reply::Listed { objects: Vec::new(), more: false, date: date() });
         }
         let objects = self.listed(prefix, after);
         Some(Reply::Listed { objects, more: false, date: date() })

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::explore::*;
+use super::rules::*;
 use super::step::successors;
 use super::world::*;
+use crate::names::Nonce;
 use crate::protocol::*;
 
 const FILES: Files<'_> =
@@ -122,39 +124,117 @@ fn a_push_whose_intent_is_lost_begins_again_and_trusts_nothing() {
     assert_eq!(state.sessions[0].end, Some(AnyEnd::Error(ProtocolError::IntentLost(3))));
 }
 
-#[test]
-fn a_prune_that_takes_too_long_leaves_the_rest() {
+/// Prunes 2,500 files, each request of which takes so long, and tells the requests. Before every deletion, `before` may
+/// change things.
+fn slow_prune(seconds: u64, mut before: impl FnMut(&mut State, usize)) -> (State, Vec<Ask<()>>) {
     let mut objects = BTreeMap::new();
-    let names: Vec<String> = (0..1500).map(|number| format!("{number:04}")).collect();
+    let names: Vec<String> = (0..2500).map(|number| format!("{number:04}")).collect();
     let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "old")).collect();
     aged(&mut objects, 1, &files);
-    let order = prune_order("P", 100, 0);
-    let mut state = start(objects, vec![prune(order)]);
-    let mut batches = 0;
-    for _ in 0..3000 {
-        let Some(ask) = state.sessions[0].ask.clone() else { break };
-        if let Ask::DeleteMany { keys, .. } = &ask {
-            if batches == 0 {
-                assert_eq!(keys.len(), 1000);
+    live(&mut objects, 2, &[]);
+    let mut state = start(objects, vec![prune(prune_order("P", 100, 0))]);
+    let mut asked: Vec<Ask<()>> = Vec::new();
+    let mut deletions = 0;
+    for _ in 0..200 {
+        let Some(ask) = state.sessions[0].ask.clone() else { return (state, asked) };
+        if asked.last() != Some(&ask) {
+            if matches!(ask, Ask::DeleteMany { .. }) {
+                before(&mut state, deletions);
+                deletions += 1;
+                state.change(0, |session| session.now += Duration::from_secs(seconds));
             }
-            batches = 1;
-            state.change(0, |session| session.now = Duration::from_secs(120));
+            asked.push(ask.clone());
+        }
+        // All at once: that is tried key by key elsewhere.
+        if let Ask::DeleteMany { keys, .. } = ask {
+            let objects = std::sync::Arc::make_mut(&mut state.objects);
+            objects.retain(|key, _| !keys.contains(key));
+            let deleted = Reply::DeletedMany { failed: Vec::new(), lingers: false };
+            state.change(0, |session| session.step(deleted));
+            continue;
         }
         state = successors(&state, &Rules::default()).pop().expect("something happens").1;
     }
+    panic!("it does not end");
+}
+
+fn writes_marker(ask: &Ask<()>) -> bool {
+    matches!(ask, Ask::Put { key, .. } if *key == layout().marker())
+}
+
+#[test]
+fn a_prune_says_that_it_lives_while_work_is_left() {
+    let renewed = |seconds| {
+        let (state, asked) = slow_prune(seconds, |_, _| ());
+        let Some(AnyEnd::Prune(end, report)) = &state.sessions[0].end else { panic!("it does not end") };
+        assert_eq!((end, report.deleted.len(), report.expired.len()), (&PruneEnd::Done, 2500, 1));
+        let sizes: Vec<usize> = asked
+            .iter()
+            .filter_map(|ask| match ask {
+                Ask::DeleteMany { keys, .. } => Some(keys.len()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(sizes, [1000, 1000, 500, 1]);
+        // It is taken and given back.
+        asked.iter().filter(|ask| writes_marker(ask)).count() - 2
+    };
+    assert_eq!(renewed(1), 0);
+    assert_eq!(renewed(30), 1);
+    // However long it takes, every deletion but the first comes right after the marker was written.
+    assert_eq!(renewed(119), 3);
+    assert_eq!(renewed(500), 3);
+}
+
+#[test]
+fn a_prune_whose_marker_is_another_ones_deletes_nothing_more() {
+    let (state, asked) = slow_prune(500, |state, deletions| {
+        if deletions == 1 {
+            let objects = std::sync::Arc::make_mut(&mut state.objects);
+            objects.insert(layout().marker(), Object::new("another one's".into(), None));
+        }
+    });
     let Some(AnyEnd::Prune(end, report)) = &state.sessions[0].end else { panic!("it does not end") };
-    assert_eq!((end, report.deleted.len()), (&PruneEnd::OutOfTime, 1000));
-    assert!(state.objects.contains_key(&layout().manifest(ManifestId(1))));
-    // The marker is given back, so the next one goes on at once.
-    let order = PruneOrder { may_wait: false, ..prune_order("Q", 100, 0) };
-    let state = start(std::sync::Arc::unwrap_or_clone(state.objects), vec![prune(order)]);
-    let mut state = state;
-    for _ in 0..3000 {
-        if state.sessions[0].ask.is_none() {
-            break;
+    // The deletion before which that happened was on its way.
+    assert_eq!((end, report.deleted.len()), (&PruneEnd::TakenOver, 2000));
+    assert_eq!(asked.iter().filter(|ask| matches!(ask, Ask::DeleteMany { .. })).count(), 2);
+    assert_eq!(state.objects[&layout().marker()].body, "another one's", "it is not given back");
+    assert!(state.objects.contains_key(&layout().manifest(ManifestId(1))), "the next prune goes on");
+}
+
+#[test]
+fn an_older_build_looks_once_more_before_it_changes_bytes_under_their_names() {
+    let mut objects = BTreeMap::new();
+    live(&mut objects, 2, &[("a.html", "before"), ("vendor.js", "before")]);
+    let files: Files<'_> =
+        &[("new.js", "n", Class::Bulk), ("vendor.js", "older", Class::Bulk), ("a.html", "a", Class::Entry)];
+    let newer = ManifestId(20);
+    let older = push("A", 10, files, PushMode::default());
+    let (state, asked) = run(start(objects, vec![older]), |state, ask| {
+        if matches!(ask, Ask::Send(_)) {
+            let objects = std::sync::Arc::make_mut(&mut state.objects);
+            let before = Invariant::head_of(&objects[&layout().head()].body);
+            let change = crate::format::Change {
+                manifest: newer,
+                build_ts: 20,
+                nonce: &Nonce::new("newer"),
+                deadline: Duration::from_secs(120),
+                probed: None,
+                others: &[],
+            };
+            let head = crate::format::Head::flipping(Some(&before), &change).published();
+            objects.insert(layout().head(), Object::new(head.encode(), None));
+            objects.insert(layout().file(&path("vendor.js")), Object::new("newer".into(), None));
         }
-        state = successors(&state, &Rules::default()).pop().expect("something happens").1;
-    }
-    assert!(matches!(&state.sessions[0].end, Some(AnyEnd::Prune(PruneEnd::Done, _))));
-    assert!(!state.objects.keys().any(|key| key.as_str().starts_with(&layout().data())));
+    });
+    let superseded = PushEnd::Flipped(FlipEnd::Superseded { by: newer, is_unfinished: false });
+    let Some(AnyEnd::Push(end, report)) = &state.sessions[0].end else {
+        panic!("{:?}", state.sessions[0].end)
+    };
+    assert_eq!((end, &report.sent), (&superseded, &vec![0]));
+    assert_eq!(asked.iter().filter(|ask| matches!(ask, Ask::Send(_))).count(), 1);
+    assert_eq!(state.objects[&layout().file(&path("vendor.js"))].body, "newer");
+    // What it added is found later.
+    assert!(state.objects.contains_key(&layout().file(&path("new.js"))));
+    assert!(state.objects.keys().any(|key| key.as_str().starts_with(&layout().intents())));
 }

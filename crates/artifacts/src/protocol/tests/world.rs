@@ -8,46 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use runway_store::{ContentDigest, ETag, ObjectKey};
 
+use super::rules::Defects;
 use crate::format::{Build, FileFacts, Manifest, ManifestFormat};
 use crate::names::{AssetPath, Layout, ManifestId, Nonce};
 use crate::protocol::*;
 
 /// The store's time, in seconds.
 pub(super) const NOW: u64 = 1000;
-
-/// What the store or the sessions do wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Defects {
-    /// Intents are not written.
-    pub(super) no_intent: bool,
-    /// Pushes do not see markers.
-    pub(super) no_marker: bool,
-    /// Prunes read manifests as they were before they listed intents.
-    pub(super) manifests_first: bool,
-    /// Manifests appear only when the push is over.
-    pub(super) manifest_last: bool,
-    /// Whoever waits may lose patience with a living writer.
-    pub(super) impatient: bool,
-    /// Entry points are written without conditions.
-    pub(super) plain_entries: bool,
-    /// The head is written without conditions.
-    pub(super) plain_head: bool,
-    /// Prunes do not see the head.
-    pub(super) no_head: bool,
-}
-
-/// What may happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Rules {
-    pub(super) crashes: usize,
-    /// Intents of dead pushes expire.
-    pub(super) expiry: bool,
-    /// Answers to writes that are lost, in all.
-    pub(super) lost: usize,
-    /// Requests that hardly matter to others are made in one step with the one before: 0 for none, 1 for some, 2 for most.
-    pub(super) coarse: u8,
-    pub(super) defects: Defects,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Object {
@@ -90,6 +57,7 @@ pub(super) enum AnyMachine {
     Push(Push),
     Prune(Prune),
     Resume(Resume),
+    Pin(Pin),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -97,7 +65,18 @@ pub(super) enum AnyEnd {
     Push(PushEnd, Box<PushReport>),
     Prune(PruneEnd, Box<PruneReport>),
     Resume(Option<(ManifestId, FlipEnd)>),
+    Pin(PinEnd),
     Error(ProtocolError),
+    /// Stopped by a signal, or by an error that is none of the protocol.
+    GaveUp,
+}
+
+/// A request that is under way, though its sender does not wait for it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Ghost {
+    pub(super) session: usize,
+    pub(super) ask: Ask<()>,
+    pub(super) done: usize,
 }
 
 /// What never changes, and so does not tell states apart.
@@ -125,6 +104,10 @@ pub(super) struct Session {
     pub(super) sent: Vec<(usize, ETag)>,
     pub(super) end: Option<AnyEnd>,
     pub(super) crashed: bool,
+    /// An attempt of its deletion may be carried out later.
+    pub(super) lingers: bool,
+    /// The build whose copies it needs.
+    pub(super) copies_of: Option<ManifestId>,
     /// Its own time.
     pub(super) now: Duration,
     /// Bytes of the files that it pushes.
@@ -141,8 +124,12 @@ pub(super) struct State {
     pub(super) objects: Arc<BTreeMap<ObjectKey, Object>>,
     pub(super) sessions: Vec<Arc<Session>>,
     digests: Vec<(u64, u64)>,
+    pub(super) ghosts: Vec<Ghost>,
     pub(super) crashes: usize,
     pub(super) lost: usize,
+    pub(super) give_ups: usize,
+    pub(super) echoes: usize,
+    pub(super) sleeps: usize,
 }
 
 impl State {
@@ -151,8 +138,12 @@ impl State {
             objects: Arc::new(objects),
             sessions: Vec::new(),
             digests: Vec::new(),
+            ghosts: Vec::new(),
             crashes: 0,
             lost: 0,
+            give_ups: 0,
+            echoes: 0,
+            sleeps: 0,
         };
         sessions.into_iter().for_each(|session| state.add(session));
         state
@@ -172,10 +163,17 @@ impl State {
     pub(super) fn crash(&mut self, at: usize) {
         self.crashes += 1;
         self.change(at, |session| session.crashed = true);
+        self.forget_ghosts(at);
+    }
+
+    /// So much time passed that whatever a session sent before is carried out, or never will be.
+    pub(super) fn forget_ghosts(&mut self, of: usize) {
+        self.ghosts.retain(|ghost| ghost.session != of);
     }
 
     pub(super) fn digest(&self) -> (u64, u64) {
-        digest(&(&self.objects, &self.digests, self.crashes, self.lost))
+        let counts = [self.crashes, self.lost, self.give_ups, self.echoes, self.sleeps];
+        digest(&(&self.objects, &self.digests, &self.ghosts, counts))
     }
 
     /// The same for what is in the bucket alone.
@@ -210,11 +208,24 @@ pub(super) fn facts(body: &[u8], etag: Option<ETag>) -> FileFacts {
 pub(super) type Files<'a> = &'a [(&'a str, &'a str, Class)];
 
 pub(super) fn push(name: &str, build: u64, files: Files<'_>, mode: PushMode) -> Session {
-    let items = files.iter().map(|(name, body, class)| Item {
-        path: path(name),
-        class: *class,
-        facts: facts(body.as_bytes(), None),
-        likely: etag(body.as_bytes()),
+    push_of(name, build, files, mode, Source::Files)
+}
+
+/// Goes back to an aged build.
+pub(super) fn rollback(name: &str, to: u64, files: Files<'_>) -> Session {
+    let id = ManifestId(to);
+    Session { copies_of: Some(id), ..push_of(name, to, files, PushMode::default(), Source::Manifest(id)) }
+}
+
+fn push_of(name: &str, build: u64, files: Files<'_>, mode: PushMode, source: Source) -> Session {
+    let items = files.iter().map(|(name, body, class)| {
+        let known = (source != Source::Files && *class != Class::Entry).then(|| etag(body.as_bytes()));
+        Item {
+            path: path(name),
+            class: *class,
+            facts: facts(body.as_bytes(), known),
+            likely: etag(body.as_bytes()),
+        }
     });
     let order = PushOrder {
         layout: layout(),
@@ -222,7 +233,7 @@ pub(super) fn push(name: &str, build: u64, files: Files<'_>, mode: PushMode) -> 
         writer: name.into(),
         created: 7,
         items: Arc::new(items.collect()),
-        source: Source::Files,
+        source,
         build: Build { commit: None, timestamp: Some(build) },
         image: None,
         format: ManifestFormat::V2,
@@ -261,6 +272,12 @@ pub(super) fn resume(name: &str) -> Session {
     session(name, AnyMachine::Resume(machine), BTreeMap::new())
 }
 
+pub(super) fn pin(name: &str, id: u64, files: Files<'_>) -> Session {
+    let files = files.iter().map(|(name, _, _)| path(name)).collect();
+    let pin = Pin::new(layout(), Nonce::new(name), name, 7, (ManifestId(id), files), Terms::default());
+    session(name, AnyMachine::Pin(pin), BTreeMap::new())
+}
+
 fn session(name: &str, machine: AnyMachine, files: BTreeMap<AssetPath, Bytes>) -> Session {
     let paths = match &machine {
         AnyMachine::Push(push) => push.paths(),
@@ -274,6 +291,8 @@ fn session(name: &str, machine: AnyMachine, files: BTreeMap<AssetPath, Bytes>) -
         sent: Vec::new(),
         end: None,
         crashed: false,
+        lingers: false,
+        copies_of: None,
         now: Duration::ZERO,
         files: Fixed(Arc::new(files)),
         paths: Fixed(Arc::new(paths)),
@@ -286,6 +305,16 @@ fn session(name: &str, machine: AnyMachine, files: BTreeMap<AssetPath, Bytes>) -
 
 /// An aged manifest with its files.
 pub(super) fn aged(objects: &mut BTreeMap<ObjectKey, Object>, id: u64, files: &[(&str, &str)]) {
+    aged_in(objects, id, files, ManifestFormat::V2);
+}
+
+/// The same in any form.
+pub(super) fn aged_in(
+    objects: &mut BTreeMap<ObjectKey, Object>,
+    id: u64,
+    files: &[(&str, &str)],
+    format: ManifestFormat,
+) {
     let mut manifest = Manifest { timestamp: Some(id), ..Manifest::default() };
     for (name, body) in files {
         let object = Object::new(Bytes::from((*body).to_owned()), None);
@@ -293,8 +322,23 @@ pub(super) fn aged(objects: &mut BTreeMap<ObjectKey, Object>, id: u64, files: &[
         manifest.objects.insert(path(name), facts(body.as_bytes(), Some(object.etag.clone())));
         objects.insert(layout().file(&path(name)), object);
     }
-    let body = manifest.encode(layout().app(), ManifestFormat::V2);
+    let body = manifest.encode(layout().app(), format);
     objects.insert(layout().manifest(ManifestId(id)), Object::new(body, None));
+}
+
+/// A build that is live: nothing but entry points, each of which has this body.
+pub(super) fn live(objects: &mut BTreeMap<ObjectKey, Object>, id: u64, entries: &[(&str, &str)]) {
+    aged(objects, id, entries);
+    let change = crate::format::Change {
+        manifest: ManifestId(id),
+        build_ts: id,
+        nonce: &Nonce::new("live"),
+        deadline: Duration::from_secs(120),
+        probed: None,
+        others: &[],
+    };
+    let head = crate::format::Head::flipping(None, &change).published();
+    objects.insert(layout().head(), Object::new(head.encode(), None));
 }
 
 fn unended<End>(ask: Ask<End>) -> Result<Ask<()>, End> {
@@ -328,12 +372,27 @@ impl Session {
             AnyMachine::Resume(machine) => {
                 machine.step(reply, now).map(|ask| unended(ask).map_err(AnyEnd::Resume))
             }
+            AnyMachine::Pin(machine) => machine.step(reply, now).map(|ask| unended(ask).map_err(AnyEnd::Pin)),
         };
         (self.done, self.ask) = (0, None);
         match asked {
             Ok(Ok(ask)) => self.ask = Some(ask),
             Ok(Err(end)) => self.end = Some(end),
             Err(error) => self.end = Some(AnyEnd::Error(error)),
+        }
+    }
+
+    /// Waits for no answer any more. A prune gives its marker back if it may.
+    pub(super) fn give_up(&mut self, defects: Defects) {
+        let ask = match &mut self.machine {
+            AnyMachine::Prune(machine) if defects.early_release => machine.release_anyway(),
+            AnyMachine::Prune(machine) => machine.give_up(),
+            _ => None,
+        };
+        (self.done, self.sent) = (0, Vec::new());
+        self.ask = ask.and_then(|ask| unended(ask).ok());
+        if self.ask.is_none() {
+            self.end = Some(AnyEnd::GaveUp);
         }
     }
 
