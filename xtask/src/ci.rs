@@ -95,6 +95,7 @@ pub(crate) fn run_all(full: bool) -> Result<(), Failure> {
         image::run()?;
         speed::measure()?;
         bench::run_bench(&[], false)?;
+        bench::assets::run(false)?;
     }
     Ok(())
 }
