@@ -7,3 +7,4 @@ mod pruning;
 mod pushing;
 mod safety;
 mod scene;
+mod stubborn;
