@@ -1,5 +1,7 @@
 //! Runway and runway-rs on the same emulator, in one run: what each run costs, and whether both leave the same behind.
 
+pub(crate) mod assets;
+mod delay;
 mod project;
 mod report;
 mod server;
@@ -170,19 +172,13 @@ impl Bench<'_> {
         if !status.success() {
             return Err(format!("measure.py ended with {status}").into());
         }
-        let measured: Value = serde_json::from_str(&fs_err::read_to_string(&result)?)?;
-        let number = |name: &str| measured[name].as_f64().unwrap_or_default();
-        let code = measured["code"].as_i64().unwrap_or(-1);
-        if code != 0 && self.program == Program::RunwayRs {
-            return Err(format!("runway-rs ended with {code}: see {}", self.place.display()).into());
+        let measured = read_measured(&result, self.server)?;
+        if measured.code != 0 && self.program == Program::RunwayRs {
+            return Err(
+                format!("runway-rs ended with {}: see {}", measured.code, self.place.display()).into()
+            );
         }
-        Ok(Measured {
-            wall_s: number("wall_s"),
-            cpu_s: number("cpu_s"),
-            peak_mb: number("peak_kb") / 1024.0,
-            requests: self.server.requests()?,
-            code,
-        })
+        Ok(measured)
     }
 
     fn command_line(&self, action: Action) -> Vec<String> {
@@ -208,6 +204,19 @@ impl Bench<'_> {
             }
         }
     }
+}
+
+/// What `measure.py` wrote, and the requests that the server counted meanwhile.
+fn read_measured(result: &Path, server: &Server) -> Result<Measured, Failure> {
+    let measured: Value = serde_json::from_str(&fs_err::read_to_string(result)?)?;
+    let number = |name: &str| measured[name].as_f64().unwrap_or_default();
+    Ok(Measured {
+        wall_s: number("wall_s"),
+        cpu_s: number("cpu_s"),
+        peak_mb: number("peak_kb") / 1024.0,
+        requests: server.requests()?,
+        code: measured["code"].as_i64().unwrap_or(-1),
+    })
 }
 
 /// Median times from start to end of a run that needs no cloud.

@@ -93,6 +93,7 @@ pub(crate) fn run_all(full: bool) -> Result<(), Failure> {
         run_with("RUNWAY_RS_LONG_TESTS", cargo(), &SOUNDNESS)?;
         speed::measure()?;
         bench::run_bench(&[], false)?;
+        bench::assets::run(false)?;
     }
     Ok(())
 }

@@ -71,6 +71,12 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
+    /// Measure asset push beside valpop's way of working, over a slow network and without one
+    BenchAssets {
+        /// Keep the report as docs/benchmark-assets.md
+        #[arg(long)]
+        write: bool,
+    },
     /// Feed changed and generated inputs to everything that reads text
     Fuzz {
         /// How many inputs
@@ -83,7 +89,7 @@ enum Command {
         #[arg(long, default_value_t = 0)]
         from: u64,
     },
-    /// Measure the CPU time that a large config takes to be read, checked and graphed
+    /// Measure what large configs, plans and pushes cost
     Speed,
     /// Build the release binary, static where the platform allows it
     Dist,
@@ -100,6 +106,7 @@ fn main() -> ExitCode {
         Command::Ci { full } => ci::run_all(full),
         Command::Compat { cases, write, verbose } => ci::compat(&cases, write, verbose),
         Command::Bench { shapes, write } => bench::run_bench(&shapes, write),
+        Command::BenchAssets { write } => bench::assets::run(write),
         Command::Fuzz { count, seed, from } => fuzz::run(fuzz::Limits::new(count, seed, from)),
         Command::Speed => speed::measure(),
         Command::Dist => dist::build().map(|path| chore::say(&format!("built {}", path.display()))),

@@ -1,13 +1,15 @@
 //! What large configs cost: CPU time of `runway-rs validate` for 1,000 stacks with 3,000 lookups, and CPU time and memory of
-//! a plan of 2,000 stacks of which 50 change.
+//! a plan of 2,000 stacks of which 50 change; memory of pushes of 100,000 files and of a file of 5 GiB.
 
+mod assets;
 mod plans;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::chore::{Failure, cargo, root, run, say};
+use crate::chore::{Failure, root, say};
+use crate::dist;
 
 /// Stacks of the config; each has three lookups that read other stacks.
 const STACKS: usize = 1_000;
@@ -24,16 +26,12 @@ const RUNS: u32 = 40;
 /// Most CPU time of one run, in milliseconds.
 const LIMIT: f64 = 100.0;
 
-/// Builds the release binary without AWS and measures it.
+/// Builds the release binary and measures it.
 ///
 /// # Errors
 /// If it cannot be built or run, or takes longer than it may.
 pub(crate) fn measure() -> Result<(), Failure> {
-    let build = ["build", "--release", "--locked", "--package", "runway-cli", "--no-default-features"];
-    let directory = root().join("target");
-    let place_of_build = directory.display().to_string();
-    run(cargo(), &[&build[..], &["--target-dir", &place_of_build]].concat())?;
-    let program = directory.join("release/runway-rs");
+    let program = dist::build()?;
     let place = root().join("target/speed");
     write(&place)?;
     let validate = |name: &str| -> Result<(), Failure> {
@@ -65,7 +63,8 @@ pub(crate) fn measure() -> Result<(), Failure> {
     if large > LIMIT {
         return Err(format!("more than {LIMIT} ms").into());
     }
-    plans::measure(&program, &place)
+    plans::measure(&program, &place)?;
+    assets::measure(&program, &place)
 }
 
 /// CPU time of all child processes that ended, in milliseconds.

@@ -56,8 +56,24 @@ pub(super) fn measure(program: &Path, place: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs the program, and says what it cost.
 fn run(program: &Path, place: &Path, arguments: &[&str]) -> Result<Value, Failure> {
+    measured(program, place, arguments, None)
+}
+
+/// Runs the program, keeps what it prints if that is wanted, and says what it cost.
+///
+/// # Errors
+/// If it cannot be run, or fails.
+pub(super) fn measured(
+    program: &Path,
+    place: &Path,
+    arguments: &[&str],
+    output: Option<&Path>,
+) -> Result<Value, Failure> {
+    let output = match output {
+        Some(path) => fs_err::File::create(path)?.into_parts().0.into(),
+        None => Stdio::null(),
+    };
     let result = place.join("measured.json");
     let status = Command::new("python3")
         .arg(root().join("tests/python/measure.py"))
@@ -67,7 +83,7 @@ fn run(program: &Path, place: &Path, arguments: &[&str]) -> Result<Value, Failur
         .current_dir(place)
         .env("RUNWAY_RS_PROVIDER", format!("local:{}", place.join("cloud").display()))
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(output)
         .stderr(Stdio::null())
         .status()?;
     let measured: Value = serde_json::from_str(&fs_err::read_to_string(&result)?)?;

@@ -53,21 +53,17 @@ impl Limits {
     }
 }
 
-/// The keys of a step: it begins when it has all of them. A task has that of the service it works with, in the account
-/// and region in which it works.
+/// The keys of a step: it begins when it has all of them. A task has those of the services that have work because of it,
+/// in the account and region in which it works.
 pub(crate) fn keys(plan: &Plan, step: &Step) -> BTreeSet<LimitKey> {
-    let key = match &step.task {
-        Some(task) => LimitKey {
-            account: task.account.clone(),
-            // There is one organization, wherever it is asked from.
-            region: if task.service == ORGANIZATIONS { String::new() } else { task.region.clone() },
-            api: task.service.clone(),
-        },
-        None => LimitKey {
-            account: plan.account.clone(),
-            region: plan.region.clone(),
-            api: CLOUDFORMATION.to_owned(),
-        },
+    let key = |account: &str, region: &str, api: &str| LimitKey {
+        account: account.to_owned(),
+        // There is one organization, wherever it is asked from.
+        region: if api == ORGANIZATIONS { String::new() } else { region.to_owned() },
+        api: api.to_owned(),
     };
-    BTreeSet::from([key])
+    match &step.task {
+        Some(task) => task.services.iter().map(|api| key(&task.account, &task.region, api)).collect(),
+        None => BTreeSet::from([key(&plan.account, &plan.region, CLOUDFORMATION)]),
+    }
 }

@@ -18,7 +18,8 @@ use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
 use crate::lock::Session;
 use crate::plan::tasks::{
-    arguments_now, effects_run, is_adopted, record, record_of, refused_at_its_turn, secret_texts, shown,
+    Refusal, arguments_now, effects_run, is_adopted, record, record_of, refused_at_its_turn, secret_texts,
+    shown,
 };
 use crate::plan::{Action, Certainty, Desired, Hidden, Step, World};
 use crate::registry::HookOutput;
@@ -136,12 +137,14 @@ pub(crate) fn turn<'a>(
             if let Some(what) = kind.check(values).into_iter().next() {
                 return Err(StepFailure { message: what, ..StepFailure::default() });
             }
-            if let Some(message) =
-                refused_at_its_turn(desired, world, (definition, kind.as_ref()), values, task)
-            {
-                let help = format!(
-                    "give the task another name, so that what it kept is deleted, or write `on_remove: retain`, or `runway-rs graph forget {name}`"
-                );
+            let refused = refused_at_its_turn(
+                (desired, world, &settings),
+                execution.plan,
+                (definition, kind.as_ref()),
+                values,
+                task,
+            );
+            if let Some(Refusal { message, help }) = refused {
                 return Err(StepFailure { message, help: Some(help), ..StepFailure::default() });
             }
             if kind.effects() {

@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use self::decide::{effects_run, is_adopted};
+pub(crate) use self::keepers::{Refusal, record_of, refused_at_its_turn, why_not_there};
 pub(crate) use self::keepers::{Subjects, Unsure};
-pub(crate) use self::keepers::{record_of, refused_at_its_turn, why_not_there};
 pub(crate) use self::removal::questions;
 pub(super) use self::removal::{destroyed, removed};
 use super::change::PropertyChange;
@@ -66,8 +66,8 @@ pub struct StepTask {
     pub account: String,
     /// Region.
     pub region: String,
-    /// The service it mainly works with.
-    pub service: String,
+    /// The services that have work because of it.
+    pub services: BTreeSet<String>,
     /// Digest of its arguments as far as they are known; secrets are left out.
     pub digest: String,
     /// What is recorded of it once it is as specified.

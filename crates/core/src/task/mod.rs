@@ -158,6 +158,8 @@ pub trait TaskKind: Send + Sync + 'static {
     const KEEPS: Keeps = Keeps::Regional;
     /// The service it mainly works with, by which limits are told apart, for example `events`.
     const SERVICE: &'static str = Self::KIND;
+    /// Other services that have work because of it, and limits of their own.
+    const ALSO: &'static [&'static str] = &[];
     /// Its arguments. Unknown ones are refused (`deny_unknown_fields`).
     type Spec: DeserializeOwned + Serialize + Clone + Send + Sync;
     /// What was read.
@@ -233,8 +235,8 @@ pub trait AnyTaskKind: Send + Sync {
     fn effects(&self) -> bool;
     /// See [`TaskKind::KEEPS`].
     fn keeps(&self) -> Keeps;
-    /// See [`TaskKind::SERVICE`].
-    fn service(&self) -> &'static str;
+    /// See [`TaskKind::SERVICE`] and [`TaskKind::ALSO`].
+    fn services(&self) -> BTreeSet<String>;
     /// Names of its arguments, as the config spells them.
     fn arguments(&self) -> &'static [&'static str];
     /// See [`TaskKind::subject`]; `None` if the arguments are not of its types.
@@ -314,8 +316,8 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
         T::KEEPS
     }
 
-    fn service(&self) -> &'static str {
-        T::SERVICE
+    fn services(&self) -> BTreeSet<String> {
+        [T::SERVICE].iter().chain(T::ALSO).map(|service| (*service).to_owned()).collect()
     }
 
     fn arguments(&self) -> &'static [&'static str] {

@@ -142,3 +142,33 @@ async fn a_record_that_a_dead_session_may_still_need_is_not_said_to_be_dropped()
     destroyed(&world, &one).await;
     assert!(recorded(&world).await.get("thing/one").is_some(), "as was said");
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_tasks_do_not_keep_the_same_though_only_their_turn_shows_it() {
+    let world = World::new();
+    let late = |first: &str, second: &str| {
+        project(
+            &(task("one", &format!("name: {first}, value: x"))
+                + &task("two", &format!("name: {second}, value: y"))),
+            "  - {name: base, template_path: t.yml, variables: {Note: a}}\n",
+        )
+    };
+    // One is known beforehand, and there already; the other one is not.
+    done(&world, &project(&task("one", "name: a, value: x"), "")).await;
+    world.things.take_changes();
+    let run = world.deploy(&late("a", "\"${output base.Note}\"")).await;
+    assert_eq!(run.exit(), ExitCode::StepsFailed, "{}", run.explain());
+    assert!(run.explain().contains("keeps the same as the task `thing/one`: `a`"), "{}", run.explain());
+    assert!(world.things.take_changes().is_empty());
+    assert_eq!(world.things.get("a").await, kept("x"));
+    // Nor if both are known at their turn only: none of them has it.
+    let world = World::new();
+    let both = "\"${output base.Note}\"";
+    let run = world.deploy(&late(both, both)).await;
+    assert_eq!(run.exit(), ExitCode::StepsFailed, "{}", run.explain());
+    assert_eq!(world.things.get("a").await, None);
+    // Different parts are different.
+    let parts = |part: &str| format!("\"${{output base.Note}}\", parts: [{part}]");
+    let world = World::new();
+    done(&world, &late(&parts("l"), &parts("m").replace("value: y", "value: x"))).await;
+}

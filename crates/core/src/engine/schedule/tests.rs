@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ident::StackFqn;
-use crate::plan::{Action, Certainty, Changes, Purpose, Reason, Step};
+use crate::plan::{Action, Certainty, Changes, Purpose, Reason, Step, StepTask};
+use crate::task::TaskKinds;
 
 fn step(name: &str, action: Action, needs: &[&str]) -> Step {
     Step {
@@ -146,6 +147,44 @@ fn stacks_are_limited_by_the_concurrency_of_the_run() {
     assert_eq!(Schedule::new(&plan, Limits::of_run(2)).take_ready(9).len(), 2);
     // Nobody can ask for a run that never starts anything.
     assert_eq!(Schedule::new(&plan, Limits::of_run(0)).take_ready(9).len(), 1);
+}
+
+/// A step of a task of a built-in kind.
+fn task(name: &str, kind: &str, region: &str) -> Step {
+    let services = TaskKinds::default().get(kind).unwrap().services();
+    let task = StepTask {
+        kind: kind.into(),
+        subject: None,
+        account: "123456789012".into(),
+        region: region.into(),
+        services,
+        digest: String::new(),
+        record: None,
+        settled: true,
+        leaves: false,
+    };
+    Step { task: Some(task), ..step(name, Action::Create, &[]) }
+}
+
+#[test]
+fn a_task_waits_for_every_service_that_has_work_because_of_it() {
+    let first = |one: Step, other: Step, limits: Limits| {
+        Schedule::new(&plan(vec![one, other]), limits).take_ready(9).len()
+    };
+    let here = |name: &str, kind: &str| task(name, kind, "us-east-1");
+    let one = Limits::new(1);
+    // What makes a stack is work for CloudFormation, as a stack is.
+    for kind in ["launch_role_constraint", "provisioned_product", "stack_absent", "bootstrap_spoke"] {
+        assert_eq!(first(here("a", kind), step("b", Action::Create, &[]), one.clone()), 1, "{kind}");
+    }
+    for kind in ["launch_role_constraint", "provisioned_product"] {
+        assert_eq!(first(here("a", kind), here("b", "portfolio"), one.clone()), 1, "{kind}");
+    }
+    assert_eq!(first(here("a", "portfolio"), step("b", Action::Create, &[]), one.clone()), 2);
+    // Another region has its own limits, and there is one organization.
+    assert_eq!(first(here("a", "portfolio"), task("b", "portfolio", "eu-west-1"), one), 2);
+    let units = |region| task("b", "org_policy_attachment", region);
+    assert_eq!(first(here("a", "organizational_unit"), units("eu-west-1"), Limits::of_run(9)), 1);
 }
 
 proptest! {

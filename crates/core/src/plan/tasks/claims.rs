@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::keepers::{former, held_at, held_by_id, keeper};
+use super::keepers::{former, held_at, held_by_id, keeper, kept_now};
 use super::removal::{keeps_nothing, left_behind, parts};
-use super::{Arguments, StepTask, arguments, on_remove, place_in};
+use super::{Arguments, StepTask, arguments, on_remove};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::graph::state::TaskFacts;
 use crate::plan::deploy::Planner;
@@ -99,16 +99,10 @@ impl Planner<'_> {
     /// The parts of what a task works on that other tasks of the config name.
     fn named_by_others(&self, definition: &TaskDefinition, task: &StepTask) -> BTreeSet<String> {
         let here = held_at(self.desired, &definition.kind, &task.account, &task.region);
+        let Some(subject) = &task.subject else { return BTreeSet::new() };
         let others = self.desired.config.tasks.values().filter(|other| other.node != definition.node);
         let named = others.filter_map(|other| {
-            let kind = self.desired.kinds.get(&other.kind)?;
-            let (account, region) = place_in(self.world, &other.place);
-            let scope = PlanScope::now(self.desired, self.world, self.settings).of_task(other);
-            let found = arguments(&scope, other).ok()?;
-            let values = found.known()?;
-            let same = held_at(self.desired, &other.kind, &account, &region) == here
-                && kind.subject(values) == task.subject;
-            kind.parts(values).filter(|_| same)
+            kept_now(self.desired, self.world, self.settings, other, (&here, subject)).flatten()
         });
         named.flatten().collect()
     }

@@ -82,7 +82,7 @@ impl Planner<'_> {
             subject: None,
             account,
             region,
-            service: kind.service().to_owned(),
+            services: kind.services(),
             digest: String::new(),
             record: None,
             settled: true,

@@ -10,7 +10,7 @@ use crate::config::{OnRemove, TaskDefinition};
 use crate::graph::state::TaskFacts;
 use crate::ident::NodeName;
 use crate::plan::scope::PlanScope;
-use crate::plan::{Desired, Settings, World, fqn_of_recorded};
+use crate::plan::{Action, Desired, Plan, Settings, World, fqn_of_recorded};
 use crate::task::{self, AnyTaskKind, Keeps, TaskPlace};
 
 /// Kind, account and region by which what tasks keep is told apart.
@@ -90,30 +90,82 @@ pub(super) fn keeper(
     is_bucket.then(|| Keeper { node: None, words: "that of the bucket with graph and lock".to_owned() })
 }
 
+/// Why a task is not carried out at its turn, and what to do.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) message: String,
+    pub(crate) help: String,
+}
+
 /// Why a task is not carried out whose arguments were not known when it was planned: what it keeps has another owner, or
 /// what it kept until now would be lost sight of.
 pub(crate) fn refused_at_its_turn(
-    desired: &Desired,
-    world: &World,
+    (desired, world, settings): (&Desired, &World, &Settings),
+    plan: &Plan,
     (definition, kind): (&TaskDefinition, &dyn AnyTaskKind),
     values: &Map<String, Value>,
     planned: &StepTask,
-) -> Option<String> {
+) -> Option<Refusal> {
     if kind.effects() {
         return None;
     }
     let subject = kind.subject(values)?;
+    let help = format!(
+        "give the task another name, so that what it kept is deleted, or write `on_remove: retain`, or `runway-rs graph forget {}`",
+        definition.node
+    );
     if let Some(keeper) = keeper(desired, world, &definition.kind, planned, &subject) {
-        return Some(format!("with the values that are known now it works on {}: `{subject}`", keeper.words));
+        let message = format!("with the values that are known now it works on {}: `{subject}`", keeper.words);
+        return Some(Refusal { message, help });
+    }
+    let holding = held_at(desired, &definition.kind, &planned.account, &planned.region);
+    let works = |other: &&TaskDefinition| {
+        other.node != definition.node
+            && plan.step(&other.node).is_some_and(|step| step.action != Action::Skip)
+    };
+    let others = desired.config.tasks.values().filter(works);
+    // What was known when the plan was made was compared there.
+    let mut others = others.filter(|_| planned.subject.is_none()).filter(|other| {
+        let parts = kept_now(desired, world, settings, other, (&holding, &subject));
+        parts.is_some_and(|theirs| task::overlap(kind.parts(values).as_ref(), theirs.as_ref()))
+    });
+    if let Some(other) = others.next() {
+        let message = format!(
+            "with the values that are known now it keeps the same as the task `{}`: `{subject}`",
+            other.node
+        );
+        let help = "they would undo each other's work: remove one of them, or make them differ".to_owned();
+        return Some(Refusal { message, help });
     }
     let recorded = world.state.tasks.get(&definition.node);
     let deletes = |facts: &&TaskFacts| on_remove(definition, kind, facts.adopted) == OnRemove::Delete;
     let recorded = recorded.filter(deletes)?;
     let now = StepTask { subject: Some(subject.clone()), ..planned.clone() };
     let left = left_behind(desired, world, recorded, &now)?;
-    Some(format!(
+    let message = format!(
         "it kept `{left}` until now, and with the values that are known now it would keep `{subject}`: `{left}` would be left behind without a record"
-    ))
+    );
+    Some(Refusal { message, help })
+}
+
+/// The parts that a task of the config keeps of a subject, with its arguments as they are now; `None` if it keeps
+/// something else, or if that is not known.
+pub(super) fn kept_now(
+    desired: &Desired,
+    world: &World,
+    settings: &Settings,
+    definition: &TaskDefinition,
+    (holding, subject): (&Holding, &str),
+) -> Option<Parts> {
+    let kind = desired.kinds.get(&definition.kind).filter(|kind| !kind.effects())?;
+    let (account, region) = place_in(world, &definition.place);
+    if held_at(desired, &definition.kind, &account, &region) != *holding {
+        return None;
+    }
+    let scope = PlanScope::now(desired, world, settings).of_task(definition);
+    let found = arguments(&scope, definition).ok()?;
+    let values = found.known()?;
+    (kind.subject(values)? == subject).then(|| kind.parts(values))
 }
 
 /// The same for ids that were read, which are told apart from names.

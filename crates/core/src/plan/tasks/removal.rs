@@ -251,9 +251,6 @@ fn going(
         Ok(Some(change)) => {
             let mut planned = leaving(desired, world, node, facts, Action::Delete, reason);
             planned.changes.details = shown(&change.details, &BTreeSet::new());
-            if let Some(task) = &mut planned.task {
-                kind.service().clone_into(&mut task.service);
-            }
             if let (Some(task), Some(Ok(state))) = (planned.task.clone(), answer) {
                 lost(kind.as_ref(), (&arguments, state), &task, &mut planned);
             }
@@ -293,12 +290,14 @@ fn leaving(
     if drops && world.state.intents.values().any(awaits) {
         planned.notes.push(still_intended());
     }
+    let kind = desired.kinds.get(&facts.kind);
+    let services = kind.map_or_else(|| BTreeSet::from([facts.kind.clone()]), |kind| kind.services());
     planned.task = Some(StepTask {
         kind: facts.kind.clone(),
         subject: subject(desired, facts).filter(|_| is_findable(desired, facts)),
         account,
         region,
-        service: facts.kind.clone(),
+        services,
         digest: facts.digest.clone().unwrap_or_default(),
         record: Some(facts.clone()),
         settled: true,

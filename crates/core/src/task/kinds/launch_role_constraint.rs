@@ -133,6 +133,7 @@ impl TaskKind for LaunchRoleConstraint {
     const RETAINS: bool = false;
     const KEEPS: Keeps = Keeps::Stack;
     const SERVICE: &'static str = "servicecatalog";
+    const ALSO: &'static [&'static str] = &["cloudformation"];
     type Spec = Spec;
     type State = State;
 

@@ -136,6 +136,7 @@ impl TaskKind for ProvisionedProduct {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const SERVICE: &'static str = "servicecatalog";
+    const ALSO: &'static [&'static str] = &["cloudformation"];
     type Spec = Spec;
     type State = State;
 
