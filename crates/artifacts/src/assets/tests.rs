@@ -1,8 +1,10 @@
 //! Commands about assets on stores in memory, with a clock that only moves when somebody waits.
 
+mod changed;
 mod crashes;
 mod histories;
 mod hostile;
+mod looks;
 mod pruning;
 mod pushing;
 mod safety;

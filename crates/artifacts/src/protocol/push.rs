@@ -480,6 +480,7 @@ impl Push {
             Flipping::Over(end) => {
                 if let FlipEnd::Published { previous } = end {
                     self.report.previous = previous;
+                    self.report.changed = self.changed(&flip, previous);
                 }
                 self.forget(PushEnd::Flipped(end))
             }
