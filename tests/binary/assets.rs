@@ -9,29 +9,29 @@ use crate::formats::check;
 use crate::support::{Ran, finished};
 
 /// A build, and a directory that is a bucket.
-struct Front {
+pub(crate) struct Front {
     directory: tempfile::TempDir,
 }
 
 impl Front {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let front = Self { directory: tempfile::tempdir().unwrap() };
         front.build(1);
         front
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    fn file(&self, name: &str, body: &str) {
+    pub(crate) fn file(&self, name: &str, body: &str) {
         let path = self.path().join("dist").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, body).unwrap();
     }
 
     /// Replaces the source by a build.
-    fn build(&self, number: u32) {
+    pub(crate) fn build(&self, number: u32) {
         let _ = std::fs::remove_dir_all(self.path().join("dist"));
         self.file("css/main.1f00aa22.css", "body {}");
         self.file(&format!("js/app.{number:08x}.js"), &format!("build {number}"));
@@ -39,7 +39,7 @@ impl Front {
         self.file("fed-mods.json", &format!("{{\"build\":{number}}}"));
     }
 
-    fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_runway-rs"));
         command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(self.path()).stdin(Stdio::null());
         command.args(["assets"]).args(line.split_whitespace());
@@ -47,21 +47,32 @@ impl Front {
         command
     }
 
-    fn run(&self, line: &str) -> Ran {
+    pub(crate) fn run(&self, line: &str) -> Ran {
         let mut command = self.command(line);
         command.args(["--app", "myapp", "--directory", "bucket"]);
         finished(command.spawn().unwrap())
     }
 
-    fn json(&self, line: &str, schema: &str) -> Value {
+    pub(crate) fn json(&self, line: &str, schema: &str) -> Value {
         let ran = self.run(&format!("{line} --format json")).ended(0);
         let document = serde_json::from_str(&ran.stdout).unwrap();
         check(schema, &document);
         document
     }
 
+    /// Makes an object of the bucket unreadable.
+    pub(crate) fn damage(&self, key: &str) {
+        let folder = self.path().join("bucket/objects").join(key.replace('/', "%2f"));
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (about, body) = text.split_once('\n').unwrap();
+            std::fs::write(&path, format!("{about}\n{}", "x".repeat(body.len()))).unwrap();
+        }
+    }
+
     /// What the bucket holds under a key now.
-    fn stored(&self, key: &str) -> Option<String> {
+    pub(crate) fn stored(&self, key: &str) -> Option<String> {
         let folder = self.path().join("bucket/objects").join(key.replace('/', "%2f"));
         let entries = std::fs::read_dir(folder).ok()?;
         let number = |path: &PathBuf| -> u64 { path.file_stem().unwrap().to_str().unwrap().parse().unwrap() };
@@ -74,7 +85,7 @@ impl Front {
     }
 }
 
-const PUSH: &str = "push --source dist";
+pub(crate) const PUSH: &str = "push --source dist";
 
 #[test]
 fn a_build_is_planned_pushed_and_replaced() {

@@ -4,7 +4,11 @@
 
 #[cfg(unix)]
 mod assets;
+#[cfg(unix)]
+mod assets_job;
 mod assets_section;
+#[cfg(unix)]
+mod assets_told;
 mod browser;
 mod cache;
 mod cache_names;

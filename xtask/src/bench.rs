@@ -4,7 +4,7 @@ pub(crate) mod assets;
 mod delay;
 mod project;
 mod report;
-mod server;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! What a change has to pass.
 
 use crate::chore::{Failure, cargo, run, run_with, say};
-use crate::{bench, fuzz, generate, python, resource_types, speed, tidy};
+use crate::{bench, fuzz, generate, image, python, resource_types, speed, tidy};
 
 /// Plans beside what deploys really do, ten thousand of them, and runs with and without a cache.
 const SOUNDNESS: [&str; 12] = [
@@ -91,6 +91,8 @@ pub(crate) fn run_all(full: bool) -> Result<(), Failure> {
         run_with("RUNWAY_RS_LONG_TESTS", cargo(), &EXPLORATIONS)?;
         say("plans beside what deploys do, ten thousand times, and runs with and without a cache:");
         run_with("RUNWAY_RS_LONG_TESTS", cargo(), &SOUNDNESS)?;
+        say("the program in the files of the container's image:");
+        image::run()?;
         speed::measure()?;
         bench::run_bench(&[], false)?;
         bench::assets::run(false)?;

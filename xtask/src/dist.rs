@@ -15,16 +15,33 @@ const STATIC: &str = "-C target-feature=+crt-static";
 /// If the build fails.
 pub(crate) fn build() -> Result<PathBuf, Failure> {
     let target = host()?;
+    let is_static = target.contains("linux");
+    build_for(&target, is_static.then_some(("RUSTFLAGS", STATIC)))
+}
+
+/// Builds it as the Dockerfile does: for musl, which needs nothing of the system to find hosts by their names.
+///
+/// # Errors
+/// If the build fails.
+pub(crate) fn build_for_image() -> Result<PathBuf, Failure> {
+    let host = host()?;
+    let processor = host.split('-').next().unwrap_or_default();
+    let built = build_for(&format!("{processor}-unknown-linux-musl"), Some(("TARGET_CC", "musl-gcc")));
+    built.map_err(|error| {
+        format!(
+            "{error}\nhelp: `rustup target add {processor}-unknown-linux-musl` and musl-gcc (Debian: apt install musl-tools) are needed"
+        )
+        .into()
+    })
+}
+
+fn build_for(target: &str, variable: Option<(&str, &str)>) -> Result<PathBuf, Failure> {
     // Build scripts and procedural macros are for the host and must stay dynamic: naming the target keeps them apart.
-    let arguments = ["build", "--release", "--locked", "--package", "runway-cli", "--target", &target];
+    let arguments = ["build", "--release", "--locked", "--package", "runway-cli", "--target", target];
     let mut command = Command::new(cargo());
-    command.args(arguments).current_dir(root());
-    let mut shown = format!("$ cargo {}", arguments.join(" "));
-    if target.contains("linux") {
-        shown = format!("$ RUSTFLAGS='{STATIC}' {}", &shown[2..]);
-        command.env("RUSTFLAGS", STATIC);
-    }
-    say(&shown);
+    command.args(arguments).current_dir(root()).envs(variable);
+    let shown = variable.map(|(name, value)| format!("{name}='{value}' ")).unwrap_or_default();
+    say(&format!("$ {shown}cargo {}", arguments.join(" ")));
     let status = command.status()?;
     if !status.success() {
         return Err(format!("the build ended with {status}").into());

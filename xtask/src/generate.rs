@@ -39,6 +39,8 @@ fn files() -> Vec<(PathBuf, String)> {
         .collect();
     files.push((PathBuf::from("docs/exit-codes.md"), exit_codes()));
     files.push((PathBuf::from("docs/cli.md"), command_line()));
+    let examples = runway_artifacts::job::examples();
+    files.extend(examples.into_iter().map(|(name, text)| (PathBuf::from("docs/examples").join(name), text)));
     files
 }
 

@@ -7,6 +7,7 @@ mod demo;
 mod dist;
 mod fuzz;
 mod generate;
+mod image;
 mod python;
 mod resource_types;
 mod speed;
@@ -93,6 +94,8 @@ enum Command {
     Speed,
     /// Build the release binary, static where the platform allows it
     Dist,
+    /// Put the files of the container's image together without Docker, and push a build from there to the emulator
+    Image,
     /// Deploy the demo on the embedded provider: plan, create, change, remove, fail, destroy
     Demo,
 }
@@ -110,6 +113,7 @@ fn main() -> ExitCode {
         Command::Fuzz { count, seed, from } => fuzz::run(fuzz::Limits::new(count, seed, from)),
         Command::Speed => speed::measure(),
         Command::Dist => dist::build().map(|path| chore::say(&format!("built {}", path.display()))),
+        Command::Image => image::run(),
         Command::Demo => demo::run_demo(),
     };
     match done {

@@ -1,12 +1,15 @@
 //! What commands about assets print: documents for programs, and the same as text for people.
 
 mod doctor;
+mod markdown;
+mod prune;
 mod text;
 
 pub use self::doctor::AssetsDoctorDocument;
+pub use self::prune::{AssetsPruneDocument, KeptManifest, PrunedFile};
+pub use self::text::bytes;
 
-pub use text::bytes;
-
+use runway_core::render::problems::ErrorBody;
 use serde::Serialize;
 
 use crate::assets::{
@@ -118,8 +121,15 @@ pub struct AssetsPushDocument {
     pub in_place: Vec<String>,
     /// Entry points that were replaced, in their order.
     pub entries: Vec<String>,
+    /// Those of them that have other bytes or headers than before.
+    pub changed: Vec<String>,
+    /// Whether the command of `--purge-cmd` did its work; nothing if it did not run.
+    pub purged: Option<bool>,
     /// What the prune after it did, if there was one.
     pub prune: Option<AssetsPruneDocument>,
+    /// What went wrong, if anything did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
 }
 
 /// How a push ended.
@@ -133,72 +143,6 @@ pub enum PushStatusName {
     AlreadyLive,
     /// A newer build stays live.
     Superseded,
-}
-
-/// What a prune did or would do: `assets prune --format json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AssetsPruneDocument {
-    /// Version of this form: 1.
-    pub version: u32,
-    /// The app.
-    pub app: String,
-    /// The bucket.
-    pub bucket: String,
-    /// Nothing was deleted, because that was not asked for.
-    pub dry_run: bool,
-    /// All that was decided was done.
-    pub complete: bool,
-    /// The store's time, in seconds.
-    pub now: u64,
-    /// Files that were deleted, or would be.
-    pub files: Vec<PrunedFile>,
-    /// Their bytes, as far as manifests tell.
-    pub bytes: u64,
-    /// Manifests that were deleted, or would be.
-    pub expired: Vec<u64>,
-    /// Manifests that stay, and why.
-    pub kept: Vec<KeptManifest>,
-    /// Files that old manifests name.
-    pub candidates: u64,
-    /// Those of them that something living names, too.
-    pub still_named: u64,
-    /// Those of the rest that are never deleted.
-    pub protected: u64,
-    /// Pushes under way.
-    pub living_intents: u64,
-    /// Pushes that were broken off, and are forgotten.
-    pub dead_intents: u64,
-    /// Large files that were left half sent.
-    pub unfinished_uploads: u64,
-    /// Objects that could not be deleted; what names them stays.
-    pub failed: Vec<String>,
-    /// Broken off pushes of which nothing is known, because their intents cannot be read.
-    pub unreadable_intents: Vec<String>,
-    /// Objects among the manifests that are none.
-    pub foreign: Vec<String>,
-    /// Manifests of a time still to come.
-    pub future: Vec<u64>,
-}
-
-/// A file that nobody needs any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct PrunedFile {
-    /// Its path.
-    pub path: String,
-    /// The old manifests that name it: none if only pushes that were broken off do, or nothing at all.
-    pub named_by: Vec<u64>,
-}
-
-/// A manifest that stays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct KeptManifest {
-    /// Which.
-    pub manifest: u64,
-    /// Why.
-    pub reason: String,
 }
 
 /// All builds: `assets ls --format json`.
@@ -263,6 +207,9 @@ pub struct AssetsVerifyDocument {
     pub findings: Vec<VerifyFinding>,
     /// What is still wrong.
     pub left: u64,
+    /// What went wrong, if anything did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
 }
 
 /// A file that is not as it should be.
@@ -361,56 +308,10 @@ impl AssetsPushDocument {
             skipped: count(outcome.skipped),
             in_place: outcome.in_place.iter().map(ToString::to_string).collect(),
             entries: outcome.entries.iter().map(ToString::to_string).collect(),
+            changed: outcome.changed.iter().map(ToString::to_string).collect(),
+            purged: None,
             prune: prune.map(|prune| AssetsPruneDocument::of(about, prune)),
-        }
-    }
-}
-
-impl AssetsPruneDocument {
-    /// The document of a prune.
-    pub fn of(about: &About, outcome: &PruneOutcome) -> Self {
-        let report = &outcome.report;
-        let plan = report.plan.as_ref();
-        let planned = || plan.into_iter().flat_map(|plan| &plan.delete);
-        let deleted: std::collections::BTreeSet<_> = report.deleted.iter().collect();
-        let files: Vec<PrunedFile> = planned()
-            .filter(|(path, _)| outcome.dry_run || deleted.contains(path))
-            .map(|(path, by)| PrunedFile {
-                path: path.to_string(),
-                named_by: by.iter().map(|id| id.0).collect(),
-            })
-            .collect();
-        let sizes = planned()
-            .filter(|(path, _)| outcome.dry_run || deleted.contains(path))
-            .filter_map(|(path, _)| report.sizes.get(path));
-        let expired = if outcome.dry_run {
-            plan.map(|plan| plan.expire.clone()).unwrap_or_default()
-        } else {
-            report.expired.clone()
-        };
-        Self {
-            version: 1,
-            app: about.app.clone(),
-            bucket: about.bucket.clone(),
-            dry_run: outcome.dry_run,
-            complete: outcome.is_complete,
-            now: report.now,
-            bytes: sizes.sum(),
-            files,
-            expired: expired.iter().map(|id| id.0).collect(),
-            kept: (plan.into_iter().flat_map(|plan| &plan.keep))
-                .map(|(id, reason)| KeptManifest { manifest: id.0, reason: reason.to_string() })
-                .collect(),
-            candidates: plan.map_or(0, |plan| count(plan.candidates)),
-            still_named: plan.map_or(0, |plan| count(plan.still_named)),
-            protected: plan.map_or(0, |plan| count(plan.protected)),
-            living_intents: plan.map_or(0, |plan| count(plan.living)),
-            dead_intents: plan.map_or(0, |plan| count(plan.dead.len())),
-            unfinished_uploads: count(outcome.unfinished),
-            failed: report.failed.iter().map(ToString::to_string).collect(),
-            unreadable_intents: report.unreadable.iter().map(ToString::to_string).collect(),
-            foreign: report.foreign.iter().map(ToString::to_string).collect(),
-            future: report.future.iter().map(|id| id.0).collect(),
+            error: None,
         }
     }
 }
@@ -465,6 +366,7 @@ impl AssetsVerifyDocument {
             unfinished: outcome.unfinished.map(|(id, _)| id.0),
             findings: findings.collect(),
             left: count(outcome.left()),
+            error: None,
         }
     }
 }

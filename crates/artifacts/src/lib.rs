@@ -8,12 +8,14 @@
 //! | [`format`] | the documents: manifests, intents, markers and heads |
 //! | [`protocol`] | push, roll-back, resume and prune as state machines without IO |
 //! | [`task`] | a push as a task of a config |
+//! | [`job`] | manifests for Kubernetes: pure |
 //! | [`gc`] | which files and manifests a prune deletes, and why: pure |
 
 pub mod assets;
 pub mod document;
 pub mod format;
 pub mod gc;
+pub mod job;
 pub mod names;
 pub mod protocol;
 #[cfg(feature = "schema")]

@@ -12,8 +12,9 @@ use runway_core::plan::Allowed;
 use runway_core::render::details::Depth;
 
 pub(crate) use self::assets::{
-    AssetsAge, AssetsBuild, AssetsCommand, AssetsPlace, AssetsPlan, AssetsPrune, AssetsPush, AssetsVerify,
-    ManifestForm, ManifestTime, PathStyle,
+    AssetsAge, AssetsBuild, AssetsCommand, AssetsFormat, AssetsJob, AssetsPlace, AssetsPlan, AssetsPrune,
+    AssetsPurge, AssetsPush, AssetsRollback, AssetsVerify, CheckBy, JobFormat, ManifestForm, ManifestTime,
+    PathStyle, PruneAfter, endpoint,
 };
 pub(crate) use self::cache::{CacheClear, CacheCollect, CacheCommand, CacheStatus, Percent};
 
@@ -435,6 +436,45 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// Every option of `assets` with its command.
+    fn asset_options() -> Vec<(String, clap::Arg)> {
+        let command = Arguments::command();
+        let assets = command.find_subcommand("assets").unwrap();
+        let options = assets.get_subcommands().flat_map(|command| {
+            let options = command.get_arguments().filter(|option| option.get_long().is_some());
+            options.map(|option| (command.get_name().to_owned(), option.clone()))
+        });
+        options.collect()
+    }
+
+    #[test]
+    fn every_option_of_assets_has_its_variable() {
+        let options = asset_options();
+        assert!(options.len() > 100, "{}", options.len());
+        for (command, option) in options {
+            let long = option.get_long().unwrap();
+            let flag = long.to_uppercase().replace('-', "_");
+            // The form of manifests for Kubernetes is none of those of results.
+            let flag = if (command.as_str(), long) == ("job", "format") { "JOB_FORMAT" } else { &flag };
+            let variable = option.get_env().and_then(|name| name.to_str());
+            assert_eq!(
+                variable,
+                Some(format!("RUNWAY_RS_ASSETS_{flag}").as_str()),
+                "assets {command} --{long}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_option_of_assets_needs_another_since_variables_are_for_several_commands() {
+        let line = |variables: &str| format!("runway-rs assets {variables}");
+        for wrong in
+            ["verify --app a --source x", "prune --app a --detailed-exitcode", "doctor --app a --prune-only"]
+        {
+            Arguments::try_parse_from(line(wrong).split(' ')).unwrap();
+        }
     }
 
     #[test]

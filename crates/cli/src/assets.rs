@@ -1,32 +1,34 @@
 //! The commands of `assets`: arguments to requests, outcomes to text, documents and exit codes.
 
+mod job;
 mod place;
 mod progress;
+mod purge;
+mod pushing;
 mod request;
+mod shown;
 
 use std::sync::Arc;
 
 use camino::Utf8Path;
 use miette::Diagnostic;
-use runway_artifacts::assets::{self, AssetsError, ErrorClass, PruneOutcome, PushOutcome, VerifyRequest};
+use runway_artifacts::assets::{self, Allowed, AssetsError, ErrorClass, PruneOutcome, VerifyRequest};
 use runway_artifacts::document::{
-    About, AssetsDoctorDocument, AssetsListDocument, AssetsPlanDocument, AssetsPruneDocument,
-    AssetsPushDocument, AssetsVerifyDocument,
+    About, AssetsDoctorDocument, AssetsListDocument, AssetsPruneDocument, AssetsVerifyDocument,
 };
 use runway_artifacts::names::ManifestId;
 use runway_artifacts::task::AssetPush;
 use runway_core::engine::{EngineError, Interrupt};
-use runway_core::error::{Finding, Problem};
+use runway_core::error::Problem;
 use runway_core::exit::ExitCode;
-use runway_core::render::json::pretty;
 use runway_core::task::{self, TaskKinds};
-use serde::Serialize;
 
 use self::place::Opened;
-use crate::args::{AssetsAge, AssetsCommand, AssetsPlan, AssetsPrune, AssetsPush, AssetsVerify, TextOrJson};
+pub(crate) use self::shown::Told;
+use crate::args::{AssetsCommand, AssetsPrune, AssetsVerify};
 use crate::clock::SystemClock;
 use crate::output::Output;
-use crate::settings::{Environment, Settings, SettingsProblem};
+use crate::settings::{Environment, Settings};
 use crate::signals;
 
 /// A problem of the assets with its exit code.
@@ -71,13 +73,35 @@ pub(crate) struct AssetsContext<'a> {
     pub(crate) environment: &'a Environment,
     pub(crate) current: &'a Utf8Path,
     pub(crate) stats: bool,
+    /// What was told, for the report.
+    pub(crate) told: Told,
 }
 
 impl AssetsContext<'_> {
-    /// Carries out a command.
+    /// Carries out a command, and reports about it.
     pub(crate) async fn run(&self, command: &AssetsCommand) -> Result<ExitCode, EngineError> {
+        let report = command.form().and_then(|form| form.report.as_deref());
+        if let Some(path) = report {
+            self.can_report(path)?;
+        }
+        let ended = self.run_alone(command).await;
+        match report {
+            Some(path) => self.report(path, ended),
+            None => ended,
+        }
+    }
+
+    async fn run_alone(&self, command: &AssetsCommand) -> Result<ExitCode, EngineError> {
         if let Some(password) = self.environment.get("VALPOP_PASSWORD") {
             self.output.vault.add(vec![password.clone()]);
+        }
+        if let AssetsCommand::Job(arguments) = command {
+            return self.job(arguments);
+        }
+        if let AssetsCommand::Doctor { place, iam_policy, prune_only, heal, .. } = command
+            && (*iam_policy || *prune_only)
+        {
+            return self.policy(place, Allowed { push: !prune_only, heal: *heal });
         }
         let interrupt = Interrupt::default();
         signals::connect(&interrupt);
@@ -115,16 +139,10 @@ impl AssetsContext<'_> {
             AssetsCommand::Ls { .. } => {
                 let listing = assets::list(&opened.session).await.map_err(failed)?;
                 let document = AssetsListDocument::of(&about, &listing);
-                self.show(format, &document, &document.text());
+                self.tell(format, &document, document.text(), document.markdown());
                 Ok(ExitCode::Ok)
             }
-            AssetsCommand::Rollback { to, .. } => {
-                opened.reporter(progress::reporter(self.output, self.settings.ci, format));
-                let outcome = assets::rollback(&opened.session, ManifestId(*to), opened.conditions).await;
-                let document = AssetsPushDocument::of(&about, &outcome.map_err(failed)?, None);
-                self.show(format, &document, &document.text());
-                Ok(ExitCode::Ok)
-            }
+            AssetsCommand::Rollback(arguments) => self.rollback(arguments, opened, &about).await,
             AssetsCommand::Resume(_) => {
                 opened.reporter(progress::reporter(self.output, self.settings.ci, format));
                 let resumed = assets::resume(&opened.session).await.map_err(failed)?;
@@ -144,152 +162,15 @@ impl AssetsContext<'_> {
                 self.output.message(&format!("{}: build {manifest} may age out", about.app));
                 Ok(ExitCode::Ok)
             }
-            AssetsCommand::Doctor { iam_policy: true, prune_only, .. } => {
-                self.output.data(&pretty(&assets::iam_policy(&opened.session, !prune_only)));
-                Ok(ExitCode::Ok)
-            }
             AssetsCommand::Doctor { .. } => {
                 let found = assets::probe(&opened.session).await.map_err(failed)?;
-                let document = AssetsDoctorDocument::of(&about, &found);
-                self.show(format, &document, &document.text());
-                found.check().map_err(failed)?;
-                Ok(ExitCode::Ok)
+                let mut document = AssetsDoctorDocument::of(&about, &found);
+                let error = found.check().map_err(failed).err();
+                document.error = error.as_ref().map(shown::body);
+                self.tell(format, &document, document.text(), document.markdown());
+                Ok(self.tell_error(error))
             }
-        }
-    }
-
-    fn show(&self, format: TextOrJson, document: &impl Serialize, text: &str) {
-        match format {
-            TextOrJson::Text => self.output.data(text),
-            TextOrJson::Json => self.output.data(&pretty(document)),
-        }
-    }
-
-    fn warn_of_case(&self, prepared: &assets::Prepared) {
-        for group in &prepared.same_but_for_case {
-            let names: Vec<String> = group.iter().map(ToString::to_string).collect();
-            self.output.message(&format!(
-                "warning: {} differ in case only: some servers and file systems take them for one",
-                names.join(" and ")
-            ));
-        }
-    }
-
-    async fn plan(
-        &self,
-        arguments: &AssetsPlan,
-        opened: &mut Opened,
-        about: &About,
-    ) -> Result<ExitCode, EngineError> {
-        let request = self.request(&arguments.build, opened.conditions)?;
-        let session = &opened.session;
-        let prepared = assets::prepare(session, &request).await.map_err(failed)?;
-        self.warn_of_case(&prepared);
-        let planned = assets::plan(session, &request, &prepared).await.map_err(failed)?;
-        let prune = if arguments.no_prune {
-            None
-        } else {
-            let rules = self.rules(&arguments.age, opened.conditions)?;
-            let rules = assets::PruneRequest { dry_run: true, ..rules };
-            match assets::prune(session, &rules).await {
-                Ok(prune) => Some(prune),
-                // The push is what mends it.
-                Err(error @ (AssetsError::HeadLost { .. } | AssetsError::HeadMissing { .. })) => {
-                    self.output.message(&format!("warning: nothing would be pruned: {error}"));
-                    None
-                }
-                Err(error) => return Err(failed(error)),
-            }
-        };
-        let document = AssetsPlanDocument::of(about, request.image.clone(), &planned, prune.as_ref());
-        self.show(arguments.form.format, &document, &document.text());
-        let pending = document.has_changes() || prune.is_some_and(|prune| is_due(&prune));
-        Ok(if arguments.detailed_exitcode && pending { ExitCode::ChangesPending } else { ExitCode::Ok })
-    }
-
-    async fn push(
-        &self,
-        arguments: &AssetsPush,
-        opened: &mut Opened,
-        about: &About,
-    ) -> Result<ExitCode, EngineError> {
-        let mut request = self.request(&arguments.build, opened.conditions)?;
-        request::complete(&mut request, arguments)?;
-        opened.session.concurrency = arguments.build.concurrency.into();
-        opened.session.terms.intent_ttl = arguments.age.intent_ttl;
-        opened.reporter(progress::reporter(self.output, self.settings.ci, arguments.form.format));
-        let session = &opened.session;
-        let prepared = assets::prepare(session, &request).await.map_err(failed)?;
-        self.warn_of_case(&prepared);
-        let outcome = assets::push(session, &request, &prepared).await.map_err(failed)?;
-        opened.reporter(Arc::new(assets::Silent));
-        let pruned = if arguments.no_prune {
-            Ok(None)
-        } else {
-            self.prune_after(&arguments.age, opened, &outcome).await
-        };
-        let (prune, exit) = match pruned {
-            Ok(prune) => match prune.as_ref().and_then(PruneOutcome::problem) {
-                Some(problem) => (prune, Err(failed(problem))),
-                None => (prune, Ok(ExitCode::Ok)),
-            },
-            Err(error) => (None, Err(error)),
-        };
-        if let assets::PushStatus::Superseded { by, is_unfinished: true } = outcome.status {
-            self.output.message(&format!(
-                "warning: the change to the newer build {by} is not over; if its push died, `assets resume` finishes it"
-            ));
-        }
-        if let (assets::PushStatus::Superseded { by, .. }, Some(first)) =
-            (&outcome.status, outcome.in_place.first())
-        {
-            self.output.message(&format!(
-                "warning: {} files changed under their names before the newer build {by} went live, the first of them {first}: look with `assets verify` whether it needs them, and push it again if so",
-                outcome.in_place.len()
-            ));
-        }
-        let document = AssetsPushDocument::of(about, &outcome, prune.as_ref());
-        self.show(arguments.form.format, &document, &document.text());
-        if let Some(path) = &arguments.report {
-            fs_err::write(self.current.join(path), pretty(&document)).map_err(|error| {
-                EngineError::of(SettingsProblem::Unwritable {
-                    path: path.clone(),
-                    message: error.to_string(),
-                })
-            })?;
-        }
-        exit
-    }
-
-    /// Prunes after a push, if anything can have aged out. That another prune runs, or that too much would go, does not
-    /// make the push fail.
-    async fn prune_after(
-        &self,
-        age: &AssetsAge,
-        opened: &Opened,
-        outcome: &PushOutcome,
-    ) -> Result<Option<PruneOutcome>, EngineError> {
-        let rules = self.rules(age, opened.conditions)?;
-        let now = outcome.store_time.unwrap_or_default();
-        let is_old = |id: &ManifestId| now.saturating_sub(id.0) > rules.threshold.as_secs();
-        // A push that found its build live has not looked.
-        let manifests = match outcome.status {
-            assets::PushStatus::AlreadyLive => assets::manifest_ids(&opened.session).await.map_err(failed)?,
-            _ => outcome.manifests.clone(),
-        };
-        let may_be_due = manifests.len() > rules.min_keep && manifests.iter().any(is_old);
-        if !may_be_due && rules.orphans.is_none() {
-            return Ok(None);
-        }
-        // The marker is another session's than the intent.
-        let session = opened.session.another(place::nonce());
-        match assets::prune(&session, &rules).await {
-            Ok(outcome) => Ok(Some(outcome)),
-            Err(error @ (AssetsError::Busy { .. } | AssetsError::TooMuch { .. })) => {
-                self.output.message(&format!("warning: nothing was pruned: {error}"));
-                Ok(None)
-            }
-            Err(error) => Err(failed(error)),
+            AssetsCommand::Job(_) => Ok(ExitCode::Ok),
         }
     }
 
@@ -303,12 +184,14 @@ impl AssetsContext<'_> {
         let rules = self.rules(&arguments.age, opened.conditions)?;
         let rules = assets::PruneRequest { dry_run: arguments.dry_run, may_wait: arguments.wait, ..rules };
         let outcome = assets::prune(&opened.session, &rules).await.map_err(failed)?;
-        let document = AssetsPruneDocument::of(about, &outcome);
-        self.show(arguments.form.format, &document, &document.text());
-        if let Some(problem) = outcome.problem() {
-            return Err(failed(problem));
+        let mut document = AssetsPruneDocument::of(about, &outcome);
+        let error = outcome.problem().map(failed);
+        document.error = error.as_ref().map(shown::body);
+        self.tell(arguments.form.format, &document, document.text(), document.markdown());
+        if error.is_some() {
+            return Ok(self.tell_error(error));
         }
-        let pending = arguments.detailed_exitcode && is_due(&outcome);
+        let pending = arguments.detailed_exitcode && arguments.dry_run && is_due(&outcome);
         Ok(if pending { ExitCode::ChangesPending } else { ExitCode::Ok })
     }
 
@@ -321,19 +204,15 @@ impl AssetsContext<'_> {
         let source = arguments.source.as_ref().map(|path| self.current.join(path).into_std_path_buf());
         let request = VerifyRequest { deep: arguments.deep, heal: arguments.heal, source };
         let outcome = assets::verify(&opened.session, &request).await.map_err(failed)?;
-        let document = AssetsVerifyDocument::of(about, &outcome);
-        self.show(arguments.form.format, &document, &document.text());
-        match outcome.left() {
-            0 => Ok(ExitCode::Ok),
-            count => {
-                let damaged = outcome.findings.iter().find(|finding| !finding.is_healed);
-                let first =
-                    damaged.map_or_else(|| "the entry points".to_owned(), |found| found.path.to_string());
-                let error = AssetsProblem(AssetsError::Damaged { count, first });
-                self.output.findings(&[Finding::general(error)], ExitCode::StepsFailed);
-                Ok(ExitCode::StepsFailed)
-            }
-        }
+        let mut document = AssetsVerifyDocument::of(about, &outcome);
+        let error = (outcome.left() > 0).then(|| {
+            let damaged = outcome.findings.iter().find(|finding| !finding.is_healed);
+            let first = damaged.map_or_else(|| "the entry points".to_owned(), |found| found.path.to_string());
+            failed(AssetsError::Damaged { count: outcome.left(), first })
+        });
+        document.error = error.as_ref().map(shown::body);
+        self.tell(arguments.form.format, &document, document.text(), document.markdown());
+        Ok(self.tell_error(error))
     }
 }
 

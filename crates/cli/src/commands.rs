@@ -4,8 +4,8 @@ mod cache;
 mod documents;
 mod pages;
 mod project;
-mod reports;
-mod saved;
+pub(crate) mod reports;
+pub(crate) mod saved;
 mod session;
 mod together;
 
@@ -31,7 +31,7 @@ use crate::args::{
     Command, FormatArguments, OutputsArguments, PlanArguments, PlanningArguments, TextOrJson,
     ValidateArguments,
 };
-use crate::assets::AssetsContext;
+use crate::assets::{AssetsContext, Told};
 use crate::cache::Caches;
 use crate::clock::SystemClock;
 use crate::commands::documents::{name, schema, wants_json};
@@ -186,6 +186,7 @@ impl Context {
                 environment: &self.environment,
                 current: &self.current,
                 stats: global.stats,
+                told: Told::default(),
             };
             return self.in_runtime(context.run(command));
         }

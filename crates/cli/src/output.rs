@@ -137,7 +137,7 @@ impl Output {
 
     /// A text for standard output without the secrets in it. A JSON document is gone through text by text: elsewhere in
     /// it the same letters are part of its form.
-    fn data_without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub(crate) fn data_without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let secrets = self.vault.secrets();
         let hidden = secrets.hidden(text);
         if !text.starts_with('{') || matches!(hidden, Cow::Borrowed(_)) {

@@ -55,7 +55,8 @@ impl Server {
         self.port
     }
 
-    fn address(&self, path: &str) -> String {
+    /// A URL of it.
+    pub(crate) fn address(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/{path}", self.port)
     }
 

@@ -223,6 +223,9 @@ fn store_help(error: &StoreError) -> &'static str {
     match error.kind {
         StoreErrorKind::NoBucket => "create the bucket, or name another one with `--bucket`",
         StoreErrorKind::WrongRegion => "name the bucket's region with `--region`",
+        StoreErrorKind::Denied if error.operation == "list" => {
+            "`assets doctor --iam-policy` prints the permissions that are needed; a push and a plan with `--check head` look at the files of the build one by one, and do not list any"
+        }
         StoreErrorKind::Denied => {
             "`assets doctor --iam-policy` prints the permissions that are needed; without s3:ListBucket an object that is missing is forbidden, too"
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fs_err as fs;
-use runway_store::{Condition, ContentDigest, ETag, ObjectKey, Part, StoreErrorKind, Upload};
+use runway_store::{ContentDigest, ETag, ObjectKey, Part, StoreErrorKind, Upload};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -97,12 +97,13 @@ async fn complete(
     upload: &Upload,
     parts: &[Part],
 ) -> Result<ETag, AssetsError> {
-    let completed = session.store.complete_upload(upload, parts, &Condition::None).await;
+    let condition = session.condition(&upload.key);
+    let completed = session.store.complete_upload(upload, parts, &condition).await;
     match completed {
         Ok(written) => Ok(written.etag),
         // The answer may have been lost, and the upload be over: then the object says so.
         Err(error) if error.kind == StoreErrorKind::Unavailable => {
-            match session.again(|| session.store.complete_upload(upload, parts, &Condition::None)).await {
+            match session.again(|| session.store.complete_upload(upload, parts, &condition)).await {
                 Ok(written) => Ok(written.etag),
                 Err(again) => {
                     let found = session.again(|| session.store.head(&upload.key)).await?;
@@ -115,7 +116,7 @@ async fn complete(
             }
         }
         Err(error) if matches!(error.kind, StoreErrorKind::Throttled | StoreErrorKind::Conflict) => {
-            let again = session.again(|| session.store.complete_upload(upload, parts, &Condition::None));
+            let again = session.again(|| session.store.complete_upload(upload, parts, &condition));
             Ok(again.await?.etag)
         }
         Err(error) => Err(damaged(error, &item.path)),

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use runway_store::{Condition, ETag, Put, StoreErrorKind};
-use serde_json::{Value, json};
 
 use super::error::AssetsError;
 use super::session::Session;
@@ -102,53 +101,4 @@ pub(crate) async fn ensure(
     }
     probe(session).await?.check()?;
     Ok(true)
-}
-
-/// The permissions that pushing and pruning an app need, as an IAM policy. Whoever only prunes needs not write files.
-pub fn iam_policy(session: &Session, may_push: bool) -> Value {
-    let layout = &session.layout;
-    let bucket = session.store.bucket();
-    let head = layout.head();
-    let mut prefixes =
-        vec![layout.data(), layout.manifests(), layout.intents(), layout.pins(), "locks".to_owned()];
-    let locks = layout.marker();
-    let locks = locks.as_str().trim_end_matches("gc.json");
-    prefixes.pop();
-    prefixes.push(locks.to_owned());
-    prefixes.push(layout.all_copies());
-    let object = |prefix: &str| format!("arn:aws:s3:::{bucket}/{prefix}");
-    let everything: Vec<String> =
-        prefixes.iter().map(|prefix| object(&format!("{prefix}*"))).chain([object(head.as_str())]).collect();
-    let written: Vec<String> = if may_push { everything.clone() } else { vec![object(&format!("{locks}*"))] };
-    let listed: Vec<String> = prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Sid": "List",
-                "Effect": "Allow",
-                "Action": ["s3:ListBucket"],
-                "Resource": [format!("arn:aws:s3:::{bucket}")],
-                "Condition": {"StringLike": {"s3:prefix": listed}},
-            },
-            {
-                "Sid": "Unfinished",
-                "Effect": "Allow",
-                "Action": ["s3:ListBucketMultipartUploads"],
-                "Resource": [format!("arn:aws:s3:::{bucket}")],
-            },
-            {
-                "Sid": "ReadAndDelete",
-                "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
-                "Resource": everything,
-            },
-            {
-                "Sid": "Write",
-                "Effect": "Allow",
-                "Action": ["s3:PutObject", "s3:ListMultipartUploadParts"],
-                "Resource": written,
-            },
-        ],
-    })
 }

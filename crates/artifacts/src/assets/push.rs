@@ -8,6 +8,7 @@ use runway_store::ETag;
 
 use super::classify::Rules;
 use super::error::AssetsError;
+use super::looks::Check;
 use super::probe::{self, StoreConditions};
 use super::session::{Session, age};
 use super::transfer::Transfer;
@@ -37,6 +38,8 @@ pub struct PushRequest {
     pub format: ManifestFormat,
     /// How the push is made.
     pub mode: PushMode,
+    /// How it is found out what is there.
+    pub check: Check,
     /// What is known of the store.
     pub conditions: StoreConditions,
 }
@@ -91,6 +94,8 @@ pub struct PushOutcome {
     pub in_place: Vec<AssetPath>,
     /// Entry points that were replaced, in their order.
     pub entries: Vec<AssetPath>,
+    /// Those of them that have other bytes or headers than before.
+    pub changed: Vec<AssetPath>,
     /// Manifests there were before.
     pub manifests: Vec<ManifestId>,
     /// The store's time, in seconds.
@@ -221,6 +226,7 @@ pub async fn push(
     let order = Arc::new(order(session, &request, Arc::clone(&prepared.items), probed));
     let transfer = Transfer::of_files(Arc::clone(&prepared.items), Arc::clone(&prepared.files));
     let mut machine = Push::beginning_with(Arc::clone(&order), head);
+    let session = session.checking(request.check, &order.items);
     let (end, report) = session.run(&mut machine, Some(&transfer)).await?;
     outcome(&order, end, report)
 }
@@ -270,6 +276,10 @@ pub(crate) fn outcome(
         skipped: report.skipped,
         in_place: in_place.map(|item| item.path.clone()).collect(),
         entries: entries.iter().map(|item| item.path.clone()).collect(),
+        changed: (report.changed.iter().filter(|_| is_live))
+            .filter_map(|number| order.items.get(*number))
+            .map(|item| item.path.clone())
+            .collect(),
         manifests: report.manifests,
         store_time: report.store_time,
         status,
@@ -286,6 +296,7 @@ pub async fn plan(
     prepared: &Prepared,
 ) -> Result<Planned, AssetsError> {
     let order = order(session, request, Arc::clone(&prepared.items), false);
+    let session = &session.checking(request.check, &order.items);
     let (head, _) = read_head(session).await?;
     let head = head.map(|found| Head::decode(&found.body)).transpose();
     let head_key = session.layout.head();

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::AssetsError;
 use super::event::{AssetEvent, AssetReporter};
+use super::looks::Looks;
 use super::transfer::Transfer;
 use crate::names::{Layout, Nonce};
 use crate::protocol::{Ask, Found, Listed, Machine, ProtocolError, Reply, Terms};
@@ -73,6 +74,8 @@ pub struct Session {
     pub terms: Terms,
     /// Pauses before repetitions differ by this.
     pub(crate) jitter: Arc<AtomicU32>,
+    /// Files are looked at one by one instead of being listed.
+    pub(crate) looks: Option<Arc<Looks>>,
 }
 
 impl Session {
@@ -95,6 +98,7 @@ impl Session {
             concurrency: 16,
             terms: Terms::default(),
             jitter: Arc::default(),
+            looks: None,
         }
     }
 
@@ -175,7 +179,7 @@ impl Session {
             }
             Ask::DeleteMany { keys, until } => self.delete_many(&keys, until).await?,
             Ask::List { prefix, after } => {
-                let page = self.again(|| self.store.list(&prefix, after.as_ref())).await?;
+                let page = self.page(&prefix, after.as_ref()).await?;
                 let listed = |(key, metadata): (ObjectKey, Metadata)| Listed {
                     key,
                     age: age(metadata.last_modified, page.date),
@@ -264,7 +268,7 @@ impl Session {
         let mut all: Vec<(ObjectKey, Metadata)> = Vec::new();
         loop {
             let after = all.last().map(|(key, _)| key.clone());
-            let page = self.again(|| self.store.list(prefix, after.as_ref())).await?;
+            let page = self.page(prefix, after.as_ref()).await?;
             let is_over = !page.more || page.objects.is_empty();
             all.extend(page.objects);
             if is_over {

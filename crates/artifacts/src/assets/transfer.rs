@@ -215,13 +215,17 @@ impl Transfer {
         let send = async {
             let _permit = acquire(memory, item.facts.size).await?;
             let body = read_whole(item.clone(), file.clone()).await?;
-            let how = described(item);
+            let how = Put { condition: session.condition(key), ..described(item) };
             let written = session.again(|| session.store.put(key, body.clone(), &how)).await;
-            written.map_err(|error| damaged(error, &item.path))
+            match written {
+                Ok(written) => Ok(written.etag),
+                Err(error) => session.unless_own(error, key, |metadata| is_of(metadata, item)).await,
+            }
+            .map_err(|error| damaged(error, &item.path))
         };
         let written = unless_stopped(session, send).await?;
         session.tell(&AssetEvent::Sent { bytes: item.facts.size });
-        Ok(written.etag)
+        Ok(written)
     }
 }
 
@@ -267,6 +271,11 @@ pub(super) fn damaged(error: StoreError, path: &AssetPath) -> AssetsError {
         }
         _ => error.into(),
     }
+}
+
+/// Whether an object has the bytes of an item, by what its writer put beside it.
+fn is_of(metadata: &runway_store::Metadata, item: &Item) -> bool {
+    metadata.length == item.facts.size && metadata.user.get(DIGEST) == Some(&item.facts.sha256.to_string())
 }
 
 /// How an item is written.

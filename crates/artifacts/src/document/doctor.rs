@@ -1,3 +1,4 @@
+use runway_core::render::problems::ErrorBody;
 use serde::Serialize;
 
 use super::About;
@@ -23,6 +24,9 @@ pub struct AssetsDoctorDocument {
     pub delete_many: bool,
     /// Pushes and prunes are safe beside each other.
     pub safe: bool,
+    /// What went wrong, if anything did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
 }
 
 impl AssetsDoctorDocument {
@@ -37,6 +41,7 @@ impl AssetsDoctorDocument {
             delete_if_match: probe.delete_if_match,
             delete_many: probe.delete_many,
             safe: probe.check().is_ok(),
+            error: None,
         }
     }
 }

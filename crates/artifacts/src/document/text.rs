@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Lines of one kind that are shown.
-const MOST: usize = 50;
+pub(super) const MOST: usize = 50;
 
 /// Bytes for people.
 pub fn bytes(count: u64) -> String {
@@ -20,7 +20,7 @@ pub fn bytes(count: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, units[power - 1])
 }
 
-fn files(count: u64) -> String {
+pub(super) fn files(count: u64) -> String {
     if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
 }
 
@@ -111,6 +111,10 @@ impl AssetsPushDocument {
             self.total.files,
             bytes(self.total.bytes)
         );
+        if !self.entries.is_empty() {
+            let changed = if self.changed.is_empty() { "none".to_owned() } else { self.changed.join(", ") };
+            let _ = writeln!(text, "  entry points that are others than before: {changed}");
+        }
         if !self.in_place.is_empty() {
             let _ = writeln!(text, "  {} changed under their names:", files(self.in_place.len() as u64));
             lines(&mut text, self.in_place.iter().cloned());

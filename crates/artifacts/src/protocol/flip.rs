@@ -78,6 +78,10 @@ pub(super) struct Flip {
     nonce: Nonce,
     target: Target,
     held: Option<Held>,
+    /// Entity tag of the head from which the change began.
+    from: Option<ETag>,
+    /// The change replaced exactly that head, and a build was live by it.
+    is_direct: bool,
     stage: Stage,
 }
 
@@ -122,7 +126,7 @@ pub(super) enum Flipping<End> {
 
 impl Flip {
     pub(super) fn new(layout: Layout, nonce: Nonce, target: Target) -> Self {
-        Self { layout, nonce, target, held: None, stage: Stage::Read }
+        Self { layout, nonce, target, held: None, from: None, is_direct: false, stage: Stage::Read }
     }
 
     /// The first request, from what the head was when it was last read.
@@ -132,7 +136,14 @@ impl Flip {
         now: Duration,
         terms: &Terms,
     ) -> Result<Flipping<End>, ProtocolError> {
+        self.from = known.as_ref().map(|found| found.etag.clone());
         self.decide(known, now, terms)
+    }
+
+    /// Whether nobody changed anything between what the head was at first and this change: then the entry points were those
+    /// of the build that was live.
+    pub(super) fn is_direct(&self) -> bool {
+        self.is_direct
     }
 
     pub(super) fn step<End>(
@@ -261,6 +272,9 @@ impl Flip {
         let head = Head::flipping(before.map(|(head, _)| head), &change);
         let condition =
             before.map_or(Condition::IfAbsent, |(_, found)| Condition::IfMatch(found.etag.clone()));
+        self.is_direct = before.is_some_and(|(before, found)| {
+            before.state == HeadState::Published && self.from.as_ref() == Some(&found.etag)
+        });
         let write = Write::new(self.layout.head(), head.encode(), &self.nonce, condition);
         let ask = write.ask();
         self.stage = Stage::Take { write, head, sent: now };

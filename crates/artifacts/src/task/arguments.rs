@@ -7,7 +7,7 @@ use std::time::Duration;
 use runway_core::config::duration;
 use serde::{Deserialize, Serialize};
 
-use crate::assets::{LAST_ENTRY, PruneRequest, PushRequest, Rules, StoreConditions, globs};
+use crate::assets::{Check, LAST_ENTRY, PruneRequest, PushRequest, Rules, StoreConditions, globs};
 use crate::format::{Build, ManifestFormat};
 use crate::names::{AppName, AssetPath, Layout};
 use crate::protocol::PushMode;
@@ -254,6 +254,7 @@ impl AssetArguments {
                 deny_in_place: self.deny_in_place,
                 named_by_build: self.manifest_time == Time::Build,
             },
+            check: Check::List,
             conditions,
         })
     }

@@ -8,18 +8,20 @@ use camino::Utf8PathBuf;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use miette::Diagnostic;
-use runway_artifacts::assets::{AssetReporter, Session, SessionClock, StoreConditions};
+use runway_artifacts::assets::{Allowed, AssetReporter, Session, SessionClock, StoreConditions, iam_policy};
 use runway_artifacts::names::{AppName, Layout, NameError, Nonce};
 use runway_core::clock::Clock;
 use runway_core::engine::EngineError;
 use runway_core::error::Problem;
 use runway_core::exit::ExitCode;
+use runway_core::render::cache::partition;
+use runway_core::render::json::pretty;
 use runway_store::{BucketName, Directory, ObjectStore, ReadOnly, StoreError};
 use thiserror::Error;
 
 use super::AssetsContext;
 use super::request::missing;
-use crate::args::{AssetsPlace, PathStyle};
+use crate::args::{AssetsPlace, PathStyle, endpoint};
 use crate::clock::SystemClock;
 use crate::connect::Connector;
 use crate::settings::ProviderChoice;
@@ -33,7 +35,7 @@ pub(crate) enum PlaceProblem {
     Missing { option: &'static str, variable: &'static str },
 
     #[error("{name}: {reason}")]
-    #[diagnostic(code(assets::wrong_option), help("correct it"))]
+    #[diagnostic(code(assets::wrong_option), help("correct it, or leave it out"))]
     Value { name: &'static str, reason: String },
 
     #[error("{0}")]
@@ -121,15 +123,38 @@ impl Store {
 }
 
 impl AssetsContext<'_> {
-    /// Opens the bucket; one that must not be written refuses writes.
-    pub(super) async fn open(&self, place: &AssetsPlace, writes: bool) -> Result<Opened, EngineError> {
+    /// Where everything of the app is.
+    pub(super) fn layout(&self, place: &AssetsPlace) -> Result<Layout, EngineError> {
         if let Some(mode) = self.variable("VALPOP_MODE").filter(|mode| mode != "s3") {
             return Err(EngineError::of(PlaceProblem::Mode { mode }));
         }
         let app = place.app.clone().or_else(|| self.variable("VALPOP_PREFIX"));
         let app = app.ok_or_else(|| missing("--app", "RUNWAY_RS_ASSETS_APP"))?;
         let named = |error| EngineError::of(PlaceProblem::Name(error));
-        let layout = Layout::new(&place.prefix, app.parse::<AppName>().map_err(named)?).map_err(named)?;
+        Layout::new(&place.prefix, app.parse::<AppName>().map_err(named)?).map_err(named)
+    }
+
+    /// The bucket that is named.
+    pub(super) fn bucket_name(&self, place: &AssetsPlace) -> Result<String, EngineError> {
+        let bucket = place.bucket.clone().or_else(|| self.variable("VALPOP_BUCKET"));
+        bucket.ok_or_else(|| missing("--bucket", "RUNWAY_RS_ASSETS_BUCKET"))
+    }
+
+    /// Prints the permissions that are needed, without asking the store anything.
+    pub(super) fn policy(&self, place: &AssetsPlace, allowed: Allowed) -> Result<ExitCode, EngineError> {
+        let layout = self.layout(place)?;
+        let bucket = match &place.directory {
+            Some(directory) => directory.to_string(),
+            None => self.bucket_name(place)?,
+        };
+        let partition = partition(self.settings.region.as_deref().unwrap_or_default());
+        self.output.data(&pretty(&iam_policy(partition, &bucket, &layout, allowed)));
+        Ok(ExitCode::Ok)
+    }
+
+    /// Opens the bucket; one that must not be written refuses writes.
+    pub(super) async fn open(&self, place: &AssetsPlace, writes: bool) -> Result<Opened, EngineError> {
+        let layout = self.layout(place)?;
         let Store {
             store,
             keeps_conditions,
@@ -138,8 +163,7 @@ impl AssetsContext<'_> {
         } = match &place.directory {
             Some(directory) => self.directory(directory)?,
             None => {
-                let bucket = place.bucket.clone().or_else(|| self.variable("VALPOP_BUCKET"));
-                let bucket = bucket.ok_or_else(|| missing("--bucket", "RUNWAY_RS_ASSETS_BUCKET"))?;
+                let bucket = self.bucket_name(place)?;
                 self.bucket(place, &BucketName::new(bucket)).await?
             }
         };
@@ -179,22 +203,32 @@ impl AssetsContext<'_> {
     }
 
     /// Where S3 is, if not at AWS: what is said, or valpop's host and port.
-    fn endpoint(&self, place: &AssetsPlace) -> Option<String> {
-        let of_valpop = || {
-            let host = self.variable("VALPOP_HOSTNAME")?;
-            let host = if host.contains("://") { host } else { format!("http://{host}") };
-            Some(match self.variable("VALPOP_PORT") {
-                Some(port) => format!("{host}:{port}"),
-                None => host,
-            })
+    pub(super) fn endpoint(&self, place: &AssetsPlace) -> Result<Option<String>, EngineError> {
+        if let Some(given) = &place.endpoint {
+            return Ok(Some(given.clone()));
+        }
+        let (host, port) = (self.variable("VALPOP_HOSTNAME"), self.variable("VALPOP_PORT"));
+        let wrong = |name, reason: String| EngineError::of(PlaceProblem::Value { name, reason });
+        if let Some(port) = port.as_ref().filter(|port| port.trim().parse::<u16>().is_err()) {
+            let reason = format!("`{}` is no port, for example 9000", port.escape_debug());
+            return Err(wrong("VALPOP_PORT", reason));
+        }
+        let Some(host) = host else { return Ok(None) };
+        let server = if host.contains("://") { host.clone() } else { format!("http://{host}") };
+        let server = match port {
+            Some(port) => format!("{server}:{}", port.trim()),
+            None => server,
         };
-        place.endpoint.clone().or_else(of_valpop)
+        endpoint(&server).map(Some).map_err(|_| {
+            let reason = format!("`{}` is no name of a host, for example minio", host.escape_debug());
+            wrong("VALPOP_HOSTNAME", reason)
+        })
     }
 
     #[cfg(feature = "aws")]
     async fn s3(&self, place: &AssetsPlace, bucket: &BucketName) -> Result<Store, EngineError> {
         use runway_core::provider::Provider as _;
-        let endpoint = self.endpoint(place);
+        let endpoint = self.endpoint(place)?;
         let keys = self.variable("VALPOP_USERNAME").zip(self.variable("VALPOP_PASSWORD"));
         let none = || Some("none".to_owned());
         // Other servers have no regions, but a request is signed for one.
@@ -236,7 +270,7 @@ impl AssetsContext<'_> {
     #[expect(clippy::unused_async, reason = "the form of the other build")]
     async fn s3(&self, place: &AssetsPlace, _bucket: &BucketName) -> Result<Store, EngineError> {
         use runway_core::provider::{ErrorKind, ProviderError};
-        let _ = (self.endpoint(place), place.path_style == PathStyle::Auto);
+        let _ = (self.endpoint(place)?, place.path_style == PathStyle::Auto);
         let message = "this build has no AWS provider; use --directory, or build with the feature `aws`";
         Err(ProviderError::new(ErrorKind::Unsupported, "connection", "S3", message).into())
     }

@@ -7,12 +7,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runway_artifacts::assets::{AssetEvent, AssetReporter};
 use runway_artifacts::document::bytes;
 
-use crate::args::TextOrJson;
+use crate::args::AssetsFormat;
 use crate::output::{Output, is_live};
 
 /// The reporter that fits the output.
-pub(super) fn reporter(output: &Output, ci: bool, format: TextOrJson) -> Arc<dyn AssetReporter> {
-    let live = output.quiet == 0 && is_live() && !ci && !output.verbose && format == TextOrJson::Text;
+pub(super) fn reporter(output: &Output, ci: bool, format: AssetsFormat) -> Arc<dyn AssetReporter> {
+    let live = output.quiet == 0 && is_live() && !ci && !output.verbose && format == AssetsFormat::Text;
     let bar = live.then(|| {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
         let form = "  {bar:24} {bytes}/{total_bytes} {bytes_per_sec} {msg}";

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runway_artifacts::assets::{PruneRequest, PushRequest, Rules, StoreConditions, globs};
+use runway_artifacts::assets::{Check, PruneRequest, PushRequest, Rules, StoreConditions, globs};
 use runway_artifacts::format::{Build, ManifestFormat};
 use runway_artifacts::names::AssetPath;
 use runway_artifacts::protocol::PushMode;
@@ -11,7 +11,7 @@ use runway_core::engine::EngineError;
 
 use super::AssetsContext;
 use super::place::PlaceProblem;
-use crate::args::{AssetsAge, AssetsBuild, AssetsPush, ManifestForm, ManifestTime};
+use crate::args::{AssetsAge, AssetsBuild, AssetsPush, CheckBy, ManifestForm, ManifestTime};
 
 /// How old a file must be that nobody names.
 const ORPHANS: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -35,16 +35,17 @@ impl AssetsContext<'_> {
     ) -> Result<PushRequest, EngineError> {
         let source = build.source.clone().or_else(|| self.variable("VALPOP_SOURCE").map(Into::into));
         let source = source.ok_or_else(|| missing("--source", "RUNWAY_RS_ASSETS_SOURCE"))?;
+        let how = &build.how;
         let mut rules = Rules::usual().map_err(|reason| wrong("--immutable", reason))?;
-        if !build.entry.is_empty() {
-            rules.entry = Some(build.entry.clone());
+        if !how.entry.is_empty() {
+            rules.entry = Some(how.entry.clone());
         }
         let patterns = |option, texts: &[String]| {
             globs(texts.iter().map(String::as_str)).map_err(|reason| wrong(option, reason))
         };
-        rules.late = patterns("--late", &build.late)?;
-        rules.exclude = patterns("--exclude", &build.exclude)?;
-        if let Some(pattern) = &build.immutable {
+        rules.late = patterns("--late", &how.late)?;
+        rules.exclude = patterns("--exclude", &how.exclude)?;
+        if let Some(pattern) = &how.immutable {
             rules.immutable = regex::Regex::new(pattern).map_err(|error| {
                 wrong("--immutable", error.to_string().lines().last().unwrap_or_default())
             })?;
@@ -53,9 +54,9 @@ impl AssetsContext<'_> {
             rules.cache_default = format!("public, max-age={seconds}");
         }
         for (given, rule) in [
-            (&build.cache_control, &mut rules.cache_default),
-            (&build.cache_control_entry, &mut rules.cache_entry),
-            (&build.cache_control_immutable, &mut rules.cache_immutable),
+            (&how.cache_control, &mut rules.cache_default),
+            (&how.cache_control_entry, &mut rules.cache_entry),
+            (&how.cache_control_immutable, &mut rules.cache_immutable),
         ] {
             if let Some(value) = given {
                 if value.is_empty() || !value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -64,18 +65,22 @@ impl AssetsContext<'_> {
                 rule.clone_from(value);
             }
         }
-        rules.content_types = build.content_type.iter().cloned().collect();
+        rules.content_types = how.content_type.iter().cloned().collect();
         Ok(PushRequest {
             source: self.current.join(source).into_std_path_buf(),
             rules,
-            build: Build { commit: build.commit.clone(), timestamp: build.build_timestamp },
-            image: build.image.clone().or_else(|| self.variable("VALPOP_IMAGE")),
+            build: Build { commit: how.commit.clone(), timestamp: how.build_timestamp },
+            image: how.image.clone().or_else(|| self.variable("VALPOP_IMAGE")),
             format: ManifestFormat::V2,
             mode: PushMode {
-                allow_older: build.allow_older,
-                force: build.force,
-                deny_in_place: build.deny_in_place,
+                allow_older: how.allow_older,
+                force: how.force,
+                deny_in_place: how.deny_in_place,
                 named_by_build: false,
+            },
+            check: match how.check {
+                CheckBy::List => Check::List,
+                CheckBy::Head => Check::Head,
             },
             conditions,
         })
@@ -112,19 +117,22 @@ impl AssetsContext<'_> {
     }
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, EngineError> {
-        let parse = |text: String| text.trim().parse().map_err(|_| wrong(name, "it must be a whole number"));
+        let parse = |text: String| {
+            let refuse = |_| wrong(name, format!("`{}` is no whole number", text.escape_debug()));
+            text.trim().parse().map_err(refuse)
+        };
         self.variable(name).map(parse).transpose()
     }
 }
 
 /// What only a push has.
 pub(super) fn complete(request: &mut PushRequest, arguments: &AssetsPush) -> Result<(), EngineError> {
-    request.format = match arguments.manifest_format {
+    request.format = match arguments.manifest.manifest_format {
         ManifestForm::List => ManifestFormat::List,
         ManifestForm::Valpop => ManifestFormat::Valpop,
         ManifestForm::V2 => ManifestFormat::V2,
     };
-    request.mode.named_by_build = arguments.manifest_time == ManifestTime::Build;
+    request.mode.named_by_build = arguments.manifest.manifest_time == ManifestTime::Build;
     if request.mode.named_by_build && request.build.timestamp.is_none() {
         return Err(missing("--build-timestamp", "RUNWAY_RS_ASSETS_BUILD_TIMESTAMP"));
     }

@@ -1,7 +1,7 @@
 //! Documents that commands print.
 
 use crate::args::{
-    Command, GraphCommand, GraphFormat, OutputsFormat, PlanFormat, SchemaDocument, TextOrJson,
+    AssetsFormat, Command, GraphCommand, GraphFormat, OutputsFormat, PlanFormat, SchemaDocument, TextOrJson,
 };
 
 /// Whether a command prints JSON, so that its errors are JSON as well.
@@ -13,7 +13,7 @@ pub(super) fn wants_json(command: &Command) -> bool {
         Command::Validate(arguments) => arguments.form.format == TextOrJson::Json,
         Command::Outputs(arguments) => arguments.format == OutputsFormat::Json,
         Command::Cache(command) => command.format() == TextOrJson::Json,
-        Command::Assets(command) => command.format() == TextOrJson::Json,
+        Command::Assets(command) => command.format() == AssetsFormat::Json,
         Command::Graph(GraphCommand::Show { format }) => *format == GraphFormat::Json,
         _ => false,
     }

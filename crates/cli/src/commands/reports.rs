@@ -191,7 +191,7 @@ fn unwritable(path: &Utf8Path, error: &std::io::Error) -> SettingsProblem {
 }
 
 /// Whether a file could be written there. Nothing is left behind, and nothing that is there is touched.
-fn writable(current: &Utf8Path, path: &Utf8Path) -> Result<(), SettingsProblem> {
+pub(crate) fn writable(current: &Utf8Path, path: &Utf8Path) -> Result<(), SettingsProblem> {
     let place = current.join(path);
     let is_other = fs_err::metadata(&place).is_ok_and(|about| !about.is_file());
     let name = place.file_name().filter(|_| !is_other);

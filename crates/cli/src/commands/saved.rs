@@ -147,7 +147,7 @@ impl Context {
 
 /// Writes a file with these permissions, less what the user's mask takes. Whoever looks sees the old one or the new one, and
 /// never a part.
-pub(super) fn replace(path: &Utf8Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+pub(crate) fn replace(path: &Utf8Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     if fs_err::metadata(path).is_ok_and(|about| !about.is_file()) {
         return Err(std::io::Error::other("it exists and is no regular file"));
     }

@@ -17,7 +17,7 @@ pub use change::{
     ChangeDocument, VerifyDocument, change_json, change_text, verified, verified_json, verified_text,
 };
 pub use explain::{ExplainDocument, explained, explained_json, explained_text};
-pub use policy::policy;
+pub use policy::{partition, policy};
 
 /// What a command had of the cache: a member of its report.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

@@ -19,9 +19,9 @@ pub(crate) struct ErrorDocument {
 }
 
 /// What is wrong, in short and in full.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(crate) struct ErrorBody {
+pub struct ErrorBody {
     /// Code of the first error; empty if there are only warnings.
     code: String,
     /// Exit code of the command.
@@ -30,8 +30,15 @@ pub(crate) struct ErrorBody {
     findings: Vec<FindingDocument>,
 }
 
+impl ErrorBody {
+    /// What is wrong, a sentence each.
+    pub fn messages(&self) -> impl Iterator<Item = &str> {
+        self.findings.iter().map(|finding| finding.message.as_str())
+    }
+}
+
 /// One error or warning.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct FindingDocument {
     /// Stable code, for example `config::unknown_key`.
@@ -53,7 +60,7 @@ pub(crate) struct FindingDocument {
 }
 
 /// A place and what is there.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(crate) struct LabelDocument {
     /// The file, if it is not that of the first place: a config can be put together from several.
@@ -69,10 +76,13 @@ pub(crate) struct LabelDocument {
 
 /// Findings as JSON, with the exit code of the command that they ended.
 pub fn json(findings: &[Finding], exit: ExitCode) -> String {
+    pretty(&ErrorDocument { version: 1, error: body(findings, exit) })
+}
+
+/// Findings as a part of a document that tells more.
+pub fn body(findings: &[Finding], exit: ExitCode) -> ErrorBody {
     let first = findings.iter().find(|finding| !finding.is_warning()).map(Finding::code).unwrap_or_default();
-    let body =
-        ErrorBody { code: first, exit: exit.number(), findings: findings.iter().map(document).collect() };
-    pretty(&ErrorDocument { version: 1, error: body })
+    ErrorBody { code: first, exit: exit.number(), findings: findings.iter().map(document).collect() }
 }
 
 fn document(finding: &Finding) -> FindingDocument {

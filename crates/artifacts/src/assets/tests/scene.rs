@@ -116,6 +116,7 @@ impl Source {
             image: None,
             format: ManifestFormat::V2,
             mode: PushMode::default(),
+            check: Check::List,
             conditions: StoreConditions::Kept,
         }
     }

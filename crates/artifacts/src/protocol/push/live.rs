@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::choice::{self, Data, is_live};
+use super::order::{Class, Item};
 use super::{Next, Push, PushEnd, Stage};
-use crate::format::{Head, HeadState, Manifest};
+use crate::format::{FileFacts, Head, HeadState, Manifest};
+use crate::names::ManifestId;
+use crate::protocol::flip::Flip;
 use crate::protocol::pages::{AllPages, Pages};
 use crate::protocol::{Ask, Found, ProtocolError};
 
 impl Push {
     pub(super) fn read_live(&mut self, found: Option<Found>, now: Duration) -> Next {
-        self.head = found;
+        (self.head, self.looked) = (found, now);
         let Some(found) = &self.head else { return Ok(self.write_intent(now)) };
         let key = self.order.layout.head();
         let head = Head::decode(&found.body).map_err(|error| ProtocolError::unreadable(&key, &error))?;
@@ -36,6 +39,19 @@ impl Push {
         let pages = Pages::new(self.order.layout.data());
         self.stage = Stage::LiveData(pages.clone());
         Ok(pages.ask())
+    }
+
+    /// Entry points that differ from those of the build that was live before; all of them if it is not known what was there.
+    pub(super) fn changed(&self, flip: &Flip, previous: Option<ManifestId>) -> Vec<usize> {
+        let live = self.live.as_ref().filter(|(id, _)| flip.is_direct() && Some(*id) == previous);
+        let is_same = |item: &Item| {
+            let before = live.and_then(|(_, live)| live.objects.get(&item.path));
+            before.is_some_and(|facts| {
+                FileFacts { etag: None, ..facts.clone() } == FileFacts { etag: None, ..item.facts.clone() }
+            })
+        };
+        let entries = self.order.items.iter().enumerate().filter(|(_, item)| item.class == Class::Entry);
+        entries.filter(|(_, item)| !is_same(item)).map(|(number, _)| number).collect()
     }
 
     pub(super) fn end_if_live(&mut self, all: AllPages, now: Duration) -> Next {

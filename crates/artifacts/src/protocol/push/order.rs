@@ -129,6 +129,8 @@ pub struct PushReport {
     pub sent: Vec<usize>,
     /// How many files were proven to be there.
     pub skipped: usize,
+    /// Entry points that have other bytes or headers than those that were live before.
+    pub changed: Vec<usize>,
     /// Items whose bytes change under their name.
     pub in_place: Vec<InPlace>,
     /// All manifests before this one.

@@ -5,13 +5,18 @@ use serde_json::json;
 use super::super::json::pretty;
 use crate::cache::Remote;
 
-/// An IAM policy for the cache of one namespace: to read it, or also to write it.
-pub fn policy(remote: &Remote, region: &str, writes: bool) -> String {
-    let partition = match region {
+/// The partition of AWS that a region is in, as ARNs name it.
+pub fn partition(region: &str) -> &'static str {
+    match region {
         region if region.starts_with("cn-") => "aws-cn",
         region if region.starts_with("us-gov-") => "aws-us-gov",
         _ => "aws",
-    };
+    }
+}
+
+/// An IAM policy for the cache of one namespace: to read it, or also to write it.
+pub fn policy(remote: &Remote, region: &str, writes: bool) -> String {
+    let partition = partition(region);
     let bucket = format!("arn:{partition}:s3:::{}", remote.store().bucket());
     let objects = format!("{bucket}/{}*", remote.prefix());
     let actions: &[&str] =

@@ -1,0 +1,231 @@
+//! What asset commands tell, whom, and what they do with variables.
+
+use serde_json::Value;
+
+use crate::assets::{Front, PUSH};
+use crate::formats::check;
+use crate::support::finished;
+
+#[test]
+fn changed_entry_points_are_purged() {
+    let front = Front::new();
+    front.file("app-info.json", "{}");
+    let cat = "sh -c 'cat > purged; echo \"$RUNWAY_RS_ASSETS_CHANGED\" > named; echo told'";
+    let push = |number: u32, more: &[&str]| {
+        let mut command = front.command("push --source dist --app myapp --directory bucket");
+        command.args(["--build-timestamp", &number.to_string(), "--purge-cmd", cat]).args(more);
+        finished(command.spawn().unwrap())
+    };
+    let file = |name: &str| std::fs::read_to_string(front.path().join(name)).ok();
+    let first = push(1, &[]).ended(0);
+    assert_eq!(file("purged").as_deref(), Some("index.html\napp-info.json\nfed-mods.json\n"));
+    assert_eq!(file("named"), file("purged"));
+    assert!(first.stderr.contains("told"), "{}", first.stderr);
+
+    // Of the next build, app-info.json is the same.
+    front.build(2);
+    front.file("app-info.json", "{}");
+    let url = ["--public-url", "https://cdn.example.com/my app/", "--format", "json"];
+    push(2, &url).ended(64);
+    let url = ["--public-url", "https://cdn.example.com/apps/", "--format", "json"];
+    let second: Value = serde_json::from_str(&push(2, &url).ended(0).stdout).unwrap();
+    check("assets-push", &second);
+    let changed = "https://cdn.example.com/apps/index.html\nhttps://cdn.example.com/apps/fed-mods.json\n";
+    assert_eq!(file("purged").as_deref(), Some(changed));
+    assert_eq!(second["changed"], serde_json::json!(["index.html", "fed-mods.json"]));
+    assert_eq!((&second["entries"].as_array().unwrap().len(), &second["purged"]), (&3, &true.into()));
+
+    // Nothing changes: live already, superseded, and a new name for the same bytes.
+    std::fs::remove_file(front.path().join("purged")).unwrap();
+    push(2, &[]).ended(0);
+    push(1, &[]).ended(0);
+    let same = push(3, &[]).ended(0);
+    assert!(same.stdout.contains("entry points that are others than before: none"), "{}", same.stdout);
+    assert_eq!(file("purged"), None);
+
+    let mut back = front.command("rollback --app myapp --directory bucket --purge-cmd");
+    let listed = front.json("ls", "assets-list");
+    let oldest = listed["builds"].as_array().unwrap().last().unwrap()["manifest"].to_string();
+    back.args([cat, "--to", &oldest]);
+    let back = finished(back.spawn().unwrap()).ended(0);
+    assert_eq!(file("purged").as_deref(), Some("index.html\nfed-mods.json\n"), "{}", back.stdout);
+}
+
+#[test]
+fn a_purge_that_fails_says_that_the_build_is_live() {
+    let front = Front::new();
+    for (number, command, words) in [
+        (1, "sh -c 'exit 3'", "ended with 3"),
+        (2, "./not-there", "cannot be started"),
+        (3, "sh -c 'kill -9 $$'", "-9"),
+    ] {
+        front.build(number);
+        let mut push = front.command("push --source dist --app myapp --directory bucket --format json");
+        push.args(["--build-timestamp", &number.to_string(), "--purge-cmd", command]);
+        let ran = finished(push.spawn().unwrap()).ended(30);
+        assert!(ran.stderr.contains("is live, but") && ran.stderr.contains(words), "{}", ran.stderr);
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        check("assets-push", &document);
+        assert_eq!((&document["status"], &document["purged"]), (&"live".into(), &false.into()));
+        assert_eq!(
+            (&document["error"]["code"], &document["error"]["exit"]),
+            (&"assets::purge_failed".into(), &30.into())
+        );
+        assert_eq!(front.stored("data/myapp/fed-mods.json").unwrap(), format!("{{\"build\":{number}}}"));
+    }
+}
+
+#[test]
+fn a_failure_is_one_document_with_its_error() {
+    let front = Front::new();
+    front.run(PUSH).ended(0);
+    std::fs::remove_dir_all(front.path().join("bucket/objects/data%2fmyapp%2fjs%2fapp.00000001.js")).unwrap();
+    let verified = front.run("verify --format json").ended(30);
+    let document: Value = serde_json::from_str(&verified.stdout).expect("one document");
+    check("assets-verify", &document);
+    check("error", &serde_json::json!({"version": 1, "error": document["error"]}));
+    assert_eq!((&document["left"], &document["error"]["code"]), (&1.into(), &"assets::damaged".into()));
+
+    // The build is live, and the prune after it cannot read a manifest.
+    let more = "--manifest-time build --build-timestamp";
+    for number in 2..=5 {
+        front.build(number);
+        front.run(&format!("{PUSH} --no-prune --allow-older {more} {number}")).ended(0);
+    }
+    front.damage("manifests/myapp/3");
+    front.build(6);
+    let pushed = front
+        .run(&format!("{PUSH} --allow-older {more} 6 --report r.json --format json --min-keep 0"))
+        .ended(30);
+    let document: Value = serde_json::from_str(&pushed.stdout).expect("one document");
+    check("assets-push", &document);
+    assert_eq!(
+        (&document["status"], &document["error"]["code"]),
+        (&"live".into(), &"assets::unreadable".into())
+    );
+    let report = std::fs::read_to_string(front.path().join("r.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&report).unwrap(), document);
+}
+
+#[test]
+fn reports_are_written_whatever_happens() {
+    let front = Front::new();
+    let read = |name: &str| -> Value {
+        serde_json::from_str(&std::fs::read_to_string(front.path().join(name)).unwrap()).unwrap()
+    };
+    front.run("push --source nowhere --report a.json").ended(10);
+    check("error", &read("a.json"));
+    assert_eq!(read("a.json")["error"]["code"], "assets::source_missing");
+    front.run(&format!("{PUSH} --format markdown --report b.json")).ended(0);
+    check("assets-push", &read("b.json"));
+    front.run("prune --dry-run --report c.json").ended(0);
+    check("assets-prune", &read("c.json"));
+    front.run("verify --report d.json").ended(0);
+    check("assets-verify", &read("d.json"));
+    // That it could not be written is known before anything is done.
+    front.build(2);
+    front.run(&format!("{PUSH} --report no/such/place.json")).ended(10);
+    assert_eq!(front.stored("data/myapp/fed-mods.json").as_deref(), Some("{\"build\":1}"));
+}
+
+#[test]
+fn markdown_has_the_numbers_of_the_text() {
+    let front = Front::new();
+    front.file("a|b`c.txt", "odd");
+    let planned = front.run("plan --source dist --image app:1 --format markdown").ended(0).stdout;
+    for part in [
+        "### Plan to push `myapp` in `bucket`",
+        "| `+` | upload | 3 |",
+        "| `>` | entry | 2 |",
+        "`a\\|b'c.txt`",
+    ] {
+        assert!(planned.contains(part), "no {part:?} in:\n{planned}");
+    }
+    let pushed = front.run(&format!("{PUSH} --build-timestamp 1 --format markdown")).ended(0).stdout;
+    for part in [
+        "### Push of `myapp` in `bucket`",
+        "is live.**",
+        "| sent | 5 |",
+        "before: `index.html`, `fed-mods.json`",
+    ] {
+        assert!(pushed.contains(part), "no {part:?} in:\n{pushed}");
+    }
+    let pruned = front.run("prune --dry-run --format markdown").ended(0).stdout;
+    for part in ["### Plan to prune `myapp`", "**0 files and 0 of 1 manifests would go (0 B).**", "| `=` |"] {
+        assert!(pruned.contains(part), "no {part:?} in:\n{pruned}");
+    }
+    assert!(front.run("verify --format markdown").ended(0).stdout.contains("```text\n"));
+}
+
+#[test]
+fn every_option_has_its_variable() {
+    let front = Front::new();
+    let run = |line: &str, variables: &[(&str, &str)]| {
+        let mut command = front.command(line);
+        command.envs([("RUNWAY_RS_ASSETS_APP", "myapp"), ("RUNWAY_RS_ASSETS_DIRECTORY", "bucket")]);
+        finished(command.envs(variables.iter().copied()).spawn().unwrap())
+    };
+    let prunes = |variables: &[(&str, &str)], line: &str| {
+        let ran = run(&format!("plan --source dist --format json {line}"), variables).ended(0);
+        !serde_json::from_str::<Value>(&ran.stdout).unwrap()["prune"].is_null()
+    };
+    let (yes, no) = ([("RUNWAY_RS_ASSETS_PRUNE", "false")], [("RUNWAY_RS_ASSETS_NO_PRUNE", "true")]);
+    assert!(prunes(&[], "") && !prunes(&yes, "") && !prunes(&no, ""));
+    assert!(prunes(&yes, "--prune") && prunes(&no, "--prune"), "the command line wins");
+    assert!(!prunes(&[("RUNWAY_RS_ASSETS_PRUNE", "true")], "--no-prune"));
+    assert!(prunes(&[], "--no-prune --prune") && !prunes(&[], "--prune --no-prune"), "the last one wins");
+    run("push --source dist", &[("RUNWAY_RS_ASSETS_REPORT", "r.json")]).ended(0);
+    assert!(front.path().join("r.json").exists());
+    front.build(2);
+    run("plan", &[("RUNWAY_RS_ASSETS_SOURCE", "dist"), ("RUNWAY_RS_ASSETS_DETAILED_EXITCODE", "1")]).ended(2);
+    // Variables for other commands of the same job do no harm.
+    let others = [("RUNWAY_RS_ASSETS_DETAILED_EXITCODE", "1"), ("RUNWAY_RS_ASSETS_SOURCE", "dist")];
+    run("prune", &others).ended(0);
+    run("verify", &others).ended(0);
+}
+
+#[test]
+fn wrong_places_are_told_with_their_values() {
+    let front = Front::new();
+    let told = |line: &str, variables: &[(&str, &str)], words: &[&str]| {
+        let mut command = front.command(&format!("push --source dist --app a --bucket b {line}"));
+        command.envs([("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_MAX_ATTEMPTS", "1")]);
+        let ran = finished(command.envs(variables.iter().copied()).spawn().unwrap()).ended(64);
+        for words in words {
+            assert!(ran.stderr.contains(words), "no {words:?} in:\n{}", ran.stderr);
+        }
+    };
+    for wrong in ["nonsense", "minio:9000", "ftp://minio", "http://minio:port"] {
+        told(&format!("--endpoint {wrong}"), &[], &[wrong, "http://minio:9000"]);
+    }
+    told("", &[("RUNWAY_RS_ASSETS_ENDPOINT", "nonsense")], &["nonsense", "http://minio:9000"]);
+    let host = ("VALPOP_HOSTNAME", "minio");
+    told("", &[host, ("VALPOP_PORT", "abc")], &["VALPOP_PORT", "`abc`", "9000"]);
+    told("", &[("VALPOP_HOSTNAME", "a b")], &["VALPOP_HOSTNAME", "`a b`"]);
+    // What is found out only after the build is live would be too late.
+    let ran = {
+        let mut command = front.command("push --source dist --app myapp --directory bucket");
+        finished(command.env("VALPOP_TIMEOUT", "x").spawn().unwrap()).ended(64)
+    };
+    assert!(ran.stderr.contains("VALPOP_TIMEOUT") && ran.stderr.contains("`x`"), "{}", ran.stderr);
+    assert_eq!(front.stored("data/myapp/fed-mods.json"), None);
+}
+
+#[test]
+fn policies_are_as_wide_as_their_use() {
+    let front = Front::new();
+    let policy = |line: &str| -> Value {
+        serde_json::from_str(&front.run(&format!("doctor {line}")).ended(0).stdout).unwrap()
+    };
+    let ids = |policy: &Value| -> Vec<String> {
+        policy["Statement"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["Sid"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(ids(&policy("--prune-only")), ["List", "Unfinished", "ReadAndDelete", "Write"]);
+    assert!(ids(&policy("--iam-policy --heal")).contains(&"VerifyHealReadVersions".to_owned()));
+    assert!(!front.path().join("bucket").exists(), "nothing is asked or made");
+}
