@@ -28,7 +28,8 @@ impl Push {
         self.report.sent.clone_from(&fresh);
         let rest = Rest { over, late };
         if fresh.is_empty() {
-            return self.look_again(rest, now);
+            // The head was read before the listings, and nothing that takes long was done since.
+            return self.send_rest(rest, now);
         }
         self.stage = Stage::Fresh(rest);
         Ok(Ask::Send(fresh))
