@@ -60,10 +60,11 @@ impl S3 {
             match running.join_next().await {
                 None => break,
                 Some(Ok(looked)) => found.extend(looked?),
-                Some(Err(error)) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => {}
-                },
+                Some(Err(error)) => {
+                    if let Ok(panic) = error.try_into_panic() {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
             }
         }
         found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
