@@ -256,3 +256,36 @@ fn errors_of_the_store_are_told_with_their_remedies() {
     let unreachable = front.run("ls --endpoint http://127.0.0.1:9");
     unreachable.ended(23);
 }
+
+/// Servers that speak S3's protocol and do not know all of it: s3s-fs is one.
+#[test]
+fn a_store_that_lists_no_entity_tags_and_no_uploads_serves_as_well() {
+    let front = Front::new();
+    front.scene.knows_less_than_s3();
+    let endpoint = front.scene.environment()["AWS_ENDPOINT_URL"].replace("localhost", "127.0.0.1");
+    let run = |line: &str| front.run(&format!("{line} --endpoint {endpoint} --format json"));
+    let document = |ran: &Ran| serde_json::from_str::<Value>(&ran.stdout).unwrap();
+    front.build(1);
+    run("push --source dist-1 --build-timestamp 1").ended(0);
+    front.build(2);
+    let second = document(&run("push --source dist-2 --build-timestamp 2").ended(0));
+    // The style sheet is there, and nothing changed under its name.
+    assert_eq!((&second["skipped"], &second["in_place"]), (&1.into(), &json!([])), "{second}");
+    let again = document(&run("push --source dist-2 --build-timestamp 2").ended(0));
+    assert_eq!(again["status"], "already-live");
+    assert_eq!(document(&run("verify").ended(0))["findings"], json!([]));
+    let keys = || front.keys("data/").len();
+    let before = keys();
+    run("prune --threshold 0s --min-keep 0 --dry-run").ended(0);
+    assert_eq!(keys(), before);
+    front.build(3);
+    run("push --source dist-3 --build-timestamp 3 --no-prune").ended(0);
+    // The first build is old once its second is over.
+    let pruned = eventually("the first build goes", || {
+        let pruned = document(&run("prune --threshold 0s --min-keep 0 --yes").ended(0));
+        (pruned["files"].as_array()?.len() == 1).then_some(pruned)
+    });
+    assert_eq!((&pruned["failed"], &pruned["complete"]), (&json!([]), &true.into()), "{pruned}");
+    assert_eq!(keys(), 5);
+    front.is_whole();
+}

@@ -336,6 +336,11 @@ impl Scene {
         self.emulator.put("bucket", &query, &Value::Null);
     }
 
+    /// From now on the bucket is on a server that lists no entity tags and knows fewer requests.
+    pub(crate) fn knows_less_than_s3(&self) {
+        self.emulator.put("lesser", &[("bucket", self.bucket.as_str())], &Value::Null);
+    }
+
     /// Writes an object, as somebody else would; without `body`, only its tags.
     pub(crate) fn write(&self, key: &str, body: Option<&str>, tags: &[(&str, &str)]) {
         let tags: BTreeMap<_, _> = tags.iter().copied().collect();

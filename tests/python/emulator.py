@@ -79,6 +79,7 @@ class Emulator:
         self.counts = collections.defaultdict(collections.Counter)
         self.delays = {}
         self.graph_writes = collections.defaultdict(list)
+        self.lesser = set()
 
     def __call__(self, environ, start_response):
         path = environ["PATH_INFO"]
@@ -96,6 +97,8 @@ class Emulator:
             self.counts[application][operation] += 1
             delays = self.delays.get(application, {})
         time.sleep(delays.get(operation, delays.get("*", 0)))
+        if path.strip("/").split("/")[0] in self.lesser:
+            return self.lesser_answer(operation, environ, start_response)
         if operation in ("PutObject", "DeleteObject") and path.endswith(".json") and "/persistent_graphs/" in path:
             return self.write_graph(environ, start_response, application)
         if operation in ("GetObject", "PutObject", "DeleteObject") and "/cache/" in path:
@@ -104,6 +107,27 @@ class Emulator:
             with self.one_writer:
                 return self.moto(environ, start_response)
         return self.moto(environ, start_response)
+
+    def lesser_answer(self, operation, environ, start_response):
+        """What servers answer that do not list entity tags, and know neither lists of uploads nor many deletions at once."""
+        query = urllib.parse.parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        if "delete" in query or ("uploads" in query and environ["REQUEST_METHOD"] == "GET"):
+            text = b"<Error><Code>NotImplemented</Code><Message>it is not implemented yet</Message></Error>"
+            start_response("501 Not Implemented", [("Content-Length", str(len(text)))])
+            return [text]
+        if operation != "ListObjects":
+            return self.moto(environ, start_response)
+        given = []
+
+        def answer(*arguments):
+            given.append(arguments)
+            return lambda _: None
+
+        text = re.sub(rb"<ETag>.*?</ETag>", b"", b"".join(self.moto(environ, answer)))
+        status, headers, *_ = given[0]
+        headers = [header for header in headers if header[0].lower() != "content-length"]
+        start_response(status, [*headers, ("Content-Length", str(len(text)))])
+        return [text]
 
     def write_graph(self, environ, start_response, application):
         """A write of a graph object; the accepted ones are remembered with the lock code they carry."""
@@ -157,6 +181,10 @@ class Emulator:
         backend = get_backend("s3")[DEFAULT_ACCOUNT_ID]["global"]
         backend.create_bucket(query["bucket"], query["region"])
         backend.put_bucket_versioning(query["bucket"], "Enabled")
+
+    def put_lesser(self, query, _given):
+        """From now on a bucket is on a server that knows less than S3."""
+        self.lesser.add(query["bucket"])
 
     def put_object(self, query, given):
         """An object with `body` and `tags`, written as if by somebody else."""

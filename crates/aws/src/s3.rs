@@ -21,12 +21,14 @@ use crate::error::{Failure, failure};
 use crate::object_headers::ObjectHeaders;
 
 mod headers;
+mod listing;
 mod parts;
 
 /// S3's limit of tags for one object.
 const TAG_LIMIT: usize = 10;
 
 /// One bucket.
+#[derive(Clone)]
 pub(crate) struct S3 {
     client: Client,
     bucket: BucketName,
@@ -80,6 +82,8 @@ impl S3 {
             // A condition on a key that is absent.
             ("NoSuchKey" | "NotFound", _) | (_, Some(404)) if conditional => StoreErrorKind::Precondition,
             ("SlowDown", _) | (_, Some(503)) => StoreErrorKind::Throttled,
+            // Asking again does not teach a server what it does not know.
+            ("NotImplemented", _) | (_, Some(501)) => StoreErrorKind::Invalid,
             _ => match found.kind {
                 ErrorKind::Denied => StoreErrorKind::Denied,
                 ErrorKind::Credentials => StoreErrorKind::Credentials,
@@ -305,36 +309,7 @@ impl ObjectStore for S3 {
     }
 
     async fn list(&self, prefix: &str, after: Option<&ObjectKey>) -> Result<Page, StoreError> {
-        let date = DateOfAnswer::default();
-        let answer = self
-            .client
-            .list_objects_v2()
-            .bucket(self.bucket.as_str())
-            .prefix(prefix)
-            .set_start_after(after.map(|key| key.as_str().to_owned()))
-            .customize()
-            .interceptor(date.clone())
-            .send()
-            .await
-            .map_err(|error| self.fail(&error, "list", prefix, false))?;
-        let objects = answer
-            .contents()
-            .iter()
-            .filter_map(|object| {
-                let metadata = Metadata {
-                    etag: etag(object.e_tag()),
-                    version_id: None,
-                    last_modified: timestamp(object.last_modified()),
-                    date: None,
-                    content_type: None,
-                    cache_control: None,
-                    user: UserMetadata::new(),
-                    length: object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
-                };
-                Some((ObjectKey::new(object.key()?), metadata))
-            })
-            .collect();
-        Ok(Page { objects, more: answer.is_truncated().unwrap_or_default(), date: date.get() })
+        self.page(prefix, after).await
     }
 
     async fn tags(&self, key: &ObjectKey) -> Result<Option<Tags>, StoreError> {

@@ -9,3 +9,4 @@ mod pruning;
 mod pushing;
 mod safety;
 mod scene;
+mod stubborn;

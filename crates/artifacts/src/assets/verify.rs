@@ -79,7 +79,18 @@ impl VerifyOutcome {
 /// [`AssetsError`] if it cannot be looked at; what is found is no error.
 pub async fn verify(session: &Session, request: &VerifyRequest) -> Result<VerifyOutcome, AssetsError> {
     let mut outcome = VerifyOutcome::default();
-    let Some(mut head) = head(session).await? else { return Ok(outcome) };
+    let Some(mut head) = head(session).await? else {
+        // Whoever pushes makes copies, and writes a head.
+        let (copies, _) = session.list_all(&session.layout.all_copies()).await?;
+        let copied = copies.iter().filter_map(|(key, _)| session.layout.copied_build(key));
+        return match copied.max() {
+            Some(manifest) => {
+                let head = session.layout.head().as_str().to_owned();
+                Err(AssetsError::HeadLost { head, manifest })
+            }
+            None => Ok(outcome),
+        };
+    };
     if head.0.state == HeadState::Flipping {
         let finished = request.heal && resume(session).await?.is_some();
         outcome.unfinished = Some((head.0.manifest, finished));

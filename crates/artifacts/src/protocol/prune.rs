@@ -40,6 +40,8 @@ pub struct Prune {
     /// Objects of one deletion request, fewer where a request takes long.
     most: usize,
     restarts: u32,
+    /// Everything was read again because the head seemed to be lost.
+    looked_twice: bool,
     intents: Vec<IntentView<AssetPath, ObjectKey>>,
     manifests: BTreeMap<ManifestId, Manifest>,
     head: Option<Head>,
@@ -94,6 +96,7 @@ impl Prune {
             lingers: None,
             most: BATCH,
             restarts: 0,
+            looked_twice: false,
             intents: Vec::new(),
             manifests: BTreeMap::new(),
             head: None,
@@ -167,7 +170,8 @@ impl Prune {
                 let key = self.order.layout.head();
                 let head = found.map(|found| Head::decode(&found.body)).transpose();
                 self.head = head.map_err(|error| ProtocolError::unreadable(&key, &error))?;
-                Ok(if self.head.is_none() { self.list_copies() } else { self.list_pins() })
+                let is_first = self.head.is_none() && !self.looked_twice;
+                Ok(if is_first { self.list_copies() } else { self.list_pins() })
             }
             (Stage::Copies(mut pages), reply) => match pages.step(reply)? {
                 Err(ask) => {

@@ -36,6 +36,8 @@ pub struct Push {
     stage: Stage,
     /// What the head was before anything else.
     head: Option<Found>,
+    /// When that was read.
+    looked: Duration,
     /// The live build's manifest, if it was read.
     live: Option<(ManifestId, Arc<Manifest>)>,
     /// When the intent was sent.
@@ -105,6 +107,7 @@ impl Push {
             order,
             stage: Stage::Start,
             head: None,
+            looked: Duration::ZERO,
             live: None,
             started: Duration::ZERO,
             intent: None,
@@ -220,7 +223,7 @@ impl Push {
                 self.look_again(rest, now)
             }
             (Stage::HeadAgain(rest), Reply::Got(found)) => {
-                self.head = found;
+                (self.head, self.looked) = (found, now);
                 self.send_rest(rest, now)
             }
             (Stage::Bulk { late }, Reply::Sent(sent)) => {

@@ -208,15 +208,20 @@ impl S3 {
         }
     }
 
+    /// Uploads that were begun and not ended. Not every server tells of them: those that do not clear up by themselves.
     pub(super) async fn pending(&self, prefix: &str) -> Result<Vec<Upload>, StoreError> {
-        let answer = self
-            .client
-            .list_multipart_uploads()
-            .bucket(self.bucket.as_str())
-            .prefix(prefix)
-            .send()
-            .await
-            .map_err(|error| self.fail(&error, "list unfinished writes of", prefix, false))?;
+        let request = self.client.list_multipart_uploads().bucket(self.bucket.as_str()).prefix(prefix);
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let found = failure(&error);
+                if matches!(found.code.as_str(), "NotImplemented" | "MethodNotAllowed") {
+                    tracing::debug!("the store does not tell of unfinished uploads");
+                    return Ok(Vec::new());
+                }
+                return Err(self.error(found, "list unfinished writes of", prefix, false));
+            }
+        };
         let found = answer.uploads().iter().filter_map(|upload| {
             let key = upload.key()?;
             // Not every server looks at the prefix.

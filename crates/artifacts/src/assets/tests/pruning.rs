@@ -1,10 +1,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use runway_store::{Condition, Counting, Fault, Faulty, ObjectKey, ObjectStore, Put, ReadOnly, Verb, When};
 
 use super::scene::*;
+use super::stubborn::Stubborn;
 use crate::assets::*;
 use crate::gc::KeepReason;
 use crate::names::ManifestId;
@@ -209,90 +209,13 @@ async fn a_prune_under_way_is_left_alone_and_a_dead_one_is_put_aside() {
     prune(&session(Arc::clone(&store), &time), &impatient).await.unwrap();
 }
 
-/// Refuses to delete some keys.
-struct Stubborn {
-    inner: Arc<dyn ObjectStore>,
-    refuses: &'static str,
-}
-
-#[async_trait]
-impl ObjectStore for Stubborn {
-    fn bucket(&self) -> &runway_store::BucketName {
-        self.inner.bucket()
-    }
-    async fn get(&self, key: &ObjectKey) -> Result<Option<runway_store::Object>, runway_store::StoreError> {
-        self.inner.get(key).await
-    }
-    async fn get_changed(
-        &self,
-        key: &ObjectKey,
-        known: &runway_store::ETag,
-    ) -> Result<runway_store::Reread, runway_store::StoreError> {
-        self.inner.get_changed(key, known).await
-    }
-    async fn head(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Option<runway_store::Metadata>, runway_store::StoreError> {
-        self.inner.head(key).await
-    }
-    async fn put(
-        &self,
-        key: &ObjectKey,
-        body: bytes::Bytes,
-        how: &Put,
-    ) -> Result<runway_store::PutOutcome, runway_store::StoreError> {
-        self.inner.put(key, body, how).await
-    }
-    async fn delete(&self, key: &ObjectKey, condition: &Condition) -> Result<(), runway_store::StoreError> {
-        if key.as_str().contains(self.refuses) {
-            let kind = runway_store::StoreErrorKind::Denied;
-            return Err(runway_store::StoreError::new(kind, "delete", self.bucket(), key, "no"));
-        }
-        self.inner.delete(key, condition).await
-    }
-    async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&ObjectKey>,
-    ) -> Result<runway_store::Page, runway_store::StoreError> {
-        self.inner.list(prefix, after).await
-    }
-    async fn tags(&self, key: &ObjectKey) -> Result<Option<runway_store::Tags>, runway_store::StoreError> {
-        self.inner.tags(key).await
-    }
-    async fn set_tags(
-        &self,
-        key: &ObjectKey,
-        tags: &runway_store::Tags,
-    ) -> Result<(), runway_store::StoreError> {
-        self.inner.set_tags(key, tags).await
-    }
-    async fn get_version(
-        &self,
-        key: &ObjectKey,
-        version_id: &str,
-    ) -> Result<Option<runway_store::Object>, runway_store::StoreError> {
-        self.inner.get_version(key, version_id).await
-    }
-    async fn rules(&self) -> Result<runway_store::Rules, runway_store::StoreError> {
-        self.inner.rules().await
-    }
-    async fn versions(
-        &self,
-        key: &ObjectKey,
-    ) -> Result<Vec<runway_store::Metadata>, runway_store::StoreError> {
-        self.inner.versions(key).await
-    }
-}
-
 #[tokio::test]
 async fn what_cannot_be_deleted_keeps_its_manifest() {
     let time = Time::new();
     let store = store(&time);
     pushed(&store, &time, 5).await;
     let stubborn: Arc<dyn ObjectStore> =
-        Arc::new(Stubborn { inner: Arc::clone(&store), refuses: "app.00000002" });
+        Arc::new(Stubborn::new(&store, &time, Duration::ZERO, Some("app.00000002")));
     let rules = rules(Duration::ZERO, 0);
     let partial = prune(&session(stubborn, &time), &rules).await.unwrap();
     let problem = partial.problem().unwrap();
@@ -310,6 +233,30 @@ async fn what_cannot_be_deleted_keeps_its_manifest() {
     assert!(!now.contains(&format!("manifests/myapp/{START}")));
     prune(&session(Arc::clone(&store), &time), &rules).await.unwrap();
     assert!(!keys(store.as_ref()).await.contains(&second));
+}
+
+#[tokio::test]
+async fn a_store_that_deletes_one_by_one_is_pruned_in_one_go() {
+    let time = Time::new();
+    let store = store(&time);
+    let source = build(1);
+    for number in 0..300 {
+        source.write(&[(&format!("js/chunk.{number:08x}.js"), "chunk")]);
+    }
+    push_request(&session(Arc::clone(&store), &time), &source.request(1)).await.unwrap();
+    time.pass(HOUR);
+    pushed(&store, &time, 3).await;
+    let slow = Arc::new(Stubborn::new(&store, &time, Duration::from_secs(1), None));
+    let began = time.monotonic();
+    let done = prune(&session(slow.clone(), &time), &rules(Duration::ZERO, 0)).await.unwrap();
+    assert!(time.monotonic() - began > HOUR / 12, "it takes longer than anybody believes a marker");
+    // The first build was pushed twice.
+    assert_eq!((done.is_complete, done.report.deleted.len(), done.report.expired.len()), (true, 301, 2));
+    assert!(slow.longest() <= Duration::from_secs(122), "{:?}", slow.longest());
+    let now = objects(store.as_ref()).await;
+    check(&now);
+    assert!(!now.keys().any(|key| key.contains("chunk")));
+    assert!(String::from_utf8_lossy(&now["locks/myapp/gc.json"]).contains("released"));
 }
 
 #[tokio::test]

@@ -253,6 +253,8 @@ async fn without_its_head_nothing_is_pruned_until_a_push() {
             let is_told = matches!(&error, AssetsError::HeadLost { manifest, head } if *manifest == newest && head == "heads/myapp.json");
             assert!(is_told && error.class() == ErrorClass::Failed, "{error}");
         }
+        let error = verify(&session(store.clone(), &time), &VerifyRequest::default()).await.unwrap_err();
+        assert!(matches!(&error, AssetsError::HeadLost { manifest, .. } if *manifest == newest), "{error}");
         // One that nobody can read is no better.
         put(store.as_ref(), head.as_str(), "{").await;
         let error = prune(&session(store.clone(), &time), &strict).await.unwrap_err();

@@ -7,7 +7,7 @@ use runway_store::ObjectKey;
 
 use super::{End, Next, Prune, PruneEnd, RESTARTS, Stage};
 use crate::format::Intent;
-use crate::gc::{self, IntentView, ManifestView, Policy, Roots};
+use crate::gc::{self, GcRefusal, IntentView, ManifestView, Policy, Roots};
 use crate::names::AssetPath;
 use crate::protocol::pages::{AllPages, Pages};
 use crate::protocol::push::Data;
@@ -161,6 +161,12 @@ impl Prune {
         };
         let plan = match gc::plan(&manifests, &self.intents, &self.roots, orphans, &policy) {
             Ok(plan) => plan,
+            // The copies were listed after the manifests: those of a push under way may have come in between. Now all of
+            // their manifests are there, or the head is.
+            Err(GcRefusal::HeadLost(_)) if !self.looked_twice => {
+                self.looked_twice = true;
+                return self.begin_again();
+            }
             Err(refusal) => return Ok(self.finish(PruneEnd::Refused(refusal), now)),
         };
         self.report.future =

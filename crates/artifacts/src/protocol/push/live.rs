@@ -14,7 +14,7 @@ use crate::protocol::{Ask, Found, ProtocolError};
 
 impl Push {
     pub(super) fn read_live(&mut self, found: Option<Found>, now: Duration) -> Next {
-        self.head = found;
+        (self.head, self.looked) = (found, now);
         let Some(found) = &self.head else { return Ok(self.write_intent(now)) };
         let key = self.order.layout.head();
         let head = Head::decode(&found.body).map_err(|error| ProtocolError::unreadable(&key, &error))?;

@@ -6,6 +6,9 @@ use super::{Class, FlipEnd, Next, Push, PushEnd, Stage};
 use crate::format::{Head, HeadState};
 use crate::protocol::Ask;
 
+/// For so long a head that was read is taken for what it is.
+const MOMENT: Duration = Duration::from_secs(10);
+
 /// What is sent after the files that are new.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Rest {
@@ -25,15 +28,18 @@ impl Push {
         self.report.sent.clone_from(&fresh);
         let rest = Rest { over, late };
         if fresh.is_empty() {
-            return self.look_again(rest, now);
+            // The head was read before the listings, and nothing that takes long was done since.
+            return self.send_rest(rest, now);
         }
         self.stage = Stage::Fresh(rest);
         Ok(Ask::Send(fresh))
     }
 
-    /// Whoever is about to change bytes under their names looks once more whether a newer build is live by now.
+    /// Whoever is about to change bytes under their names looks once more whether a newer build is live by now, unless that
+    /// was looked at a moment ago.
     pub(super) fn look_again(&mut self, rest: Rest, now: Duration) -> Next {
-        if rest.over.iter().chain(&rest.late).any(|item| self.there.contains(item)) {
+        let changes = rest.over.iter().chain(&rest.late).any(|item| self.there.contains(item));
+        if changes && now.saturating_sub(self.looked) >= MOMENT {
             self.stage = Stage::HeadAgain(rest);
             return Ok(Ask::Get(self.order.layout.head()));
         }

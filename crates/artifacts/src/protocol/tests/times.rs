@@ -212,6 +212,7 @@ fn an_older_build_looks_once_more_before_it_changes_bytes_under_their_names() {
     let older = push("A", 10, files, PushMode::default());
     let (state, asked) = run(start(objects, vec![older]), |state, ask| {
         if matches!(ask, Ask::Send(_)) {
+            state.change(0, |session| session.now += Duration::from_secs(10));
             let objects = std::sync::Arc::make_mut(&mut state.objects);
             let before = Invariant::head_of(&objects[&layout().head()].body);
             let change = crate::format::Change {
@@ -237,4 +238,63 @@ fn an_older_build_looks_once_more_before_it_changes_bytes_under_their_names() {
     // What it added is found later.
     assert!(state.objects.contains_key(&layout().file(&path("new.js"))));
     assert!(state.objects.keys().any(|key| key.as_str().starts_with(&layout().intents())));
+}
+
+#[test]
+fn entry_points_of_a_live_build_are_asked_for_where_tags_do_not_tell() {
+    let pushed = run(start(BTreeMap::new(), vec![push("A", 10, FILES, PushMode::default())]), |_, _| ()).0;
+    let again = |body: Option<&'static str>, etag: Option<&str>| {
+        let mut objects = pushed.objects.as_ref().clone();
+        let key = layout().file(&path("a.html"));
+        if let Some(body) = body {
+            objects.insert(key.clone(), Object::new(body.into(), None));
+        }
+        if let (Some(object), Some(etag)) = (objects.get_mut(&key), etag) {
+            object.etag = ETag::new(etag);
+        }
+        let (state, asked) = run(start(objects, vec![push("B", 10, FILES, PushMode::default())]), |_, _| ());
+        let Some(AnyEnd::Push(end, _)) = &state.sessions[0].end else {
+            panic!("{:?}", state.sessions[0].end)
+        };
+        let body = state.objects[&key].body.clone();
+        (end.clone(), asked.iter().filter(|ask| matches!(ask, Ask::Prove(_))).count(), asked.len(), body)
+    };
+    // The head, its manifest, and the files.
+    assert_eq!(again(None, None), (PushEnd::AlreadyLive, 0, 3, "a".into()));
+    assert_eq!(again(None, Some("of a key")), (PushEnd::AlreadyLive, 1, 4, "a".into()));
+    let (end, proofs, _, body) = again(Some("x"), Some("of a key"));
+    assert!(matches!(end, PushEnd::Flipped(FlipEnd::Published { .. })), "{end:?}");
+    assert_eq!((proofs, body), (1, "a".into()));
+}
+
+#[test]
+fn copies_of_a_push_under_way_do_not_tell_of_a_head() {
+    let pushing = push("B", 10, FILES, PushMode::default());
+    let mut state = start(BTreeMap::new(), vec![pushing, prune(prune_order("P", 0, 0))]);
+    let step = |state: &State, at: usize| {
+        let mut next = successors(state, &Rules::default());
+        next.retain(|(words, _)| words.session == at);
+        next.pop().expect("something happens").1
+    };
+    // The push has passed, and the prune found no manifest when the push writes it.
+    while !matches!(&state.sessions[0].ask, Some(Ask::Send(_))) {
+        state = step(&state, 0);
+    }
+    let is_head =
+        |state: &State| matches!(&state.sessions[1].ask, Some(Ask::Get(key)) if *key == layout().head());
+    while !is_head(&state) {
+        state = step(&state, 1);
+    }
+    while !matches!(&state.sessions[0].ask, Some(Ask::Put { key, .. }) if *key == layout().head()) {
+        state = step(&state, 0);
+    }
+    assert!(state.objects.keys().any(|key| key.as_str().starts_with(&layout().all_copies())));
+    while state.sessions[1].end.is_none() {
+        state = step(&state, 1);
+    }
+    assert!(
+        matches!(&state.sessions[1].end, Some(AnyEnd::Prune(PruneEnd::Done, _))),
+        "{:?}",
+        state.sessions[1].end
+    );
 }
