@@ -35,9 +35,12 @@ fn changed_entry_points_are_purged() {
     assert_eq!(second["changed"], serde_json::json!(["index.html", "fed-mods.json"]));
     assert_eq!((&second["entries"].as_array().unwrap().len(), &second["purged"]), (&3, &true.into()));
 
-    // Nothing changes: live already, superseded, and a new name for the same bytes.
-    std::fs::remove_file(front.path().join("purged")).unwrap();
+    // A push that died before it could purge is made again: its build is live already.
     push(2, &[]).ended(0);
+    assert_eq!(file("purged").as_deref(), Some("index.html\napp-info.json\nfed-mods.json\n"));
+
+    // Nothing changes: superseded, and a new name for the same bytes.
+    std::fs::remove_file(front.path().join("purged")).unwrap();
     push(1, &[]).ended(0);
     let same = push(3, &[]).ended(0);
     assert!(same.stdout.contains("entry points that are others than before: none"), "{}", same.stdout);

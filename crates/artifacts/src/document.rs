@@ -127,6 +127,8 @@ pub struct AssetsPushDocument {
     pub purged: Option<bool>,
     /// What the prune after it did, if there was one.
     pub prune: Option<AssetsPruneDocument>,
+    /// Why the prune after it did nothing, if it was due.
+    pub not_pruned: Option<String>,
     /// What went wrong, if anything did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorBody>,
@@ -311,6 +313,7 @@ impl AssetsPushDocument {
             changed: outcome.changed.iter().map(ToString::to_string).collect(),
             purged: None,
             prune: prune.map(|prune| AssetsPruneDocument::of(about, prune)),
+            not_pruned: None,
             error: None,
         }
     }

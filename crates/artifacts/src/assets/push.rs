@@ -96,6 +96,9 @@ pub struct PushOutcome {
     pub entries: Vec<AssetPath>,
     /// Those of them that have other bytes or headers than before.
     pub changed: Vec<AssetPath>,
+    /// Entry points of which caches may still have other bytes: those that changed, and all of a build that was live
+    /// already, since an earlier push of it may have ended before it could tell anybody.
+    pub to_purge: Vec<AssetPath>,
     /// Manifests there were before.
     pub manifests: Vec<ManifestId>,
     /// The store's time, in seconds.
@@ -259,8 +262,16 @@ pub(crate) fn outcome(
         }
     };
     let is_live = status == PushStatus::Live;
-    let entries: Vec<&Item> =
-        order.items.iter().filter(|item| is_live && item.class == Class::Entry).collect();
+    let all_entries = || order.items.iter().filter(|item| item.class == Class::Entry);
+    let entries: Vec<&Item> = all_entries().filter(|_| is_live).collect();
+    let changed: Vec<AssetPath> = (report.changed.iter().filter(|_| is_live))
+        .filter_map(|number| order.items.get(*number))
+        .map(|item| item.path.clone())
+        .collect();
+    let to_purge = match status {
+        PushStatus::AlreadyLive => all_entries().map(|item| item.path.clone()).collect(),
+        _ => changed.clone(),
+    };
     let sent: BTreeSet<usize> = report.sent.iter().copied().collect();
     let sent_items =
         || sent.iter().filter_map(|number| order.items.get(*number)).chain(entries.iter().copied());
@@ -276,10 +287,8 @@ pub(crate) fn outcome(
         skipped: report.skipped,
         in_place: in_place.map(|item| item.path.clone()).collect(),
         entries: entries.iter().map(|item| item.path.clone()).collect(),
-        changed: (report.changed.iter().filter(|_| is_live))
-            .filter_map(|number| order.items.get(*number))
-            .map(|item| item.path.clone())
-            .collect(),
+        changed,
+        to_purge,
         manifests: report.manifests,
         store_time: report.store_time,
         status,

@@ -18,6 +18,8 @@ pub struct AssetsPruneDocument {
     pub bucket: String,
     /// Nothing was deleted, because that was not asked for.
     pub dry_run: bool,
+    /// More than `--max-delete-ratio` would go: without `--yes` a prune refuses that.
+    pub too_much: bool,
     /// All that was decided was done.
     pub complete: bool,
     /// The store's time, in seconds.
@@ -102,6 +104,7 @@ impl AssetsPruneDocument {
             app: about.app.clone(),
             bucket: about.bucket.clone(),
             dry_run: outcome.dry_run,
+            too_much: report.too_much,
             complete: outcome.is_complete,
             now: report.now,
             bytes: sizes.sum(),

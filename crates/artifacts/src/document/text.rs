@@ -145,6 +145,9 @@ impl AssetsPruneDocument {
             self.still_named,
             self.protected
         );
+        if self.too_much {
+            text.push_str("  more than --max-delete-ratio of all files: without --yes nothing is deleted\n");
+        }
         for kept in &self.kept {
             let _ = writeln!(text, "  = {}  {}", kept.manifest, kept.reason);
         }

@@ -127,7 +127,7 @@ fn encoded(path: &str) -> String {
 }
 
 impl AssetsContext<'_> {
-    /// Runs the command if entry points have changed; tells whether it did.
+    /// Runs the command if entry points have changed, or may have unseen; tells whether it did.
     pub(super) async fn purge(
         &self,
         purge: &Purge,
@@ -135,10 +135,10 @@ impl AssetsContext<'_> {
         session: &Session,
         outcome: &PushOutcome,
     ) -> Result<bool, EngineError> {
-        if outcome.changed.is_empty() {
+        if outcome.to_purge.is_empty() {
             return Ok(false);
         }
-        let changed: Vec<String> = outcome.changed.iter().map(|path| purge.shown(path.as_str())).collect();
+        let changed: Vec<String> = outcome.to_purge.iter().map(|path| purge.shown(path.as_str())).collect();
         let lines: String = changed.iter().map(|line| format!("{line}\n")).collect();
         let build = outcome.manifest.map(|id| id.to_string()).unwrap_or_default();
         let mut environment = BTreeMap::from([

@@ -13,6 +13,14 @@ use super::purge::Purge;
 use super::{AssetsContext, failed, is_due, progress, request, shown};
 use crate::args::{AssetsAge, AssetsFormat, AssetsPlan, AssetsPush, AssetsRollback, PruneAfter};
 
+/// What became of the prune after a push: nothing of both if it was not due.
+#[derive(Default)]
+struct Pruned {
+    outcome: Option<PruneOutcome>,
+    /// Why it did nothing.
+    refused: Option<String>,
+}
+
 /// Several errors as one: the lowest code wins.
 fn together(errors: Vec<EngineError>) -> Option<EngineError> {
     errors.into_iter().reduce(|mut all, error| {
@@ -138,16 +146,18 @@ impl AssetsContext<'_> {
         };
         let pruned = match rules {
             Some(rules) => self.prune_after(&rules, opened, outcome).await,
-            None => Ok(None),
+            None => Ok(Pruned::default()),
         };
-        let prune = pruned.unwrap_or_else(|error| {
+        let pruned = pruned.unwrap_or_else(|error| {
             errors.push(error);
-            None
+            Pruned::default()
         });
+        let prune = pruned.outcome;
         errors.extend(prune.as_ref().and_then(PruneOutcome::problem).map(failed));
         let error = together(errors);
         let mut document = AssetsPushDocument::of(about, outcome, prune.as_ref());
         document.purged = purged;
+        document.not_pruned = pruned.refused;
         document.error = error.as_ref().map(shown::body);
         self.tell(format, &document, document.text(), document.markdown());
         Ok(self.tell_error(error))
@@ -171,7 +181,7 @@ impl AssetsContext<'_> {
         rules: &PruneRequest,
         opened: &Opened,
         outcome: &PushOutcome,
-    ) -> Result<Option<PruneOutcome>, EngineError> {
+    ) -> Result<Pruned, EngineError> {
         let now = outcome.store_time.unwrap_or_default();
         let is_old = |id: &ManifestId| now.saturating_sub(id.0) > rules.threshold.as_secs();
         // A push that found its build live has not looked.
@@ -181,15 +191,15 @@ impl AssetsContext<'_> {
         };
         let may_be_due = manifests.len() > rules.min_keep && manifests.iter().any(is_old);
         if !may_be_due && rules.orphans.is_none() {
-            return Ok(None);
+            return Ok(Pruned::default());
         }
         // The marker is another session's than the intent.
         let session = opened.session.another(place::nonce());
         match assets::prune(&session, rules).await {
-            Ok(outcome) => Ok(Some(outcome)),
+            Ok(outcome) => Ok(Pruned { outcome: Some(outcome), refused: None }),
             Err(error @ (AssetsError::Busy { .. } | AssetsError::TooMuch { .. })) => {
                 self.output.message(&format!("warning: nothing was pruned: {error}"));
-                Ok(None)
+                Ok(Pruned { outcome: None, refused: Some(error.to_string()) })
             }
             Err(error) => Err(failed(error)),
         }

@@ -166,6 +166,11 @@ async fn too_much_is_refused() {
     let error = prune(&session(Arc::clone(&store), &time), &careful).await.unwrap_err();
     assert!(matches!(error, AssetsError::TooMuch { delete: 4, known: 10 }), "{error:?}");
     assert_eq!(error.class(), ErrorClass::Refused);
+    let dry = |max_share| PruneRequest { dry_run: true, max_share, ..careful.clone() };
+    let told = prune(&session(Arc::clone(&store), &time), &dry(Some(300_000))).await.unwrap();
+    assert!(told.report.too_much, "a dry run says what would be refused");
+    let told = prune(&session(Arc::clone(&store), &time), &dry(Some(400_000))).await.unwrap();
+    assert!(!told.report.too_much);
     let mut after = objects(store.as_ref()).await;
     after.remove("locks/myapp/gc.json");
     assert_eq!(after, before);

@@ -161,9 +161,9 @@ impl Prune {
         };
         let plan = match gc::plan(&manifests, &self.intents, &self.roots, orphans, &policy) {
             Ok(plan) => plan,
-            // The copies were listed after the manifests: those of a push under way may have come in between. Now all of
+            // Copies and head were read after the manifests: those of a push under way may have come in between. Now all of
             // their manifests are there, or the head is.
-            Err(GcRefusal::HeadLost(_)) if !self.looked_twice => {
+            Err(GcRefusal::HeadLost(_) | GcRefusal::HeadMissing(_)) if !self.looked_twice => {
                 self.looked_twice = true;
                 return self.begin_again();
             }
@@ -173,13 +173,13 @@ impl Prune {
             plan.keep.iter().filter(|(id, _)| id.0 > self.report.now).map(|(id, _)| *id).collect();
         let facts = self.manifests.values().flat_map(|manifest| &manifest.objects);
         self.report.sizes = facts.map(|(path, facts)| (path.clone(), facts.size)).collect();
-        let too_much = self.order.max_share.is_some_and(|most| plan.share() > most);
+        self.report.too_much = self.order.max_share.is_some_and(|most| plan.share() > most);
         self.batches = self.batches(&plan);
         self.report.plan = Some(plan);
         if self.order.dry_run {
             return Ok(self.finish(PruneEnd::Planned, now));
         }
-        if too_much {
+        if self.report.too_much {
             return Ok(self.finish(PruneEnd::TooMuch, now));
         }
         self.next_batch(now)

@@ -75,6 +75,8 @@ pub enum PruneEnd {
 pub struct PruneReport {
     /// The plan, if it came to that.
     pub plan: Option<PrunePlan>,
+    /// A larger share of the files would go than may.
+    pub too_much: bool,
     /// Files that were deleted.
     pub deleted: Vec<AssetPath>,
     /// Manifests that were deleted.

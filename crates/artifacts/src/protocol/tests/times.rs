@@ -68,6 +68,25 @@ fn a_change_that_was_taken_over_is_given_up() {
 }
 
 #[test]
+fn a_prune_that_lists_before_a_push_and_reads_the_head_after_it_looks_again() {
+    let mut objects = BTreeMap::new();
+    aged(&mut objects, 1, &[("x", "x")]);
+    live(&mut objects, 2, &[]);
+    let mut is_pushed = false;
+    let (state, _) = run(start(objects, vec![prune(prune_order("P", 100, 0))]), |state, ask| {
+        if matches!(ask, Ask::Get(key) if *key == layout().head()) && !is_pushed {
+            is_pushed = true;
+            live(std::sync::Arc::make_mut(&mut state.objects), 3, &[]);
+        }
+    });
+    assert!(
+        is_pushed && matches!(state.sessions[0].end, Some(AnyEnd::Prune(PruneEnd::Done, _))),
+        "{:?}",
+        state.sessions[0].end
+    );
+}
+
+#[test]
 fn a_push_that_takes_half_of_its_time_gives_up() {
     let push = push("B", 10, FILES, PushMode::default());
     let (state, _) = run(start(BTreeMap::new(), vec![push]), |state, ask| {

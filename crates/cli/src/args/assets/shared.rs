@@ -185,8 +185,8 @@ pub struct AssetsForm {
 /// What is told of new entry points.
 #[derive(Debug, Clone, Args)]
 pub struct AssetsPurge {
-    /// Run this when entry points have changed, for example to purge them from a CDN: they are on its standard input, one a
-    /// line, and in RUNWAY_RS_ASSETS_CHANGED. A program and its arguments, without a shell
+    /// Run this when entry points have changed, or the build was live already, for example to purge them from a CDN: they
+    /// are on its standard input, one a line, and in RUNWAY_RS_ASSETS_CHANGED. A program and its arguments, without a shell
     #[arg(long, value_name = "COMMAND", env = "RUNWAY_RS_ASSETS_PURGE_CMD")]
     pub purge_cmd: Option<String>,
     /// Where the files are served: --purge-cmd gets URLs below it instead of paths
