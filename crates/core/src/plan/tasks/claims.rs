@@ -132,14 +132,7 @@ impl Planner<'_> {
         let works = |first: &&TaskDefinition| first.enabled && self.selected.has(&first.node);
         let known = self.subjects.sharing(&holding, &subject, &parts);
         if let Some(first) = known.iter().find_map(|node| self.desired.config.tasks.get(node).filter(works)) {
-            let problem = PlanProblem::SameSubject {
-                subject,
-                one: first.node.as_str().to_owned(),
-                other: definition.node.as_str().to_owned(),
-                first: first.span.into(),
-                second: definition.span.into(),
-            };
-            self.report(problem);
+            self.report(same_subject(subject, first, definition));
             return false;
         }
         self.subjects.insert(holding, subject, &definition.node, parts);
@@ -162,17 +155,21 @@ impl Planner<'_> {
             let called = task.subject.as_ref().filter(|called| **called != subject);
             let called =
                 called.map(|called| format!(", which the latter calls `{called}`")).unwrap_or_default();
-            let problem = PlanProblem::SameSubject {
-                subject: format!("{subject}{called}"),
-                one: first.node.as_str().to_owned(),
-                other: definition.node.as_str().to_owned(),
-                first: first.span.into(),
-                second: definition.span.into(),
-            };
-            self.report(problem);
+            self.report(same_subject(format!("{subject}{called}"), first, definition));
             return false;
         }
         self.subjects.insert(holding, subject, &definition.node, parts);
         true
+    }
+}
+
+/// Two tasks keep the same.
+fn same_subject(subject: String, one: &TaskDefinition, other: &TaskDefinition) -> PlanProblem {
+    PlanProblem::SameSubject {
+        subject,
+        one: one.node.as_str().to_owned(),
+        other: other.node.as_str().to_owned(),
+        first: one.span.into(),
+        second: other.span.into(),
     }
 }
