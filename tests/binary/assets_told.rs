@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::assets::{Front, PUSH};
 use crate::formats::check;
-use crate::support::finished;
+use crate::support::{eventually, finished};
 
 #[test]
 fn changed_entry_points_are_purged() {
@@ -231,4 +231,41 @@ fn policies_are_as_wide_as_their_use() {
     assert_eq!(ids(&policy("--prune-only")), ["List", "Unfinished", "ReadAndDelete", "Write"]);
     assert!(ids(&policy("--iam-policy --heal")).contains(&"VerifyHealReadVersions".to_owned()));
     assert!(!front.path().join("bucket").exists(), "nothing is asked or made");
+}
+
+/// What other tests do not say on a command line.
+#[test]
+fn rare_options_do_what_they_say() {
+    let front = Front::new();
+    let rare = "--check head --commit abc123 --cache-control-entry no-cache --cache-control-immutable immutable --prefix team/x";
+    front.run(&format!("{PUSH} {rare}")).ended(0);
+    let place = "--prefix team/x";
+    let listed = front.json(&format!("ls {place}"), "assets-list");
+    assert_eq!(listed["builds"][0]["commit"], "abc123");
+    let manifest = listed["builds"][0]["manifest"].to_string();
+    let read = |manifest: &str| -> Value {
+        serde_json::from_str(&front.stored(&format!("team/x/manifests/myapp/{manifest}")).unwrap()).unwrap()
+    };
+    let objects = read(&manifest)["objects"].to_string();
+    assert!(objects.contains("no-cache") && objects.contains("\"immutable\""), "{objects}");
+
+    // The bare list: every path, and nothing else.
+    front.build(2);
+    front.run(&format!("{PUSH} {place} --manifest-format list --no-prune")).ended(0);
+    let listed = front.json(&format!("ls {place}"), "assets-list");
+    let newest = read(&listed["builds"][0]["manifest"].to_string());
+    let paths = newest.as_array().expect("a list");
+    assert!(paths.contains(&"fed-mods.json".into()) && paths.iter().all(Value::is_string), "{newest}");
+
+    // What is protected stays, though nobody needs it any more.
+    let first = "js/app.00000001.js";
+    let gone = |more: &str| {
+        let line = format!("prune {place} --threshold 0s --min-keep 0 --max-delete-ratio 1 --dry-run {more}");
+        front.json(&line, "assets-prune")["protected"].as_u64().unwrap()
+    };
+    for number in 3..=4 {
+        front.build(number);
+        front.run(&format!("{PUSH} {place} --no-prune")).ended(0);
+    }
+    eventually("the first build is old", || gone(&format!("--protect {first}")) > gone(""));
 }
