@@ -289,3 +289,37 @@ fn a_store_that_lists_no_entity_tags_and_no_uploads_serves_as_well() {
     assert_eq!(keys(), 5);
     front.is_whole();
 }
+
+/// S3 takes keys that XML cannot tell, and everything else must go on beside them.
+#[test]
+fn a_strange_key_of_others_stops_nothing() {
+    let front = Front::new();
+    front.push(1);
+    for key in ["data/myapp/js/a\u{1}b.js", "data/myapp/js/a+b c%2B.js"] {
+        let object = json!({"Bucket": front.scene.bucket, "Key": key, "Body": "of others"});
+        front.scene.boto("s3", "put_object", &object);
+    }
+    let second = front.push(2);
+    // Files beside the strange keys are seen to be there.
+    assert_eq!((&second["status"], &second["skipped"]), (&"live".into(), &1.into()), "{second}");
+    front.is_whole();
+    front.run("prune --threshold 0s --min-keep 0 --orphans --yes").ended(0);
+    assert_eq!(front.keys("data/myapp/js/").len(), 4, "what others put there stays");
+}
+
+#[test]
+fn what_became_of_a_build_is_told_to_programs_too() {
+    let front = Front::new();
+    let manifest = front.push(1)["manifest"].as_u64().unwrap();
+    let told = |line: &str| -> Value { serde_json::from_str(&front.run(line).ended(0).stdout).unwrap() };
+    let pinned = told(&format!("pin {manifest} --format json"));
+    let bucket = &front.scene.bucket;
+    let of = |status: &str, manifest: Option<u64>| json!({"version": 1, "app": "myapp", "bucket": bucket, "status": status, "manifest": manifest});
+    assert_eq!(pinned, of("pinned", Some(manifest)));
+    assert_eq!(told(&format!("unpin {manifest} --format json")), of("unpinned", Some(manifest)));
+    assert_eq!(told("resume --format json"), of("nothing-to-resume", None));
+    let text = front.run("resume --report resumed.json").ended(0).stdout;
+    assert_eq!(text, "myapp: nothing was broken off\n");
+    let report = std::fs::read_to_string(front.scene.path().join("resumed.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&report).unwrap(), of("nothing-to-resume", None));
+}

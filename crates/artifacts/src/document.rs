@@ -1,10 +1,12 @@
 //! What commands about assets print: documents for programs, and the same as text for people.
 
+mod build;
 mod doctor;
 mod markdown;
 mod prune;
 mod text;
 
+pub use self::build::{AssetsBuildDocument, BuildStatus};
 pub use self::doctor::AssetsDoctorDocument;
 pub use self::prune::{AssetsPruneDocument, KeptManifest, PrunedFile};
 pub use self::text::bytes;

@@ -4,8 +4,8 @@ use schemars::schema_for;
 use serde_json::to_string_pretty;
 
 use crate::document::{
-    AssetsDoctorDocument, AssetsListDocument, AssetsPlanDocument, AssetsPruneDocument, AssetsPushDocument,
-    AssetsVerifyDocument,
+    AssetsBuildDocument, AssetsDoctorDocument, AssetsListDocument, AssetsPlanDocument, AssetsPruneDocument,
+    AssetsPushDocument, AssetsVerifyDocument,
 };
 
 /// Every schema: the name of its document, and the schema as indented JSON.
@@ -16,6 +16,7 @@ pub fn documents() -> Vec<(&'static str, String)> {
         text
     };
     vec![
+        ("assets-build", pretty(schema_for!(AssetsBuildDocument))),
         ("assets-doctor", pretty(schema_for!(AssetsDoctorDocument))),
         ("assets-list", pretty(schema_for!(AssetsListDocument))),
         ("assets-plan", pretty(schema_for!(AssetsPlanDocument))),

@@ -12,9 +12,9 @@ use runway_core::plan::Allowed;
 use runway_core::render::details::Depth;
 
 pub(crate) use self::assets::{
-    AssetsAge, AssetsBuild, AssetsCommand, AssetsFormat, AssetsJob, AssetsPlace, AssetsPlan, AssetsPrune,
-    AssetsPurge, AssetsPush, AssetsRollback, AssetsVerify, CheckBy, JobFormat, ManifestForm, ManifestTime,
-    PathStyle, PruneAfter, endpoint,
+    AssetsAge, AssetsBuild, AssetsCommand, AssetsFormat, AssetsJob, AssetsPin, AssetsPlace, AssetsPlan,
+    AssetsPrune, AssetsPurge, AssetsPush, AssetsRollback, AssetsVerify, CheckBy, JobFormat, ManifestForm,
+    ManifestTime, PathStyle, PruneAfter, endpoint,
 };
 pub(crate) use self::cache::{CacheClear, CacheCollect, CacheCommand, CacheStatus, Percent};
 
@@ -192,6 +192,8 @@ pub enum SchemaDocument {
     AssetsPrune,
     /// `assets ls --format json`
     AssetsList,
+    /// `assets resume`, `assets pin` and `assets unpin` with `--format json`
+    AssetsBuild,
     /// `assets verify --format json`
     AssetsVerify,
     /// `assets doctor --format json`

@@ -14,7 +14,8 @@ use camino::Utf8Path;
 use miette::Diagnostic;
 use runway_artifacts::assets::{self, Allowed, AssetsError, ErrorClass, PruneOutcome, VerifyRequest};
 use runway_artifacts::document::{
-    About, AssetsDoctorDocument, AssetsListDocument, AssetsPruneDocument, AssetsVerifyDocument,
+    About, AssetsBuildDocument, AssetsDoctorDocument, AssetsListDocument, AssetsPruneDocument,
+    AssetsVerifyDocument, BuildStatus,
 };
 use runway_artifacts::names::ManifestId;
 use runway_artifacts::task::AssetPush;
@@ -25,7 +26,7 @@ use runway_core::task::{self, TaskKinds};
 
 use self::place::Opened;
 pub(crate) use self::shown::Told;
-use crate::args::{AssetsCommand, AssetsPrune, AssetsVerify};
+use crate::args::{AssetsCommand, AssetsFormat, AssetsPin, AssetsPrune, AssetsVerify};
 use crate::clock::SystemClock;
 use crate::output::Output;
 use crate::settings::{Environment, Settings};
@@ -143,24 +144,23 @@ impl AssetsContext<'_> {
                 Ok(ExitCode::Ok)
             }
             AssetsCommand::Rollback(arguments) => self.rollback(arguments, opened, &about).await,
-            AssetsCommand::Resume(_) => {
+            AssetsCommand::Resume { .. } => {
                 opened.reporter(progress::reporter(self.output, self.settings.ci, format));
                 let resumed = assets::resume(&opened.session).await.map_err(failed)?;
-                self.output.message(&match resumed {
-                    Some(manifest) => format!("{}: build {manifest} is live", about.app),
-                    None => format!("{}: nothing was broken off", about.app),
-                });
-                Ok(ExitCode::Ok)
+                let status = resumed.map_or(BuildStatus::NothingToResume, |_| BuildStatus::Resumed);
+                Ok(self.tell_build(format, &AssetsBuildDocument::of(&about, status, resumed)))
             }
-            AssetsCommand::Pin { manifest, .. } => {
-                assets::pin(&opened.session, ManifestId(*manifest)).await.map_err(failed)?;
-                self.output.message(&format!("{}: build {manifest} stays until `assets unpin`", about.app));
-                Ok(ExitCode::Ok)
+            AssetsCommand::Pin(AssetsPin { manifest, .. }) => {
+                let id = ManifestId(*manifest);
+                assets::pin(&opened.session, id).await.map_err(failed)?;
+                let document = AssetsBuildDocument::of(&about, BuildStatus::Pinned, Some(id));
+                Ok(self.tell_build(format, &document))
             }
-            AssetsCommand::Unpin { manifest, .. } => {
-                assets::unpin(&opened.session, ManifestId(*manifest)).await.map_err(failed)?;
-                self.output.message(&format!("{}: build {manifest} may age out", about.app));
-                Ok(ExitCode::Ok)
+            AssetsCommand::Unpin(AssetsPin { manifest, .. }) => {
+                let id = ManifestId(*manifest);
+                assets::unpin(&opened.session, id).await.map_err(failed)?;
+                let document = AssetsBuildDocument::of(&about, BuildStatus::Unpinned, Some(id));
+                Ok(self.tell_build(format, &document))
             }
             AssetsCommand::Doctor { .. } => {
                 let found = assets::probe(&opened.session).await.map_err(failed)?;
@@ -172,6 +172,11 @@ impl AssetsContext<'_> {
             }
             AssetsCommand::Job(_) => Ok(ExitCode::Ok),
         }
+    }
+
+    fn tell_build(&self, format: AssetsFormat, document: &AssetsBuildDocument) -> ExitCode {
+        self.tell(format, document, document.text(), document.markdown());
+        ExitCode::Ok
     }
 
     async fn prune(

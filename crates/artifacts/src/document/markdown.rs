@@ -52,7 +52,7 @@ fn as_text(title: &str, text: &str) -> String {
     format!("### {title}\n\n```text\n{}\n```\n", text.trim_end().replace("```", "'''"))
 }
 
-fn title(what: &str, app: &str, bucket: &str) -> String {
+pub(super) fn title(what: &str, app: &str, bucket: &str) -> String {
     format!("### {what} {} in {}\n\n", quoted(app), quoted(bucket))
 }
 

@@ -37,23 +37,18 @@ pub enum AssetsCommand {
     /// Make a build live again that was pushed before
     Rollback(AssetsRollback),
     /// Finish a push that died while its build went live
-    Resume(AssetsPlace),
+    Resume {
+        /// Where.
+        #[command(flatten)]
+        place: AssetsPlace,
+        /// Form of the result.
+        #[command(flatten)]
+        form: AssetsForm,
+    },
     /// Keep a build: no prune deletes anything of it
-    Pin {
-        /// Where.
-        #[command(flatten)]
-        place: AssetsPlace,
-        /// Its manifest, as `assets ls` lists it
-        manifest: u64,
-    },
+    Pin(AssetsPin),
     /// Let a build age again that was kept
-    Unpin {
-        /// Where.
-        #[command(flatten)]
-        place: AssetsPlace,
-        /// Its manifest, as `assets ls` lists it
-        manifest: u64,
-    },
+    Unpin(AssetsPin),
     /// Print manifests for Kubernetes: a Job that pushes a build, or a CronJob that prunes
     Job(Box<AssetsJob>),
     /// Try out what the store can do, or print the permissions that are needed
@@ -127,6 +122,17 @@ pub struct AssetsRollback {
     pub form: AssetsForm,
 }
 
+/// Options of `assets pin` and `assets unpin`.
+#[derive(Debug, Args)]
+pub struct AssetsPin {
+    #[command(flatten)]
+    pub place: AssetsPlace,
+    /// Its manifest, as `assets ls` lists it
+    pub manifest: u64,
+    #[command(flatten)]
+    pub form: AssetsForm,
+}
+
 /// Options of `assets prune`.
 #[derive(Debug, Args)]
 pub struct AssetsPrune {
@@ -176,9 +182,9 @@ impl AssetsCommand {
             Self::Verify(_) => "assets verify",
             Self::Ls { .. } => "assets ls",
             Self::Rollback(_) => "assets rollback",
-            Self::Resume(_) => "assets resume",
-            Self::Pin { .. } => "assets pin",
-            Self::Unpin { .. } => "assets unpin",
+            Self::Resume { .. } => "assets resume",
+            Self::Pin(_) => "assets pin",
+            Self::Unpin(_) => "assets unpin",
             Self::Job(_) => "assets job",
             Self::Doctor { .. } => "assets doctor",
         }
@@ -193,8 +199,11 @@ impl AssetsCommand {
             | Self::Rollback(AssetsRollback { form, .. })
             | Self::Verify(AssetsVerify { form, .. })
             | Self::Ls { form, .. }
+            | Self::Resume { form, .. }
+            | Self::Pin(AssetsPin { form, .. })
+            | Self::Unpin(AssetsPin { form, .. })
             | Self::Doctor { form, .. } => Some(form),
-            Self::Resume(_) | Self::Pin { .. } | Self::Unpin { .. } | Self::Job(_) => None,
+            Self::Job(_) => None,
         }
     }
 
@@ -212,9 +221,9 @@ impl AssetsCommand {
             | Self::Verify(AssetsVerify { place, .. })
             | Self::Ls { place, .. }
             | Self::Rollback(AssetsRollback { place, .. })
-            | Self::Resume(place)
-            | Self::Pin { place, .. }
-            | Self::Unpin { place, .. }
+            | Self::Resume { place, .. }
+            | Self::Pin(AssetsPin { place, .. })
+            | Self::Unpin(AssetsPin { place, .. })
             | Self::Doctor { place, .. } => place,
             Self::Job(arguments) => &arguments.place,
         }

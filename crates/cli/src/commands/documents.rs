@@ -39,6 +39,7 @@ pub(super) fn schema(document: SchemaDocument) -> &'static str {
         SchemaDocument::AssetsPush => include_str!("../../../../config-schema/assets-push.schema.json"),
         SchemaDocument::AssetsPrune => include_str!("../../../../config-schema/assets-prune.schema.json"),
         SchemaDocument::AssetsList => include_str!("../../../../config-schema/assets-list.schema.json"),
+        SchemaDocument::AssetsBuild => include_str!("../../../../config-schema/assets-build.schema.json"),
         SchemaDocument::AssetsVerify => include_str!("../../../../config-schema/assets-verify.schema.json"),
         SchemaDocument::AssetsDoctor => include_str!("../../../../config-schema/assets-doctor.schema.json"),
         SchemaDocument::Error => include_str!("../../../../config-schema/error.schema.json"),

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::keepers::{Parts, Subjects, Unsure, held_at, held_by_id, keeper, record_of};
 use super::{Arguments, StepTask, TaskKey, lost, on_remove, place_in, record, resolved, shown};
+use crate::config::assets;
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
 use crate::graph::state::{IntentAction, SessionIntents, TaskFacts, UNKNOWN};
@@ -220,7 +221,9 @@ fn going(
     if facts.on_remove == OnRemove::Retain {
         let mut planned = skip(Reason::Retained);
         let what = subject(desired, facts).unwrap_or_else(|| node.as_str().to_owned());
-        let why = if facts.adopted {
+        let why = if facts.kind == assets::KIND {
+            "stays: what was pushed is never deleted with its entry; `runway-rs assets prune` deletes what ages out"
+        } else if facts.adopted {
             "was there before the task, or may have been, and stays unless the task says `on_remove: delete`"
         } else {
             "stays, as `on_remove: retain` says"
