@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use regex::Regex;
-use runway_core::render::style::harmless;
 
 use super::error::AssetsError;
 use crate::names::AssetPath;
@@ -124,11 +123,11 @@ impl Rules {
                 continue;
             }
             // What matches nothing would be an ordinary file, fresh for a day, once it is built under another name.
-            let missing = || AssetsError::EntryMissing { path: harmless(name) };
+            let missing = || AssetsError::EntryMissing { path: name.clone() };
             if !name.contains(['*', '?', '[', '{']) {
                 return Err(missing());
             }
-            let glob = glob(name).map_err(|words| AssetsError::EntryPattern { pattern: harmless(&words) })?;
+            let glob = glob(name).map_err(|pattern| AssetsError::EntryPattern { pattern })?;
             let matcher = glob.compile_matcher();
             let mut matching = paths.iter().filter(|path| matcher.is_match(path.as_str())).peekable();
             matching.peek().ok_or_else(missing)?;
