@@ -159,6 +159,33 @@ fn who_only_looks_leaves_nothing_behind_and_is_told_what_is_not_there() {
 }
 
 #[test]
+fn what_has_no_effect_is_told() {
+    let front = Front::new();
+    front.run(PUSH).ended(0);
+    let heal = front.run("verify --heal --source nonexistent").ended(10);
+    assert!(heal.stderr.contains("nonexistent"), "{}", heal.stderr);
+    front.run("verify --source nonexistent").ended(0);
+    assert_eq!(front.json("unpin 5", "assets-build")["status"], "nothing-to-unpin");
+    let live = front.json("ls", "assets-list")["builds"][0]["manifest"].to_string();
+    front.run(&format!("pin {live}")).ended(0);
+    assert_eq!(front.json(&format!("unpin {live}"), "assets-build")["status"], "unpinned");
+}
+
+#[test]
+fn a_document_that_could_not_be_written_is_a_failure() {
+    let front = Front::new();
+    for line in ["ls --format json", PUSH] {
+        let mut command = front.command(&format!("{line} --app myapp --directory bucket"));
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let ran = command.stdout(full).output().unwrap();
+        let told = String::from_utf8(ran.stderr).unwrap();
+        assert_eq!(ran.status.code(), Some(10), "{told}");
+        assert!(told.contains("cannot write standard output"), "{told}");
+    }
+    assert!(front.stored("heads/myapp.json").is_some());
+}
+
+#[test]
 fn a_server_that_does_not_answer_is_named() {
     let front = Front::new();
     // Nobody listens there any more.
@@ -256,6 +283,18 @@ fn every_option_has_its_variable() {
     assert!(front.path().join("r.json").exists());
     front.build(2);
     run("plan", &[("RUNWAY_RS_ASSETS_SOURCE", "dist"), ("RUNWAY_RS_ASSETS_DETAILED_EXITCODE", "1")]).ended(2);
+    // What is typed wins, also where two options say the same in different ways.
+    let bucket = [("RUNWAY_RS_ASSETS_BUCKET", "b"), ("RUNWAY_RS_ASSETS_ENDPOINT", "http://127.0.0.1:1")];
+    let mut typed = front.command("ls --app myapp --directory bucket");
+    finished(typed.envs(bucket).spawn().unwrap()).ended(0);
+    let typed = run("doctor --iam-policy --bucket b", &[]).ended(0);
+    assert!(typed.stdout.contains("arn:aws:s3:::b/"), "{}", typed.stdout);
+    let both = run("ls", &bucket).ended(64);
+    assert!(
+        both.stderr.contains("RUNWAY_RS_ASSETS_BUCKET and RUNWAY_RS_ASSETS_DIRECTORY"),
+        "{}",
+        both.stderr
+    );
     // Variables for other commands of the same job do no harm.
     let others = [("RUNWAY_RS_ASSETS_DETAILED_EXITCODE", "1"), ("RUNWAY_RS_ASSETS_SOURCE", "dist")];
     run("prune", &others).ended(0);

@@ -412,8 +412,8 @@ fn allowed(text: &str) -> Result<Allowed, String> {
 /// `90`, `90s`, `5m`, `1h`, `2d` or `500ms`.
 fn duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let count: u64 =
-        text[..end].parse().map_err(|_| "expected a number with s, m, h or d, for example 60s".to_owned())?;
+    let count = text[..end].parse::<u64>();
+    let count = count.map_err(|_| "expected a number with s, m, h or d, for example 60s".to_owned())?;
     match &text[end..] {
         "" | "s" => Ok(Duration::from_secs(count)),
         "ms" => Ok(Duration::from_millis(count)),

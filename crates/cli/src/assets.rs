@@ -144,42 +144,47 @@ impl AssetsContext<'_> {
             AssetsCommand::Ls { .. } => {
                 let listing = assets::list(&opened.session).await.map_err(failed)?;
                 let document = AssetsListDocument::of(&about, &listing);
-                self.tell(format, &document, document.text(), document.markdown());
+                self.tell(format, &document, document.text(), document.markdown())?;
                 Ok(ExitCode::Ok)
             }
             AssetsCommand::Rollback(arguments) => self.rollback(arguments, opened, &about).await,
             AssetsCommand::Resume { .. } => {
                 let resumed = assets::resume(&opened.session).await.map_err(failed)?;
                 let status = resumed.map_or(BuildStatus::NothingToResume, |_| BuildStatus::Resumed);
-                Ok(self.tell_build(format, &AssetsBuildDocument::of(&about, status, resumed)))
+                self.tell_build(format, &AssetsBuildDocument::of(&about, status, resumed))
             }
             AssetsCommand::Pin(AssetsPin { manifest, .. }) => {
                 let id = ManifestId(*manifest);
                 assets::pin(&opened.session, id).await.map_err(failed)?;
                 let document = AssetsBuildDocument::of(&about, BuildStatus::Pinned, Some(id));
-                Ok(self.tell_build(format, &document))
+                self.tell_build(format, &document)
             }
             AssetsCommand::Unpin(AssetsPin { manifest, .. }) => {
                 let id = ManifestId(*manifest);
-                assets::unpin(&opened.session, id).await.map_err(failed)?;
-                let document = AssetsBuildDocument::of(&about, BuildStatus::Unpinned, Some(id));
-                Ok(self.tell_build(format, &document))
+                let was_held = assets::unpin(&opened.session, id).await.map_err(failed)?;
+                let status = if was_held { BuildStatus::Unpinned } else { BuildStatus::NothingToUnpin };
+                let document = AssetsBuildDocument::of(&about, status, Some(id));
+                self.tell_build(format, &document)
             }
             AssetsCommand::Doctor { .. } => {
                 let found = assets::probe(&opened.session).await.map_err(failed)?;
                 let mut document = AssetsDoctorDocument::of(&about, &found);
                 let error = found.check().map_err(failed).err();
                 document.error = error.as_ref().map(shown::body);
-                self.tell(format, &document, document.text(), document.markdown());
+                self.tell(format, &document, document.text(), document.markdown())?;
                 Ok(self.tell_error(error))
             }
             AssetsCommand::Job(_) => Ok(ExitCode::Ok),
         }
     }
 
-    fn tell_build(&self, format: AssetsFormat, document: &AssetsBuildDocument) -> ExitCode {
-        self.tell(format, document, document.text(), document.markdown());
-        ExitCode::Ok
+    fn tell_build(
+        &self,
+        format: AssetsFormat,
+        document: &AssetsBuildDocument,
+    ) -> Result<ExitCode, EngineError> {
+        self.tell(format, document, document.text(), document.markdown())?;
+        Ok(ExitCode::Ok)
     }
 
     async fn prune(
@@ -194,7 +199,7 @@ impl AssetsContext<'_> {
         let mut document = AssetsPruneDocument::of(about, &outcome);
         let error = outcome.problem().map(failed);
         document.error = error.as_ref().map(shown::body);
-        self.tell(arguments.form.format, &document, document.text(), document.markdown());
+        self.tell(arguments.form.format, &document, document.text(), document.markdown())?;
         if error.is_some() {
             return Ok(self.tell_error(error));
         }
@@ -214,7 +219,7 @@ impl AssetsContext<'_> {
         let mut document = AssetsVerifyDocument::of(about, &outcome);
         let error = verdict(&outcome, about).map(failed);
         document.error = error.as_ref().map(shown::body);
-        self.tell(arguments.form.format, &document, document.text(), document.markdown());
+        self.tell(arguments.form.format, &document, document.text(), document.markdown())?;
         Ok(self.tell_error(error))
     }
 }

@@ -168,6 +168,16 @@ impl Output {
         self.written(&self.data_without_secrets(text));
     }
 
+    /// Prints data, and fails if it cannot be written for another reason than that nobody reads it any more.
+    pub(crate) fn try_data(&self, text: &str) -> std::io::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        let text = self.data_without_secrets(text);
+        match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Prints a line of progress.
     pub(crate) fn progress(&self, line: &str) {
         if self.quiet == 0 {

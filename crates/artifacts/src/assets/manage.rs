@@ -204,11 +204,15 @@ pub async fn pin(session: &Session, id: ManifestId) -> Result<(), AssetsError> {
     }
 }
 
-/// Lets a build go; one that was not held is none.
+/// Lets a build go, and says whether it was held.
 ///
 /// # Errors
 /// [`AssetsError`].
-pub async fn unpin(session: &Session, id: ManifestId) -> Result<(), AssetsError> {
+pub async fn unpin(session: &Session, id: ManifestId) -> Result<bool, AssetsError> {
     let key = session.layout.pin(id);
-    Ok(session.again(|| session.store.delete(&key, &runway_store::Condition::None)).await?)
+    let was_held = session.again(|| session.store.head(&key)).await?.is_some();
+    if was_held {
+        session.again(|| session.store.delete(&key, &runway_store::Condition::None)).await?;
+    }
+    Ok(was_held)
 }

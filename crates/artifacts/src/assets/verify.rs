@@ -78,6 +78,9 @@ impl VerifyOutcome {
 /// # Errors
 /// [`AssetsError`] if it cannot be looked at; what is found is no error.
 pub async fn verify(session: &Session, request: &VerifyRequest) -> Result<VerifyOutcome, AssetsError> {
+    if let Some(source) = request.source.as_ref().filter(|source| request.heal && !source.is_dir()) {
+        return Err(AssetsError::SourceMissing { path: source.display().to_string() });
+    }
     let mut outcome = VerifyOutcome::default();
     let Some(mut head) = head(session).await? else {
         // Whoever pushes makes copies, and writes a head.

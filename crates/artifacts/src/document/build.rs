@@ -32,6 +32,8 @@ pub enum BuildStatus {
     Pinned,
     /// It ages.
     Unpinned,
+    /// It was not held.
+    NothingToUnpin,
 }
 
 impl AssetsBuildDocument {
@@ -48,6 +50,7 @@ impl AssetsBuildDocument {
             BuildStatus::NothingToResume => "nothing was broken off".to_owned(),
             BuildStatus::Pinned => format!("{build} stays until `assets unpin`"),
             BuildStatus::Unpinned => format!("{build} may age out"),
+            BuildStatus::NothingToUnpin => format!("{build} was not pinned"),
         }
     }
 

@@ -7,7 +7,7 @@ use runway_core::render::json::pretty;
 use serde_json::json;
 
 use super::AssetsContext;
-use super::place::PlaceProblem;
+use super::place::{PlaceProblem, directory_of};
 use super::purge::Purge;
 use super::request::missing;
 use crate::args::{AssetsJob, JobFormat};
@@ -16,7 +16,7 @@ impl AssetsContext<'_> {
     /// Prints a Job, a CronJob, or both. What would be wrong in the pod is wrong here.
     pub(super) fn job(&self, arguments: &AssetsJob) -> Result<ExitCode, EngineError> {
         let layout = self.layout(&arguments.place)?;
-        if arguments.place.directory.is_some() {
+        if directory_of(&arguments.place)?.is_some() {
             let reason = "a Job pushes to a bucket".to_owned();
             return Err(EngineError::of(PlaceProblem::Value { name: "--directory", reason }));
         }

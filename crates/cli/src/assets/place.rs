@@ -39,6 +39,13 @@ pub(crate) enum PlaceProblem {
     #[diagnostic(code(assets::wrong_option), help("correct it, or leave it out"))]
     Value { name: &'static str, reason: String },
 
+    #[error("{bucket} and {directory} cannot be used together")]
+    #[diagnostic(
+        code(assets::two_places),
+        help("leave one of them out: files go to a bucket, or into a directory")
+    )]
+    TwoPlaces { bucket: &'static str, directory: &'static str },
+
     #[error("{0}")]
     #[diagnostic(code(assets::name), help("choose another name"))]
     Name(NameError),
@@ -64,7 +71,7 @@ pub(crate) enum PlaceProblem {
 impl Problem for PlaceProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Missing { .. } | Self::Value { .. } => ExitCode::Usage,
+            Self::Missing { .. } | Self::Value { .. } | Self::TwoPlaces { .. } => ExitCode::Usage,
             Self::NoAnswer { .. } => ExitCode::Unavailable,
             _ => ExitCode::Config,
         }
@@ -133,6 +140,23 @@ impl Store {
     }
 }
 
+/// The directory in place of a bucket, if there is one. What was typed wins over variables.
+pub(super) fn directory_of(place: &AssetsPlace) -> Result<Option<&Utf8PathBuf>, EngineError> {
+    let Some(directory) = &place.directory else { return Ok(None) };
+    let other = match (&place.bucket, &place.endpoint) {
+        (Some(_), _) => ("--bucket", "RUNWAY_RS_ASSETS_BUCKET"),
+        (None, Some(_)) => ("--endpoint", "RUNWAY_RS_ASSETS_ENDPOINT"),
+        (None, None) => return Ok(Some(directory)),
+    };
+    let two = |bucket, directory| EngineError::of(PlaceProblem::TwoPlaces { bucket, directory });
+    match (place.typed.directory, place.typed.bucket) {
+        (true, false) => Ok(Some(directory)),
+        (false, true) => Ok(None),
+        (true, true) => Err(two(other.0, "--directory")),
+        (false, false) => Err(two(other.1, "RUNWAY_RS_ASSETS_DIRECTORY")),
+    }
+}
+
 impl AssetsContext<'_> {
     /// Where everything of the app is.
     pub(super) fn layout(&self, place: &AssetsPlace) -> Result<Layout, EngineError> {
@@ -154,7 +178,7 @@ impl AssetsContext<'_> {
     /// Prints the permissions that are needed, without asking the store anything.
     pub(super) fn policy(&self, place: &AssetsPlace, allowed: Allowed) -> Result<ExitCode, EngineError> {
         let layout = self.layout(place)?;
-        let bucket = match &place.directory {
+        let bucket = match directory_of(place)? {
             Some(directory) => directory.to_string(),
             None => self.bucket_name(place)?,
         };
@@ -173,7 +197,7 @@ impl AssetsContext<'_> {
             keeps_conditions,
             #[cfg(feature = "aws")]
             aws,
-        } = match &place.directory {
+        } = match directory_of(place)? {
             Some(directory) => self.directory(directory, writes)?,
             None => {
                 let bucket = self.bucket_name(place)?;
@@ -257,8 +281,8 @@ impl AssetsContext<'_> {
 
     /// An error that says no more than that there was no answer, with who was asked.
     pub(super) fn with_endpoint(&self, place: &AssetsPlace, error: EngineError) -> EngineError {
-        let is_asked =
-            place.directory.is_none() && !matches!(self.settings.provider, ProviderChoice::Local(_));
+        let is_asked = matches!(directory_of(place), Ok(None))
+            && !matches!(self.settings.provider, ProviderChoice::Local(_));
         if error.exit != ExitCode::Unavailable || !is_asked {
             return error;
         }

@@ -89,7 +89,7 @@ impl AssetsContext<'_> {
         let mut document = AssetsPlanDocument::of(about, request.image.clone(), &planned, prune.as_ref());
         let error = together(errors);
         document.error = error.as_ref().map(shown::body);
-        self.tell(arguments.form.format, &document, document.text(), document.markdown());
+        self.tell(arguments.form.format, &document, document.text(), document.markdown())?;
         if error.is_some() {
             return Ok(self.tell_error(error));
         }
@@ -180,7 +180,7 @@ impl AssetsContext<'_> {
         document.purged = purged;
         document.not_pruned = pruned.refused;
         document.error = error.as_ref().map(shown::body);
-        self.tell(format, &document, document.text(), document.markdown());
+        self.tell(format, &document, document.text(), document.markdown())?;
         Ok(self.tell_error(error))
     }
 

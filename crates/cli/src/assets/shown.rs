@@ -36,21 +36,25 @@ pub(super) fn body(error: &EngineError) -> ErrorBody {
 }
 
 impl AssetsContext<'_> {
-    /// Prints a result in the form that is wanted.
+    /// Prints a result in the form that is wanted. Whoever reads it has to be sure to have it.
     pub(super) fn tell(
         &self,
         format: AssetsFormat,
         document: &impl Serialize,
         text: String,
         markdown: String,
-    ) {
+    ) -> Result<(), EngineError> {
         let json = pretty(document);
-        self.output.data(match format {
+        let printed = self.output.try_data(match format {
             AssetsFormat::Text => &text,
             AssetsFormat::Json => &json,
             AssetsFormat::Markdown => &markdown,
         });
         self.told.keep(json);
+        printed.map_err(|error| {
+            let path = "standard output".into();
+            EngineError::of(SettingsProblem::Unwritable { path, message: error.to_string() })
+        })
     }
 
     /// Tells people of an error that is in the document already.

@@ -14,6 +14,8 @@ use crate::args::duration;
 /// Which app in which bucket.
 #[derive(Debug, Clone, Args)]
 pub struct AssetsPlace {
+    #[command(flatten)]
+    pub typed: TypedPlace,
     /// Name of the app: its files are below data/<APP>/ (VALPOP_PREFIX works, too)
     #[arg(long, env = "RUNWAY_RS_ASSETS_APP")]
     pub app: Option<String>,
@@ -37,11 +39,42 @@ pub struct AssetsPlace {
     #[arg(long, value_name = "WHEN", env = "RUNWAY_RS_ASSETS_PATH_STYLE", default_value = "auto")]
     pub path_style: PathStyle,
     /// A directory in place of a bucket
-    #[arg(long, value_name = "DIR", env = "RUNWAY_RS_ASSETS_DIRECTORY", conflicts_with_all = ["bucket", "endpoint"])]
+    #[arg(long, value_name = "DIR", env = "RUNWAY_RS_ASSETS_DIRECTORY")]
     pub directory: Option<Utf8PathBuf>,
     /// The store need not keep conditions: I make sure that nothing else works on this app
     #[arg(long, env = "RUNWAY_RS_ASSETS_UNSAFE_EXCLUSIVE", value_parser = BoolishValueParser::new())]
     pub unsafe_exclusive: bool,
+}
+
+/// Which places were typed: those win over the ones of variables.
+#[derive(Debug, Clone, Copy)]
+pub struct TypedPlace {
+    /// A directory.
+    pub directory: bool,
+    /// A bucket, or a server.
+    pub bucket: bool,
+}
+
+impl Args for TypedPlace {
+    fn augment_args(command: Command) -> Command {
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command
+    }
+}
+
+impl FromArgMatches for TypedPlace {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let typed = |name| matches.value_source(name) == Some(ValueSource::CommandLine);
+        Ok(Self { directory: typed("directory"), bucket: typed("bucket") || typed("endpoint") })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// Where the bucket's name goes.
