@@ -472,9 +472,8 @@ mod tests {
     #[test]
     fn no_option_of_assets_needs_another_since_variables_are_for_several_commands() {
         let line = |variables: &str| format!("runway-rs assets {variables}");
-        for wrong in
-            ["verify --app a --source x", "prune --app a --detailed-exitcode", "doctor --app a --prune-only"]
-        {
+        let lonely = ["verify --app a --source x", "prune --app a --detailed-exitcode"];
+        for wrong in lonely.into_iter().chain(["doctor --app a --prune-only"]) {
             Arguments::try_parse_from(line(wrong).split(' ')).unwrap();
         }
     }
