@@ -7,7 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use runway_core::config::assets::KIND;
 use runway_core::task::{
-    ReadContext, TaskAction, TaskChange, TaskDetail, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Given, Gives, ReadContext, TaskAction, TaskChange, TaskDetail, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use runway_store::{BucketName, ObjectStore};
 use serde::{Deserialize, Serialize};
@@ -167,6 +168,7 @@ impl TaskKind for AssetPush {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const SERVICE: &'static str = "s3";
+    const GIVES: Gives = Gives::only(&[Given::changing("manifest", &[])]);
     type Spec = AssetArguments;
     type State = AssetState;
 

@@ -423,7 +423,7 @@ impl Run<'_, '_> {
         self.reporter.event(&Event::StepFinished {
             name: name.clone(),
             fqn: step.fqn.clone(),
-            action: step.action,
+            action: flight.did.filter(|did| did.is_change()).unwrap_or(step.action),
             outcome,
             elapsed,
         });
