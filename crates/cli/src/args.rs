@@ -335,8 +335,8 @@ pub enum GraphCommand {
     },
     /// Stop managing a stack or task without deleting anything
     Forget {
-        /// The stack, or the task as `kind/name`
-        stack: String,
+        /// The stack, or the task as `kind/name`, or by its name alone where only one has it
+        name: String,
         /// Time after which an unrenewed lock counts as dead, 2s to 1h
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lock_ttl)]
         lock_ttl: Duration,
