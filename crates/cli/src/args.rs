@@ -34,8 +34,7 @@ pub struct Arguments {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Project file, CFNgin config, or a directory with one; without it `runway.yml` of this directory or the one
-    /// above, or else every config of this directory
+    /// Project file, CFNgin config, or a directory with one; else `runway.yml` here or above, or every config here
     #[arg(short, long, value_name = "FILE", global = true, env = "RUNWAY_RS_CONFIG")]
     pub config: Option<Utf8PathBuf>,
     /// Deploy environment: chooses <NAME>.env and <NAME>-<region>.env beside a config; without it a project takes the

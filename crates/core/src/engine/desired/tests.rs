@@ -277,7 +277,7 @@ mod tasks {
                 "task `bus/g`: `when: always` and `trust_for` have no effect for the kind `bus`",
                 "the tasks `bus/h` and `bus/i` keep the same: y",
                 "task `bus/j`, argument `name`: `planet` is not of the form `account` or `region`",
-                "task `bus/k`: `size`: invalid type: string \"x\", expected u8",
+                "task `bus/k`: `size`: invalid type: string \"x\", expected u32",
             ]
         );
     }
