@@ -1,6 +1,7 @@
 //! Tasks beside stacks: what they do, where they are recorded, and what becomes of them.
 
 mod built_in;
+mod given;
 mod kept;
 mod named;
 mod needed;

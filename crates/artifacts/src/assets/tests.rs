@@ -5,6 +5,7 @@ mod crashes;
 mod histories;
 mod hostile;
 mod looks;
+mod plans;
 mod pruning;
 mod pushing;
 mod safety;
