@@ -161,6 +161,8 @@ pub struct AssetsListDocument {
     pub bucket: String,
     /// A build whose change to live is not over.
     pub unfinished: Option<u64>,
+    /// A build that somebody pushed after what the head says, without saying so there, as valpop does: it may be live.
+    pub overtaken_by: Option<u64>,
     /// The newest first.
     pub builds: Vec<ListedBuild>,
 }
@@ -345,6 +347,7 @@ impl AssetsListDocument {
             app: about.app.clone(),
             bucket: about.bucket.clone(),
             unfinished: listing.unfinished.map(|id| id.0),
+            overtaken_by: listing.overtaken_by.map(|id| id.0),
             builds: builds.collect(),
         }
     }

@@ -162,6 +162,7 @@ impl AssetsPruneDocument {
         let odd = [
             (self.living_intents, "pushes are under way"),
             (self.dead_intents, "pushes were broken off long ago"),
+            (self.stray_copies, "copies of entry points are of builds whose manifests are gone"),
             (self.unfinished_uploads, "large files were left half sent"),
         ];
         for (count, words) in odd.iter().filter(|(count, _)| *count > 0) {
@@ -216,6 +217,12 @@ impl AssetsListDocument {
             let _ = writeln!(
                 text,
                 "the change to build {id} is not over: `assets resume` finishes it if its push is dead"
+            );
+        }
+        if let Some(id) = self.overtaken_by {
+            let _ = writeln!(
+                text,
+                "build {id} was pushed later, by somebody who does not say what is live, as valpop: it may be live"
             );
         }
         text
