@@ -333,14 +333,14 @@ fn a_store_that_ignores_conditions_is_found_out() {
     let run = |line: &str| front.run(&format!("{line} --endpoint {endpoint} --path-style always"));
     front.build(1);
     let push = "push --source dist-1 --build-timestamp 1";
-    run(push).ended(13).says("--unsafe-exclusive");
+    run(push).ended(31).says("--unsafe-exclusive");
     assert_eq!(front.keys(""), Vec::<String>::new(), "what tried the store out is gone");
-    let doctor = run("doctor --format json").ended(13);
+    let doctor = run("doctor --format json").ended(31);
     let doctor: Value = serde_json::from_str(&doctor.stdout).unwrap();
     assert_eq!((&doctor["safe"], &doctor["if_absent"]), (&false.into(), &false.into()), "{doctor}");
     run(&format!("{push} --unsafe-exclusive")).ended(0);
     let prune = "prune --threshold 0s --min-keep 0";
-    run(prune).ended(13).says("--unsafe-exclusive");
+    run(prune).ended(31).says("--unsafe-exclusive");
     run(&format!("{prune} --unsafe-exclusive")).ended(0);
     front.is_whole();
 }
