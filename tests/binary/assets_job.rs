@@ -111,6 +111,32 @@ fn a_job_pushes_with_the_options_that_were_given() {
 }
 
 #[test]
+fn valpops_variables_are_passed_on_as_options() {
+    let variables = [
+        ("VALPOP_HOSTNAME", "minio"),
+        ("VALPOP_PORT", "9000"),
+        ("VALPOP_TIMEOUT", "60"),
+        ("VALPOP_MIN_ASSET_RECORDS", "9"),
+        ("VALPOP_CACHE_MAX_AGE", "77"),
+    ];
+    let both = json(&["--cron", "@daily", "--image", "i:1"], &variables);
+    let push = words(&both["items"][0], ARGS).join(" ");
+    let prune = words(&both["items"][1], &format!("/spec/jobTemplate{ARGS}")).join(" ");
+    for args in [&push, &prune] {
+        for part in ["--endpoint http://minio:9000", "--threshold 60s", "--min-keep 9"] {
+            assert!(args.contains(part), "no {part} in {args}");
+        }
+    }
+    assert!(push.contains("--cache-control public, max-age=77"), "{push}");
+    assert!(!prune.contains("--cache-control"), "{prune}");
+    // Our own options win.
+    let own =
+        json(&["--image", "i:1", "--endpoint", "https://s3.example.com", "--threshold", "2h"], &variables);
+    let push = words(&own, ARGS).join(" ");
+    assert!(!push.contains("minio") && !push.contains("60s"), "{push}");
+}
+
+#[test]
 fn a_pod_may_do_no_more_than_it_has_to() {
     let job = json(&["--image", "quay.io/x/myapp:2", "--secret", "assets-bucket"], &[]);
     let pod = &job["spec"]["template"]["spec"];

@@ -111,6 +111,81 @@ fn a_failure_is_one_document_with_its_error() {
 }
 
 #[test]
+fn a_plan_is_told_beside_what_would_go_wrong() {
+    let front = Front::new();
+    for number in 1..=2 {
+        front.build(number);
+        front.run(&format!("{PUSH} --no-prune --manifest-time build --build-timestamp {number}")).ended(0);
+    }
+    front.damage("manifests/myapp/1");
+    front.build(3);
+    let planned = |more: &str, code: i32| -> Value {
+        let ran = front.run(&format!("plan --source dist --format json {more}")).ended(code);
+        let document = serde_json::from_str(&ran.stdout).expect("one document");
+        check("assets-plan", &document);
+        document
+    };
+    // The push would not prune, since so few builds all stay.
+    let fine = planned("", 0);
+    assert_eq!((&fine["summary"]["upload"]["files"], &fine["error"]), (&1.into(), &Value::Null));
+    let broken = planned("--min-keep 0", 30);
+    assert_eq!(broken["summary"]["upload"]["files"], 1);
+    assert_eq!(broken["error"]["code"], "assets::unreadable");
+    front.run(&format!("{PUSH} --min-keep 0")).ended(30);
+
+    front.build(4);
+    front.file("css/main.1f00aa22.css", "other {}");
+    let refused = planned("--deny-in-place --no-prune", 31);
+    assert_eq!((&refused["refused"], &refused["summary"]["in_place"]["files"]), (&true.into(), &1.into()));
+    assert_eq!(refused["error"]["code"], "assets::in_place_denied");
+    let text = front.run("plan --source dist --deny-in-place --no-prune").ended(31);
+    assert!(text.stdout.contains("--deny-in-place refuses the push"), "{}", text.stdout);
+}
+
+#[test]
+fn who_only_looks_leaves_nothing_behind_and_is_told_what_is_not_there() {
+    let front = Front::new();
+    for line in ["ls", "prune --dry-run", "plan --source dist"] {
+        front.run(line).ended(0);
+        assert!(!front.path().join("bucket").exists(), "{line}");
+    }
+    let nothing = front.run("verify --format json").ended(30);
+    let document: Value = serde_json::from_str(&nothing.stdout).unwrap();
+    check("assets-verify", &document);
+    assert_eq!(document["error"]["code"], "assets::nothing_live");
+    assert!(!front.path().join("bucket").exists());
+    front.run("doctor --iam-policy --report policy.json").ended(0);
+    assert!(std::fs::read_to_string(front.path().join("policy.json")).unwrap().contains("Statement"));
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_named() {
+    let front = Front::new();
+    // Nobody listens there any more.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{address}");
+    let host = address.ip().to_string();
+    let port = address.port().to_string();
+    for (variables, origin) in [
+        (vec![("AWS_ENDPOINT_URL", url.as_str())], "AWS_ENDPOINT_URL"),
+        (vec![("VALPOP_HOSTNAME", host.as_str()), ("VALPOP_PORT", &port)], "VALPOP_HOSTNAME"),
+    ] {
+        let mut command = front.command("ls --app myapp --bucket errs");
+        command.envs([
+            ("AWS_ACCESS_KEY_ID", "k"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_MAX_ATTEMPTS", "1"),
+        ]);
+        let ran = finished(command.envs(variables).spawn().unwrap()).ended(23);
+        for words in ["again: ", &url, &format!("from {origin}"), "is the server running"] {
+            assert!(ran.stderr.contains(words), "no {words:?} in:\n{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
 fn reports_are_written_whatever_happens() {
     let front = Front::new();
     let read = |name: &str| -> Value {
@@ -205,6 +280,20 @@ fn wrong_places_are_told_with_their_values() {
     let host = ("VALPOP_HOSTNAME", "minio");
     told("", &[host, ("VALPOP_PORT", "abc")], &["VALPOP_PORT", "`abc`", "9000"]);
     told("", &[("VALPOP_HOSTNAME", "a b")], &["VALPOP_HOSTNAME", "`a b`"]);
+    told("", &[("VALPOP_PORT", "9000")], &["VALPOP_PORT", "VALPOP_HOSTNAME is not set"]);
+    told("--threshold 48", &[], &["a unit is missing", "48h"]);
+    // A password in a URL is not repeated.
+    for (line, variable) in [
+        ("--endpoint http://user:sekret@h", ("X", "")),
+        ("--public-url http://u:sekret@x/", ("X", "")),
+        ("", ("RUNWAY_RS_ASSETS_ENDPOINT", "http://user:sekret@h")),
+        ("", ("VALPOP_HOSTNAME", "u:sekret@h")),
+    ] {
+        let mut command = front.command(&format!("push --source dist --app a --bucket b {line}"));
+        let ran = finished(command.env(variable.0, variable.1).spawn().unwrap()).ended(64);
+        assert!(ran.stderr.contains("keys do not belong"), "{}", ran.stderr);
+        assert!(!ran.stderr.contains("sekret") && !ran.stdout.contains("sekret"), "{}", ran.stderr);
+    }
     // What is found out only after the build is live would be too late.
     let ran = {
         let mut command = front.command("push --source dist --app myapp --directory bucket");

@@ -10,8 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use runway_core::provider::{ErrorKind, Provider, ProviderError};
 use runway_core::task::{
-    self, Change, Identity, Keeps, Read, ReadContext, Service, ServiceFailure, TaskAction, TaskChange,
-    TaskDetail, TaskDone, TaskFailure, TaskKind, TaskKinds, TaskPlace, TaskServices, WriteContext,
+    self, Change, Given, Gives, Identity, Keeps, Read, ReadContext, Service, ServiceFailure, TaskAction,
+    TaskChange, TaskDetail, TaskDone, TaskFailure, TaskKind, TaskKinds, TaskPlace, TaskServices,
+    WriteContext,
 };
 use runway_store::{BucketName, Condition, ObjectKey, ObjectStore, Put};
 use serde::{Deserialize, Serialize};
@@ -196,6 +197,8 @@ impl<const AS: u8> TaskKind for Thing<AS> {
     const RETAINS: bool = AS != MARK;
     const KEEPS: Keeps = if AS == SHELL { Keeps::Stack } else { Keeps::Regional };
     const SERVICE: &'static str = "things";
+    const GIVES: Gives =
+        Gives::only(&[Given::staying("name", &["name"]), Given::changing("value", &["value"])]);
     type Spec = ThingSpec;
     type State = Option<Kept>;
 
@@ -257,9 +260,7 @@ impl<const AS: u8> TaskKind for Thing<AS> {
         }
         let mut outputs = outputs;
         let action = if details.is_empty() { TaskAction::None } else { TaskAction::Update };
-        if action == TaskAction::None {
-            outputs.insert("value".to_owned(), kept.value.clone());
-        }
+        outputs.insert("value".to_owned(), kept.value.clone());
         TaskChange { action, details, outputs }
     }
 
@@ -304,6 +305,7 @@ impl TaskKind for Shout {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const EFFECTS: bool = true;
+    const GIVES: Gives = Gives::only(&[Given::changing("loudness", &[]), Given::free("answer")]);
     type Spec = ShoutSpec;
     type State = ();
 
@@ -333,6 +335,7 @@ impl TaskKind for Shout {
     ) -> Result<TaskDone, TaskFailure> {
         let answer = context.call(SHOUT, &json!({"Name": spec.word})).await?;
         let answer = answer["Answer"].as_str().unwrap_or_default().to_owned();
-        Ok(TaskDone { outputs: BTreeMap::from([("answer".to_owned(), answer)]) })
+        let loudness = ("loudness".to_owned(), "very".to_owned());
+        Ok(TaskDone { outputs: BTreeMap::from([("answer".to_owned(), answer), loudness]) })
     }
 }

@@ -36,12 +36,19 @@ pub struct AssetsPlanDocument {
     pub is_live: bool,
     /// The newer build that would stay live.
     pub superseded_by: Option<u64>,
+    /// The build whose change to live is not over, if any.
+    pub unfinished: Option<u64>,
+    /// The push would be refused, because bytes would change under names.
+    pub refused: bool,
     /// Files and bytes by what would be done with them.
     pub summary: PlanSummary,
     /// Every file, in the order of paths, entry points last in the order in which they are replaced.
     pub files: Vec<PlannedFile>,
     /// What the prune after it would do, if there would be one.
     pub prune: Option<AssetsPruneDocument>,
+    /// Why the push, or the prune after it, would fail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<ErrorBody>,
 }
 
 /// Files and bytes.
@@ -68,6 +75,8 @@ pub struct PlanSummary {
     pub unchanged: Amount,
     /// Replaced last.
     pub entry: Amount,
+    /// Neither sent nor replaced, because a newer build is live.
+    pub left: Amount,
 }
 
 /// What would be done with one file.
@@ -93,6 +102,7 @@ pub enum PlannedAction {
     InPlace,
     Unchanged,
     Entry,
+    Left,
 }
 
 /// What a push or a roll-back did: `assets push --format json`.
@@ -163,8 +173,12 @@ pub struct AssetsListDocument {
     pub unfinished: Option<u64>,
     /// A build that somebody pushed after what the head says, without saying so there, as valpop does: it may be live.
     pub overtaken_by: Option<u64>,
+    /// Some of the builds were pushed by this tool, and what says which of them is live is missing.
+    pub head_lost: bool,
     /// The newest first.
     pub builds: Vec<ListedBuild>,
+    /// Objects among the manifests that are none.
+    pub foreign: Vec<String>,
 }
 
 /// A build.
@@ -181,6 +195,10 @@ pub struct ListedBuild {
     pub was_live: bool,
     /// It is held.
     pub pinned: bool,
+    /// Its manifest cannot be read.
+    pub unreadable: bool,
+    /// Its time is still to come.
+    pub future: bool,
     /// Its files; nothing if the manifest cannot be read.
     pub files: Option<u64>,
     /// Their bytes, if the manifest tells.
@@ -268,6 +286,7 @@ impl AssetsPlanDocument {
                 FileAction::InPlace => (PlannedAction::InPlace, &mut summary.in_place),
                 FileAction::Unchanged => (PlannedAction::Unchanged, &mut summary.unchanged),
                 FileAction::Entry => (PlannedAction::Entry, &mut summary.entry),
+                FileAction::Left => (PlannedAction::Left, &mut summary.left),
             };
             amount.files += 1;
             amount.bytes += bytes;
@@ -281,9 +300,12 @@ impl AssetsPlanDocument {
             live: planned.live.map(|id| id.0),
             is_live: planned.is_live,
             superseded_by: planned.superseded_by.map(|id| id.0),
+            unfinished: planned.unfinished.map(|id| id.0),
+            refused: planned.is_refused,
             summary,
             files,
             prune: prune.map(|prune| AssetsPruneDocument::of(about, prune)),
+            error: None,
         }
     }
 
@@ -335,6 +357,8 @@ impl AssetsListDocument {
                 previous: row.is_previous,
                 was_live: row.was_live,
                 pinned: row.is_pinned,
+                unreadable: manifest.is_none(),
+                future: row.is_future,
                 files: manifest.map(|manifest| count(manifest.files.len())),
                 bytes: sized.map(|manifest| manifest.objects.values().map(|facts| facts.size).sum()),
                 image: manifest.and_then(|manifest| manifest.image.clone()),
@@ -348,7 +372,9 @@ impl AssetsListDocument {
             bucket: about.bucket.clone(),
             unfinished: listing.unfinished.map(|id| id.0),
             overtaken_by: listing.overtaken_by.map(|id| id.0),
+            head_lost: listing.is_head_lost,
             builds: builds.collect(),
+            foreign: listing.foreign.iter().map(ToString::to_string).collect(),
         }
     }
 }

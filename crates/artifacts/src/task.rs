@@ -6,20 +6,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use runway_core::config::assets::KIND;
-use runway_core::provider::ErrorKind;
 use runway_core::task::{
-    ReadContext, TaskAction, TaskChange, TaskDetail, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Given, Gives, ReadContext, TaskAction, TaskChange, TaskDetail, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use runway_store::{BucketName, ObjectStore};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod arguments;
+mod told;
+mod words;
 
 pub use arguments::AssetArguments;
+use told::telling;
+use words::failed;
 
 use crate::assets::{
-    self, AssetsError, ErrorClass, FileAction, Planned, PruneRequest, PushStatus, Session, SessionClock,
+    self, AssetsError, FileAction, Planned, PruneOutcome, PruneRequest, PushStatus, Session, SessionClock,
     StoreConditions,
 };
 use crate::names::Nonce;
@@ -58,6 +62,53 @@ pub struct AssetState {
     live: Option<u64>,
     /// The newer build that this one does not replace.
     superseded_by: Option<u64>,
+    /// What is due of older builds, if the push prunes.
+    due: Option<Due>,
+}
+
+/// What a prune would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Due {
+    /// It would delete files, and manifests.
+    Deletes(usize, usize),
+    /// It would delete nothing, and why.
+    Nothing(String),
+}
+
+impl Due {
+    fn of(pruned: Result<PruneOutcome, AssetsError>) -> Result<Self, AssetsError> {
+        let outcome = match pruned {
+            Ok(outcome) => outcome,
+            // The push mends the first two, and the prune tells of the last one.
+            Err(
+                error @ (AssetsError::HeadLost { .. }
+                | AssetsError::HeadMissing { .. }
+                | AssetsError::Unreadable { .. }),
+            ) => return Ok(Self::Nothing(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let Some(plan) = outcome.report.plan.as_ref() else { return Ok(Self::Nothing("none".to_owned())) };
+        let (files, manifests) = (plan.delete.len(), plan.expire.len());
+        Ok(match (files, manifests) {
+            _ if outcome.report.too_much => {
+                let error = AssetsError::TooMuch { delete: files, known: plan.known };
+                Self::Nothing(format!("none, because {error}"))
+            }
+            (0, 0) => Self::Nothing("none".to_owned()),
+            _ => Self::Deletes(files, manifests),
+        })
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Deletes(files, manifests) => format!("{} of {manifests} builds", counted(*files)),
+            Self::Nothing(why) => why.clone(),
+        }
+    }
+}
+
+fn counted(files: usize) -> String {
+    format!("{files} {}", if files == 1 { "file" } else { "files" })
 }
 
 impl AssetState {
@@ -82,14 +133,15 @@ impl AssetState {
                 }
                 FileAction::Unchanged => state.unchanged += 1,
                 FileAction::Entry => state.entries.push(path.to_string()),
+                FileAction::Left => {}
             }
         }
         state
     }
 
-    /// Whether nothing is to be sent, and the build is live, or gives way to a newer one.
+    /// Whether the build is live, or gives way to a newer one: then it need not be there.
     fn is_done(&self) -> bool {
-        self.new.0 + self.again.0 == 0 && (self.is_live || self.superseded_by.is_some())
+        self.superseded_by.is_some() || self.is_live && self.new.0 + self.again.0 == 0
     }
 }
 
@@ -110,22 +162,13 @@ fn wrong(message: String) -> TaskFailure {
     TaskFailure { message, help: Some("correct the entry of `assets`".to_owned()), kind: None }
 }
 
-fn failed(error: AssetsError) -> TaskFailure {
-    let kind = match error.class() {
-        ErrorClass::Denied => Some(ErrorKind::Denied),
-        ErrorClass::Unavailable => Some(ErrorKind::Unavailable),
-        _ => None,
-    };
-    let help = miette::Diagnostic::help(&error).map(|help| help.to_string());
-    TaskFailure { message: error.to_string(), help, kind }
-}
-
 #[async_trait]
 impl TaskKind for AssetPush {
     const KIND: &'static str = KIND;
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const SERVICE: &'static str = "s3";
+    const GIVES: Gives = Gives::only(&[Given::changing("manifest", &[])]);
     type Spec = AssetArguments;
     type State = AssetState;
 
@@ -147,22 +190,38 @@ impl TaskKind for AssetPush {
         let request = spec.request(&self.directory, StoreConditions::Unknown).map_err(wrong)?;
         let prepared = assets::prepare(&session, &request).await.map_err(failed)?;
         let planned = assets::plan(&session, &request, &prepared).await.map_err(failed)?;
-        Ok(AssetState::of(&planned))
+        if let Some(refusal) = planned.refusal().filter(|_| planned.superseded_by.is_none()) {
+            return Err(failed(refusal));
+        }
+        let due = match spec.dry_prune().map_err(wrong)? {
+            Some(rules) => Some(Due::of(assets::prune(&session, &rules).await).map_err(failed)?),
+            None => None,
+        };
+        Ok(AssetState { due, ..AssetState::of(&planned) })
     }
 
     fn diff(&self, spec: &AssetArguments, state: &AssetState) -> TaskChange {
         let live = state.live.map(|live| ("manifest".to_owned(), live.to_string()));
-        if state.is_done() {
-            let outputs = live.into_iter().collect();
-            return TaskChange { action: TaskAction::None, details: Vec::new(), outputs };
-        }
         let mut details = Vec::new();
         let mut tell = |path: String, before: Option<Value>, after: Value| {
             details.push(TaskDetail { path, before, after: Some(after) });
         };
-        let files = |(count, bytes): (usize, u64)| {
-            Value::from(format!("{count} {}, {bytes} bytes", if count == 1 { "file" } else { "files" }))
-        };
+        // Whatever is due meanwhile, the path is the same: a deploy refuses only what no plan has shown at all.
+        let due = state.due.as_ref().map(|due| ("files of older builds that go".to_owned(), due));
+        if state.is_done() {
+            let outputs = live.into_iter().collect();
+            if let Some(newer) = state.superseded_by {
+                tell("a newer build stays live".to_owned(), None, newer.into());
+            }
+            let is_due = |due: &Due| state.superseded_by.is_none() && matches!(due, Due::Deletes(..));
+            let due = due.filter(|(_, due)| is_due(due));
+            let action = if due.is_some() { TaskAction::Update } else { TaskAction::None };
+            if let Some((path, due)) = due {
+                tell(path, None, due.words().into());
+            }
+            return TaskChange { action, details, outputs };
+        }
+        let files = |(count, bytes): (usize, u64)| Value::from(format!("{}, {bytes} bytes", counted(count)));
         for (path, counts) in [("new files", state.new), ("files sent again", state.again)] {
             if counts.0 > 0 {
                 tell(path.to_owned(), None, files(counts));
@@ -174,13 +233,11 @@ impl TaskKind for AssetPush {
         if state.in_place.len() > NAMED {
             tell("changed under their names".to_owned(), None, (state.in_place.len() - NAMED).into());
         }
-        match state.superseded_by {
-            Some(newer) => tell("a newer build stays live".to_owned(), None, newer.into()),
-            None => {
-                let name = spec.build_name().unwrap_or_else(|| "this build".to_owned());
-                tell("live build".to_owned(), state.live.map(Value::from), name.into());
-                tell("entry points".to_owned(), None, state.entries.join(", ").into());
-            }
+        let name = spec.build_name().unwrap_or_else(|| "this build".to_owned());
+        tell("live build".to_owned(), state.live.map(Value::from), name.into());
+        tell("entry points".to_owned(), None, state.entries.join(", ").into());
+        if let Some((path, due)) = due {
+            tell(path, None, due.words().into());
         }
         let action = if state.live.is_some() { TaskAction::Update } else { TaskAction::Create };
         TaskChange { action, details, outputs: BTreeMap::new() }
@@ -198,26 +255,41 @@ impl TaskKind for AssetPush {
         _: &TaskChange,
     ) -> Result<TaskDone, TaskFailure> {
         let store = context.store(&Self::bucket(spec), spec.bucket.region()).await?;
-        let session = self.session(store, spec)?;
+        let mut session = self.session(store, spec)?;
         let conditions = match context.keeps_conditions().await? {
             true => StoreConditions::Kept,
             false => StoreConditions::Unknown,
         };
         let request = spec.request(&self.directory, conditions).map_err(wrong)?;
         let prepared = assets::prepare(&session, &request).await.map_err(failed)?;
-        let pushed = assets::push(&session, &request, &prepared).await.map_err(failed)?;
+        let mut lines = telling(&mut session);
+        let pushed = lines.tell_while(context, assets::push(&session, &request, &prepared)).await;
+        let pushed = pushed.map_err(failed)?;
         context.tell(&format!("{} of {} files sent, {} bytes", pushed.sent, pushed.files, pushed.sent_bytes));
         if let PushStatus::Superseded { by, .. } = pushed.status {
             context.tell(&format!("the newer build {by} stays live"));
         }
         if let Some(prune) = spec.prune(conditions).map_err(wrong)? {
             let session = session.another((self.nonce)());
-            let pruned = assets::prune(&session, &PruneRequest { may_wait: true, ..prune }).await;
-            let pruned = pruned.map_err(failed)?;
-            if let Some(problem) = pruned.problem() {
-                return Err(failed(problem));
+            let prune = PruneRequest { may_wait: true, ..prune };
+            match lines.tell_while(context, assets::prune(&session, &prune)).await {
+                Ok(pruned) => {
+                    if let Some(problem) = pruned.problem() {
+                        return Err(failed(problem));
+                    }
+                    context
+                        .tell(&format!("{} of older builds deleted", counted(pruned.report.deleted.len())));
+                }
+                // The build is live, and whatever needs it can go on.
+                Err(error @ (AssetsError::Busy { .. } | AssetsError::TooMuch { .. })) => {
+                    let TaskFailure { message, help, .. } = failed(error);
+                    context.tell(&format!("warning: nothing was pruned: {message}"));
+                    if let Some(help) = help {
+                        context.tell(&help);
+                    }
+                }
+                Err(error) => return Err(failed(error)),
             }
-            context.tell(&format!("{} files of older builds deleted", pruned.report.deleted.len()));
         }
         let manifest = pushed.manifest.map(|id| ("manifest".to_owned(), id.to_string()));
         Ok(TaskDone { outputs: manifest.into_iter().collect() })

@@ -366,14 +366,14 @@ fn allowed(text: &str) -> Result<Allowed, String> {
 fn duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let count: u64 =
-        text[..end].parse().map_err(|_| "expected a number with s, m or h, for example 60s".to_owned())?;
+        text[..end].parse().map_err(|_| "expected a number with s, m, h or d, for example 60s".to_owned())?;
     match &text[end..] {
         "" | "s" => Ok(Duration::from_secs(count)),
         "ms" => Ok(Duration::from_millis(count)),
         "m" => Ok(Duration::from_secs(count.saturating_mul(60))),
         "h" => Ok(Duration::from_secs(count.saturating_mul(3600))),
         "d" => Ok(Duration::from_secs(count.saturating_mul(86400))),
-        unit => Err(format!("unknown unit `{unit}`: use s, m or h")),
+        unit => Err(format!("unknown unit `{unit}`: use ms, s, m, h or d")),
     }
 }
 

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use camino::Utf8Path;
 use miette::Diagnostic;
-use runway_artifacts::assets::{self, Allowed, AssetsError, ErrorClass, PruneOutcome, VerifyRequest};
+use runway_artifacts::assets::{
+    self, Allowed, AssetsError, ErrorClass, PruneOutcome, VerifyOutcome, VerifyRequest,
+};
 use runway_artifacts::document::{
     About, AssetsBuildDocument, AssetsDoctorDocument, AssetsListDocument, AssetsPruneDocument,
     AssetsVerifyDocument, BuildStatus,
@@ -115,7 +117,9 @@ impl AssetsContext<'_> {
         );
         let mut opened = self.open(command.place(), writes).await?;
         opened.session.stop = interrupt.stop.clone();
+        opened.reporter(progress::reporter(self.output, self.settings.ci, command.format()));
         let ended = self.carry_out(command, &mut opened).await;
+        let ended = ended.map_err(|error| self.with_endpoint(command.place(), error));
         if self.stats {
             let requests = opened.requests();
             for (operation, count) in &requests {
@@ -145,7 +149,6 @@ impl AssetsContext<'_> {
             }
             AssetsCommand::Rollback(arguments) => self.rollback(arguments, opened, &about).await,
             AssetsCommand::Resume { .. } => {
-                opened.reporter(progress::reporter(self.output, self.settings.ci, format));
                 let resumed = assets::resume(&opened.session).await.map_err(failed)?;
                 let status = resumed.map_or(BuildStatus::NothingToResume, |_| BuildStatus::Resumed);
                 Ok(self.tell_build(format, &AssetsBuildDocument::of(&about, status, resumed)))
@@ -185,7 +188,6 @@ impl AssetsContext<'_> {
         opened: &mut Opened,
         about: &About,
     ) -> Result<ExitCode, EngineError> {
-        opened.reporter(progress::reporter(self.output, self.settings.ci, arguments.form.format));
         let rules = self.rules(&arguments.age, opened.conditions)?;
         let rules = assets::PruneRequest { dry_run: arguments.dry_run, may_wait: arguments.wait, ..rules };
         let outcome = assets::prune(&opened.session, &rules).await.map_err(failed)?;
@@ -210,14 +212,22 @@ impl AssetsContext<'_> {
         let request = VerifyRequest { deep: arguments.deep, heal: arguments.heal, source };
         let outcome = assets::verify(&opened.session, &request).await.map_err(failed)?;
         let mut document = AssetsVerifyDocument::of(about, &outcome);
-        let error = (outcome.left() > 0).then(|| {
-            let damaged = outcome.findings.iter().find(|finding| !finding.is_healed);
-            let first = damaged.map_or_else(|| "the entry points".to_owned(), |found| found.path.to_string());
-            failed(AssetsError::Damaged { count: outcome.left(), first })
-        });
+        let error = verdict(&outcome, about).map(failed);
         document.error = error.as_ref().map(shown::body);
         self.tell(arguments.form.format, &document, document.text(), document.markdown());
         Ok(self.tell_error(error))
+    }
+}
+
+/// What is wrong with a build, if anything is.
+fn verdict(outcome: &VerifyOutcome, about: &About) -> Option<AssetsError> {
+    if let Some(found) = outcome.findings.iter().find(|finding| !finding.is_healed) {
+        return Some(AssetsError::Damaged { count: outcome.left(), first: found.path.to_string() });
+    }
+    match (outcome.unfinished, outcome.live) {
+        (Some((manifest, false)), _) => Some(AssetsError::Unfinished { manifest }),
+        (_, None) => Some(AssetsError::NothingLive { app: about.app.clone() }),
+        _ => None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tasks beside stacks: what they do, where they are recorded, and what becomes of them.
 
+mod given;
 mod kept;
 mod named;
 mod needed;

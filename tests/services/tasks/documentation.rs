@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use runway_core::task::TaskKinds;
+use runway_core::task::{Gives, TaskKinds};
 use runway_core::yaml::{Node, resolve};
 
 use super::stand::problems;
@@ -32,6 +32,26 @@ fn every_argument_is_documented_and_no_other() {
         let known: BTreeSet<String> =
             known.get(kind).unwrap().arguments().iter().map(|name| (*name).to_owned()).collect();
         assert_eq!(documented, known, "{kind}");
+    }
+}
+
+/// The sentence that says which outputs a kind has names exactly those.
+#[test]
+fn every_output_is_documented_and_no_other() {
+    let kinds = TaskKinds::default();
+    for kind in kinds.names() {
+        let gives = kinds.get(kind).unwrap().gives();
+        let text = section(kind).replace('\n', " ");
+        let told = text.split_once("Outputs: ").or_else(|| text.split_once("Output: "));
+        let told = told.and_then(|(_, rest)| rest.split(". ").next()).unwrap_or_default();
+        let named: BTreeSet<&str> = told.split('`').skip(1).step_by(2).collect();
+        for name in gives.names() {
+            assert!(named.contains(name), "{kind}: {name} is not in {named:?}");
+        }
+        for name in &named {
+            assert!(gives.has(name) || *name == "capture", "{kind}: there is no {name}");
+        }
+        assert_eq!(named.is_empty(), gives == Gives::NOTHING, "{kind}");
     }
 }
 

@@ -69,6 +69,20 @@ fn kind(name: &str) -> Arc<dyn AnyTaskKind> {
     Arc::clone(TaskKinds::default().get(name).unwrap())
 }
 
+/// That every output is one that the kind declares, and that those are the same after a change which it says stay.
+fn gives_what_it_declares(name: &str, planned: &TaskChange, done: &TaskDone) {
+    let gives = kind(name).gives();
+    for (output, value) in planned.outputs.iter().chain(&done.outputs) {
+        assert!(gives.has(output), "{name}: {output}");
+        // Who makes something tells in advance only what it will have.
+        let lasts = planned.action != TaskAction::Update || gives.stays(output);
+        if let Some(after) = done.outputs.get(output).filter(|_| lasts) {
+            assert_eq!(after, planned.outputs.get(output).unwrap_or(after), "{name}: {output}");
+        }
+        assert!(!value.is_empty(), "{name}: {output}");
+    }
+}
+
 /// What is wrong with arguments.
 pub(crate) fn problems(name: &str, arguments: &Value) -> Vec<String> {
     kind(name).check(&map(arguments))
@@ -137,6 +151,7 @@ impl Stand {
     ) -> Result<(TaskChange, TaskDone), TaskFailure> {
         let planned = self.try_plan(name, arguments).await?;
         let done = self.apply(name, arguments, &planned).await?;
+        gives_what_it_declares(name, &planned, &done);
         Ok((planned, done))
     }
 

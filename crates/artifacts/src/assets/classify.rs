@@ -51,6 +51,31 @@ pub fn globs<'g>(texts: impl IntoIterator<Item = &'g str>) -> Result<GlobSet, St
     set.build().map_err(|error| error.to_string())
 }
 
+/// A rule that files with an ending have a type.
+///
+/// # Errors
+/// What a rule looks like, if this is none.
+pub fn content_type(ending: &str, kind: &str) -> Result<(String, String), String> {
+    let is_ending = ending.starts_with('.') && ending.len() > 1;
+    let is_kind = kind.contains('/') && kind.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_ending && is_kind {
+        Ok((ending.to_ascii_lowercase(), kind.to_owned()))
+    } else {
+        Err("expected .ENDING=TYPE/SUBTYPE in printable ASCII".to_owned())
+    }
+}
+
+/// Whether a text may name a build or a commit: it is printed, and must not steer a terminal.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn build_name(text: &str) -> Result<(), String> {
+    if text.chars().any(char::is_control) {
+        return Err("it must not have control characters in it".to_owned());
+    }
+    Ok(())
+}
+
 fn glob(text: &str) -> Result<Glob, String> {
     globset::GlobBuilder::new(text)
         .literal_separator(true)
@@ -94,15 +119,19 @@ impl Rules {
                 add(&paths[at]);
                 continue;
             }
-            let is_pattern = name.contains(['*', '?', '[', '{']);
-            let matcher = glob(name).ok().filter(|_| is_pattern).map(|glob| glob.compile_matcher());
-            match matcher {
-                Some(matcher) => {
-                    paths.iter().filter(|path| matcher.is_match(path.as_str())).for_each(&mut add)
-                }
-                None if self.entry.is_none() => {}
-                None => return Err(AssetsError::EntryMissing { path: name.clone() }),
+            if self.entry.is_none() {
+                continue;
             }
+            // What matches nothing would be an ordinary file, fresh for a day, once it is built under another name.
+            let missing = || AssetsError::EntryMissing { path: name.clone() };
+            if !name.contains(['*', '?', '[', '{']) {
+                return Err(missing());
+            }
+            let glob = glob(name).map_err(|pattern| AssetsError::EntryPattern { pattern })?;
+            let matcher = glob.compile_matcher();
+            let mut matching = paths.iter().filter(|path| matcher.is_match(path.as_str())).peekable();
+            matching.peek().ok_or_else(missing)?;
+            matching.for_each(&mut add);
         }
         // It names the others, whoever lists it where.
         if let Ok(at) = paths.binary_search_by(|path| path.as_str().cmp(LAST_ENTRY)) {
@@ -197,8 +226,13 @@ mod tests {
             entries(&named(&["*.html", "**/fed-mods.json"]), &all),
             ["index.html", "myindex.html", "x/fed-mods.json", "fed-mods.json"]
         );
-        let missing = named(&["main.html"]).entries(&paths(&all)).unwrap_err();
-        assert!(matches!(missing, AssetsError::EntryMissing { path } if path == "main.html"));
+        for nowhere in ["main.html", "*.nope"] {
+            let missing = named(&["index.html", nowhere]).entries(&paths(&all)).unwrap_err();
+            assert!(matches!(missing, AssetsError::EntryMissing { path } if path == nowhere));
+        }
+        let none = named(&["["]).entries(&paths(&all)).unwrap_err().to_string();
+        assert!(none.contains("`[` is no pattern"), "{none}");
+        assert_eq!(entries(&named(&["a[1].html"]), &["a[1].html"]), ["a[1].html"], "a path comes first");
         assert!(matches!(usual.entries(&paths(&["a.js"])), Err(AssetsError::NoEntry)));
     }
 

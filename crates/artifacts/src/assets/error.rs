@@ -70,6 +70,19 @@ pub enum AssetsError {
     #[diagnostic(code(assets::entry_missing), help("build it, or take it out of `--entry`"))]
     EntryMissing { path: String },
 
+    #[error("the entry point {pattern}")]
+    #[diagnostic(code(assets::entry_pattern), help("name a path, or a pattern that is one"))]
+    EntryPattern { pattern: String },
+
+    #[error("links in the source lead to more than {most} directories, the last one by {file}")]
+    #[diagnostic(
+        code(assets::too_many_links),
+        help(
+            "directories multiply if links lead from one to the next: leave the links out with `--exclude`"
+        )
+    )]
+    TooManyLinks { most: usize, file: String },
+
     #[error("no file is an entry point")]
     #[diagnostic(
         code(assets::no_entry),
@@ -133,9 +146,7 @@ pub enum AssetsError {
     #[error("{key} cannot be read: {message}")]
     #[diagnostic(
         code(assets::unreadable),
-        help(
-            "nothing was deleted: what it says is not known. Restore an earlier version of it. A head can be removed if the live build is pushed again afterwards; until then nothing is pruned. Anything else should be removed only if it is none of ours"
-        )
+        help("nothing was deleted: what it says is not known. {}", unreadable_help(key))
     )]
     Unreadable { key: String, message: String },
 
@@ -212,6 +223,24 @@ pub enum AssetsError {
     )]
     Damaged { count: usize, first: String },
 
+    #[error("the change to build {manifest} is not over")]
+    #[diagnostic(
+        code(assets::unfinished),
+        help(
+            "a push is at it, or it died: then `assets resume` finishes the change, and `verify --heal` does, too"
+        )
+    )]
+    Unfinished { manifest: ManifestId },
+
+    #[error("no build of {app} is known to be live")]
+    #[diagnostic(
+        code(assets::nothing_live),
+        help(
+            "look whether `--app`, `--bucket` and `--prefix` are right; if they are, nothing was pushed yet"
+        )
+    )]
+    NothingLive { app: String },
+
     #[error("{0}")]
     #[diagnostic(code(assets::protocol), help("run the command again"))]
     Protocol(ProtocolError),
@@ -228,6 +257,28 @@ pub enum AssetsError {
     Interrupted,
 }
 
+/// What helps if something cannot be read, by its key.
+fn unreadable_help(key: &str) -> &'static str {
+    let mut parts = key.rsplit('/');
+    let (name, app_or_kind, kind) = (parts.next(), parts.next(), parts.next());
+    match (name, app_or_kind, kind) {
+        (_, Some("heads"), _) => {
+            "Restore an earlier version of it, or remove it and push the live build again: until then nothing is pruned"
+        }
+        (_, _, Some("manifests")) => {
+            "Restore an earlier version of it, or remove it if it is none of ours: files that it alone names go then"
+        }
+        (Some("gc.json"), _, Some("locks")) => {
+            "It only says whether somebody prunes: remove it when no prune is at work"
+        }
+        (_, _, Some("intents")) => {
+            "It protects the files of a push under way: remove it if that push is over. When it is 7 days old, the next prune does"
+        }
+        (_, _, Some("pins")) => "It holds a build: pin that build again, or remove it",
+        _ => "Restore an earlier version of it, or remove it if it is none of ours",
+    }
+}
+
 fn store_help(error: &StoreError) -> &'static str {
     match error.kind {
         StoreErrorKind::NoBucket => "create the bucket, or name another one with `--bucket`",
@@ -241,7 +292,7 @@ fn store_help(error: &StoreError) -> &'static str {
         StoreErrorKind::Credentials => "check the credentials",
         StoreErrorKind::Integrity => "push again; if it stays, the disk, the network or the store is faulty",
         StoreErrorKind::Throttled | StoreErrorKind::Unavailable | StoreErrorKind::Conflict => {
-            "try again later: nothing is lost, and the same push sends only what is missing"
+            "try again later: nothing is lost, and what was sent is not sent again"
         }
         StoreErrorKind::Invalid | StoreErrorKind::Precondition => "look at the message of the store",
     }
@@ -259,6 +310,8 @@ impl AssetsError {
             | Self::SymlinkEscape { .. }
             | Self::SpecialFile { .. }
             | Self::EntryMissing { .. }
+            | Self::EntryPattern { .. }
+            | Self::TooManyLinks { .. }
             | Self::NoEntry
             | Self::BuildTime { .. }
             | Self::NoManifest { .. }
@@ -273,6 +326,8 @@ impl AssetsError {
             | Self::Overtaken { .. }
             | Self::Partial { .. }
             | Self::TakenOver
+            | Self::Unfinished { .. }
+            | Self::NothingLive { .. }
             | Self::Integrity { .. }
             | Self::Damaged { .. }
             | Self::Protocol(_) => ErrorClass::Failed,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use runway_store::ETag;
+use runway_store::{ETag, ObjectKey};
 
 use super::error::AssetsError;
 use super::probe::{self, StoreConditions};
@@ -32,6 +32,8 @@ pub struct Row {
     pub was_live: bool,
     /// It is held.
     pub is_pinned: bool,
+    /// Its time is still to come, by the store's clock.
+    pub is_future: bool,
 }
 
 /// All builds of an app.
@@ -43,6 +45,10 @@ pub struct Listing {
     pub unfinished: Option<ManifestId>,
     /// The build that somebody pushed after what the head says, without saying so there: it may be live.
     pub overtaken_by: Option<ManifestId>,
+    /// Builds were pushed by this tool, and what says which is live is missing.
+    pub is_head_lost: bool,
+    /// Objects among the manifests that are none.
+    pub foreign: Vec<ObjectKey>,
 }
 
 fn decoded(session: &Session, body: &[u8]) -> Result<Head, AssetsError> {
@@ -57,7 +63,9 @@ fn decoded(session: &Session, body: &[u8]) -> Result<Head, AssetsError> {
 pub async fn list(session: &Session) -> Result<Listing, AssetsError> {
     let (head, _) = read_head(session).await?;
     let head = head.map(|found| decoded(session, &found.body)).transpose()?;
-    let (manifests, _) = session.list_all(&session.layout.manifests()).await?;
+    let (manifests, date) = session.list_all(&session.layout.manifests()).await?;
+    let now = date.and_then(|date| u64::try_from(date.as_second()).ok());
+    let now = now.unwrap_or_else(|| session.clock.seconds());
     let (pins, _) = session.list_all(&session.layout.pins()).await?;
     let pins: BTreeSet<ManifestId> = pins.iter().filter_map(|(key, _)| session.layout.pin_of(key)).collect();
     let mut ids: Vec<ManifestId> =
@@ -74,10 +82,16 @@ pub async fn list(session: &Session) -> Result<Listing, AssetsError> {
         is_previous: head.as_ref().is_some_and(|head| head.prev == Some(id)),
         was_live: head.as_ref().is_some_and(|head| head.history.contains(&id)),
         is_pinned: pins.contains(&id),
+        is_future: id.0 > now,
     });
-    let rows = rows.collect();
+    let rows: Vec<Row> = rows.collect();
+    // valpop writes neither nonces nor heads.
+    let is_ours = |row: &Row| row.manifest.as_ref().is_some_and(|manifest| manifest.nonce.is_some());
+    let is_head_lost = head.is_none() && rows.iter().any(is_ours);
+    let foreign = manifests.into_iter().map(|(key, _)| key);
+    let foreign = foreign.filter(|key| session.layout.manifest_of(key).is_none()).collect();
     let unfinished = head.filter(|_| is_flipping).map(|head| head.manifest);
-    Ok(Listing { rows, unfinished, overtaken_by })
+    Ok(Listing { rows, unfinished, overtaken_by, is_head_lost, foreign })
 }
 
 /// The newest of the manifests whose writers keep no head, as valpop, if it is newer than what the head says.

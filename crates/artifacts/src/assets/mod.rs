@@ -19,7 +19,7 @@ mod transfer;
 mod verify;
 mod walk;
 
-pub use classify::{HASHED, LAST_ENTRY, Rules, USUAL_ENTRIES, globs};
+pub use classify::{HASHED, LAST_ENTRY, Rules, USUAL_ENTRIES, build_name, content_type, globs};
 pub use error::{AssetsError, ErrorClass};
 pub use event::{AssetEvent, AssetReporter, Silent};
 pub use looks::Check;

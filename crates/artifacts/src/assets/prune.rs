@@ -103,7 +103,9 @@ pub async fn prune(session: &Session, request: &PruneRequest) -> Result<PruneOut
     let is_taken_over = end == PruneEnd::TakenOver;
     match end {
         PruneEnd::Done | PruneEnd::Planned | PruneEnd::Partial | PruneEnd::TakenOver => {}
-        PruneEnd::Busy { writer } => return Err(AssetsError::Busy { writer }),
+        PruneEnd::Busy { writer } => {
+            return Err(AssetsError::Busy { writer: writer.escape_debug().to_string() });
+        }
         PruneEnd::Refused(GcRefusal::HeadMissing(manifest)) => {
             return Err(AssetsError::HeadMissing { manifest });
         }

@@ -118,6 +118,8 @@ pub enum FileAction {
     Unchanged,
     /// It is replaced last.
     Entry,
+    /// It stays as it is: a newer build is live.
+    Left,
 }
 
 /// What a push would do.
@@ -131,6 +133,19 @@ pub struct Planned {
     pub live: Option<ManifestId>,
     /// The newer build that would supersede this one.
     pub superseded_by: Option<ManifestId>,
+    /// The build whose change to live is not over.
+    pub unfinished: Option<ManifestId>,
+    /// Bytes would change under names, and the push is not to do that.
+    pub is_refused: bool,
+}
+
+impl Planned {
+    /// Why the push would send nothing.
+    pub fn refusal(&self) -> Option<AssetsError> {
+        let mut in_place = self.files.iter().filter(|(_, action, _)| *action == FileAction::InPlace);
+        let first = in_place.next().filter(|_| self.is_refused)?.0.to_string();
+        Some(AssetsError::InPlace { count: in_place.count() + 1, first })
+    }
 }
 
 /// Looks at all files of a build.
@@ -341,13 +356,33 @@ pub async fn plan(
             Some(asked) => transfer.prove(session, asked.clone()).await?.len() == asked.len(),
         },
     };
-    let newer = head.filter(|head| head.build_ts > mine && !request.mode.allow_older);
+    let is_refused = request.mode.deny_in_place && !choice.in_place.is_empty() && !is_live;
+    let newer = head.as_ref().filter(|head| head.build_ts > mine && !request.mode.allow_older);
+    let mut files = actions(&order.items, &choice, &data);
+    if newer.is_some() && !is_refused {
+        give_way(&mut files);
+    }
+    let unfinished = head.as_ref().filter(|head| head.state == HeadState::Flipping);
     Ok(Planned {
-        files: actions(&order.items, &choice, &data),
+        files,
         is_live,
         live,
         superseded_by: newer.map(|head| head.manifest),
+        unfinished: unfinished.map(|head| head.manifest),
+        is_refused,
     })
+}
+
+/// What is left of a push of which a newer build is live: it replaces no entry point, and if it would have to change any
+/// other file, it sends nothing at all.
+fn give_way(files: &mut [(AssetPath, FileAction, u64)]) {
+    let changes = |action| matches!(action, FileAction::Overwrite | FileAction::InPlace);
+    let sends_nothing = files.iter().any(|(_, action, _)| changes(*action));
+    for (_, action, _) in files {
+        if *action == FileAction::Entry || sends_nothing && *action != FileAction::Unchanged {
+            *action = FileAction::Left;
+        }
+    }
 }
 
 fn actions(items: &[Item], choice: &Choice, data: &Data) -> Vec<(AssetPath, FileAction, u64)> {

@@ -6,6 +6,7 @@ mod crashes;
 mod histories;
 mod hostile;
 mod looks;
+mod plans;
 mod pruning;
 mod pushing;
 mod safety;

@@ -26,6 +26,9 @@ const MOST_PARTS: u64 = 10_000;
 /// Bytes read at a time.
 const BUFFER: usize = 256 << 10;
 
+/// Directories that links may lead to: such links on the way to others multiply what there is to walk.
+const MOST_LINKS: usize = 10_000;
+
 /// Threads that read files.
 const READERS: usize = 4;
 
@@ -76,7 +79,8 @@ pub fn walk(root: &Path, exclude: &GlobSet, layout: &Layout) -> Result<Walked, A
         return Err(AssetsError::SourceMissing { path: shown });
     }
     let mut found = BTreeMap::new();
-    let mut walk = Walk { root: &real, exclude, layout, above: vec![real.clone()], found: &mut found };
+    let mut walk =
+        Walk { root: &real, exclude, layout, above: vec![real.clone()], links: 0, found: &mut found };
     walk.directory(&real, "")?;
     if found.is_empty() {
         return Err(AssetsError::SourceEmpty { path: shown });
@@ -96,6 +100,8 @@ struct Walk<'a> {
     layout: &'a Layout,
     /// Real paths of the directories above: a link to one of them would never end.
     above: Vec<PathBuf>,
+    /// Links to directories that were followed.
+    links: usize,
     found: &'a mut BTreeMap<AssetPath, PathBuf>,
 }
 
@@ -149,6 +155,11 @@ impl Walk<'_> {
             });
         }
         let metadata = fs::metadata(&target).map_err(|error| unreadable(path, &error))?;
+        self.links += usize::from(metadata.is_dir());
+        if self.links > MOST_LINKS {
+            let file = text.escape_debug().to_string();
+            return Err(AssetsError::TooManyLinks { most: MOST_LINKS, file });
+        }
         self.thing(target, text, metadata.is_dir(), metadata.is_file())
     }
 }

@@ -74,6 +74,10 @@ impl AssetsPlanDocument {
         if let Some(by) = self.superseded_by {
             let _ = writeln!(out, "**The newer build {by} stays live.**\n");
         }
+        if let Some(id) = self.unfinished {
+            let _ = writeln!(out, "**The change to build {id} is not over.**\n");
+        }
+        caution(&mut out, self.error.as_ref());
         if let Some(prune) = &self.prune {
             prune.write(&mut out);
         }
@@ -88,13 +92,14 @@ impl AssetsPlanDocument {
             ("!", "in place", summary.in_place, PlannedAction::InPlace),
             ("=", "unchanged", summary.unchanged, PlannedAction::Unchanged),
             (">", "entry", summary.entry, PlannedAction::Entry),
+            ("-", "left", summary.left, PlannedAction::Left),
         ];
         out.push_str("| | | files | size |\n|---|---|--:|--:|\n");
         for (sign, words, amount, _) in kinds.iter().filter(|(_, _, amount, _)| amount.files > 0) {
             let _ = writeln!(out, "| `{sign}` | {words} | {} | {} |", amount.files, bytes(amount.bytes));
         }
         out.push('\n');
-        if summary.in_place.files > 0 {
+        if summary.in_place.files > 0 && !self.refused {
             out.push_str(
                 "> [!WARNING]\n> Bytes change under names: the live build loads them before it is replaced.\n\n",
             );
@@ -139,6 +144,9 @@ impl AssetsPushDocument {
         }
         folded(&mut out, "changed under their names", self.in_place.iter().map(|path| quoted(path)));
         caution(&mut out, self.error.as_ref());
+        if let Some(why) = &self.not_pruned {
+            let _ = writeln!(out, "> [!WARNING]\n> Nothing was pruned: {}\n", escaped(why));
+        }
         if let Some(prune) = &self.prune {
             prune.write(&mut out);
         }
@@ -164,8 +172,13 @@ impl AssetsPruneDocument {
             self.expired.len(),
             self.expired.len() + self.kept.len(),
             if self.dry_run { "would go" } else { "are gone" },
-            bytes(self.bytes)
+            self.size()
         );
+        if self.too_much {
+            out.push_str(
+                "> [!WARNING]\n> More than `--max-delete-ratio` of all files: without `--yes` nothing is deleted.\n\n",
+            );
+        }
         let _ = writeln!(
             out,
             "{} named by old manifests: {} still needed, {} protected.\n",

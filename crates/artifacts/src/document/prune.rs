@@ -3,7 +3,7 @@
 use runway_core::render::problems::ErrorBody;
 use serde::Serialize;
 
-use super::{About, count};
+use super::{About, bytes, count};
 use crate::assets::PruneOutcome;
 
 /// What a prune did or would do: `assets prune --format json`.
@@ -28,6 +28,8 @@ pub struct AssetsPruneDocument {
     pub files: Vec<PrunedFile>,
     /// Their bytes, as far as manifests tell.
     pub bytes: u64,
+    /// Those of them whose size no manifest tells.
+    pub unknown_size: u64,
     /// Manifests that were deleted, or would be.
     pub expired: Vec<u64>,
     /// Manifests that stay, and why.
@@ -80,6 +82,15 @@ pub struct KeptManifest {
 }
 
 impl AssetsPruneDocument {
+    /// How much would be free, in words.
+    pub(super) fn size(&self) -> String {
+        match (self.bytes, self.unknown_size) {
+            (_, 0) => bytes(self.bytes),
+            (0, _) => "of unknown size".to_owned(),
+            _ => format!("{} and more", bytes(self.bytes)),
+        }
+    }
+
     /// The document of a prune.
     pub fn of(about: &About, outcome: &PruneOutcome) -> Self {
         let report = &outcome.report;
@@ -109,6 +120,7 @@ impl AssetsPruneDocument {
             too_much: report.too_much,
             complete: outcome.is_complete,
             now: report.now,
+            unknown_size: count(files.len() - sizes.clone().count()),
             bytes: sizes.sum(),
             files,
             expired: expired.iter().map(|id| id.0).collect(),

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use runway_core::render::style::harmless;
+
 use super::{
     AssetsDoctorDocument, AssetsListDocument, AssetsPlanDocument, AssetsPruneDocument, AssetsPushDocument,
     AssetsVerifyDocument, PlannedAction, PushStatusName, VerifyProblem,
@@ -35,19 +37,26 @@ fn lines(text: &mut String, lines: impl ExactSizeIterator<Item = String>) {
     }
 }
 
+fn not_over(id: u64) -> String {
+    format!("the change to build {id} is not over: `assets resume` finishes it if its push is dead")
+}
+
 impl AssetsPlanDocument {
     /// As text.
     pub fn text(&self) -> String {
         let all: u64 = self.files.iter().map(|file| file.bytes).sum();
         let mut text = format!("{}: {}, {}", self.app, files(self.files.len() as u64), bytes(all));
         if let Some(image) = &self.image {
-            let _ = write!(text, ", build {image}");
+            let _ = write!(text, ", build {}", harmless(image));
         }
         text.push('\n');
         if self.is_live {
             text.push_str("  this very build is live: nothing to do\n");
         } else {
             self.changes(&mut text);
+        }
+        if let Some(id) = self.unfinished {
+            let _ = writeln!(text, "  {}", not_over(id));
         }
         if let Some(by) = self.superseded_by {
             let _ = writeln!(text, "  the newer build {by} stays live (--allow-older replaces it)");
@@ -66,6 +75,7 @@ impl AssetsPlanDocument {
             ("! in place", summary.in_place, PlannedAction::InPlace),
             ("= unchanged", summary.unchanged, PlannedAction::Unchanged),
             ("> entry", summary.entry, PlannedAction::Entry),
+            ("- left", summary.left, PlannedAction::Left),
         ];
         for (words, amount, action) in kinds {
             if amount.files == 0 {
@@ -80,7 +90,9 @@ impl AssetsPlanDocument {
                 lines(text, of_kind.into_iter());
             }
         }
-        if summary.in_place.files > 0 {
+        if self.refused {
+            text.push_str("  bytes would change under the names with !: --deny-in-place refuses the push\n");
+        } else if summary.in_place.files > 0 {
             text.push_str(
                 "  bytes change under the names with !: the live build loads them before it is replaced\n",
             );
@@ -136,7 +148,7 @@ impl AssetsPruneDocument {
             files(self.files.len() as u64),
             self.expired.len(),
             self.expired.len() + self.kept.len(),
-            bytes(self.bytes)
+            self.size()
         );
         let _ = writeln!(
             text,
@@ -169,12 +181,13 @@ impl AssetsPruneDocument {
             let _ = writeln!(text, "  {count} {words}");
         }
         for key in &self.foreign {
-            let _ = writeln!(text, "  warning: {key} is no manifest, and is left alone");
+            let _ = writeln!(text, "  warning: {} is no manifest, and is left alone", harmless(key));
         }
         for id in &self.future {
             let _ = writeln!(text, "  warning: the manifest {id} is from the future, and stays until then");
         }
         for key in &self.unreadable_intents {
+            let key = harmless(key);
             let _ = writeln!(
                 text,
                 "  warning: {key} cannot be read; it is older than 7 days, and does not count any more"
@@ -182,7 +195,7 @@ impl AssetsPruneDocument {
         }
         if !self.failed.is_empty() {
             let _ = writeln!(text, "  {} objects could not be deleted", self.failed.len());
-            lines(&mut text, self.failed.iter().map(|key| format!("! {key}")));
+            lines(&mut text, self.failed.iter().map(|key| format!("! {}", harmless(key))));
         }
         if !self.complete {
             text.push_str("  not complete: the next prune goes on\n");
@@ -198,6 +211,7 @@ impl AssetsListDocument {
         for build in &self.builds {
             let state = match build {
                 build if build.live => "live",
+                build if self.unfinished == Some(build.manifest) => "not over",
                 build if build.previous => "previous",
                 build if build.was_live => "was live",
                 _ => "",
@@ -206,18 +220,29 @@ impl AssetsListDocument {
             let files = build.files.map_or_else(|| "unreadable".to_owned(), files);
             let size = build.bytes.map(bytes).unwrap_or_default();
             let name = build.image.as_deref().or(build.commit.as_deref()).unwrap_or_default();
-            let line =
-                format!("{:<12} {state:<9} {pinned:<7} {files:>12} {size:>10}  {name}", build.manifest);
+            let line = format!(
+                "{:<12} {state:<9} {pinned:<7} {files:>12} {size:>10}  {}",
+                build.manifest,
+                harmless(name)
+            );
             let _ = writeln!(text, "{}", line.trim_end());
         }
         if self.builds.is_empty() {
             let _ = writeln!(text, "no builds of {} are in {}", self.app, self.bucket);
         }
-        if let Some(id) = self.unfinished {
-            let _ = writeln!(
-                text,
-                "the change to build {id} is not over: `assets resume` finishes it if its push is dead"
+        for build in self.builds.iter().filter(|build| build.future) {
+            let _ = writeln!(text, "warning: the manifest {} is from the future", build.manifest);
+        }
+        for key in &self.foreign {
+            let _ = writeln!(text, "warning: {} is no manifest", harmless(key));
+        }
+        if self.head_lost {
+            text.push_str(
+                "warning: which build is live is not known, because its head is missing: push the live build again\n",
             );
+        }
+        if let Some(id) = self.unfinished {
+            let _ = writeln!(text, "{}", not_over(id));
         }
         if let Some(id) = self.overtaken_by {
             let _ = writeln!(

@@ -7,7 +7,9 @@ use std::time::Duration;
 use runway_core::config::duration;
 use serde::{Deserialize, Serialize};
 
-use crate::assets::{Check, LAST_ENTRY, PruneRequest, PushRequest, Rules, StoreConditions, globs};
+use crate::assets::{
+    Check, LAST_ENTRY, PruneRequest, PushRequest, Rules, StoreConditions, build_name, content_type, globs,
+};
 use crate::format::{Build, MOST_REMEMBERED, ManifestFormat};
 use crate::names::{AppName, AssetPath, Layout};
 use crate::protocol::PushMode;
@@ -58,7 +60,7 @@ pub struct AssetArguments {
 #[serde(untagged, expecting = "a text or a number")]
 enum Scalar {
     Text(String),
-    Number(u64),
+    Number(serde_json::Number),
 }
 
 /// A bucket by its name, or with where it is.
@@ -124,7 +126,7 @@ struct Prune {
     #[serde(default)]
     enabled: bool,
     #[serde(default)]
-    threshold: Option<String>,
+    threshold: Option<Scalar>,
     #[serde(default)]
     min_keep: Option<usize>,
     #[serde(default)]
@@ -225,9 +227,11 @@ impl AssetArguments {
                 rule.clone_from(value);
             }
         }
-        let ending = |ending: &String| ending.to_ascii_lowercase();
-        rules.content_types =
-            self.content_types.iter().map(|(name, value)| (ending(name), value.clone())).collect();
+        let types = self.content_types.iter().map(|(ending, kind)| {
+            let wrong = |reason| format!("`content_types` has `{}`: {reason}", ending.escape_debug());
+            content_type(ending, kind).map_err(wrong)
+        });
+        rules.content_types = types.collect::<Result<_, _>>()?;
         Ok(rules)
     }
 
@@ -266,8 +270,11 @@ impl AssetArguments {
         }
         let threshold = match &self.prune.threshold {
             None => 2 * DAY,
-            Some(text) => duration(text).ok_or_else(|| {
-                format!("`prune.threshold` is `{text}`, and must be a number and one of s, m, h and d, for example 48h")
+            Some(given) => duration(&given.text()).ok_or_else(|| {
+                format!(
+                    "`prune.threshold` is `{}`, and must be a number and one of s, m, h and d, for example 48h",
+                    given.text()
+                )
             })?,
         };
         let share = self.prune.max_delete_ratio.unwrap_or(0.5);
@@ -300,9 +307,16 @@ impl AssetArguments {
         }))
     }
 
+    /// What the prune after a push that would be made now would find, if there is to be one.
+    pub(super) fn dry_prune(&self) -> Result<Option<PruneRequest>, String> {
+        let prune = self.prune(StoreConditions::Unknown)?;
+        Ok(prune.map(|prune| PruneRequest { dry_run: true, ..prune }))
+    }
+
     /// What is wrong with them, one sentence each.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
+        let commit = self.build.commit.as_ref().map(Scalar::text);
         problems.extend(self.layout().err());
         problems.extend(self.rules().err());
         problems.extend(self.prune(StoreConditions::Unknown).err());
@@ -311,6 +325,10 @@ impl AssetArguments {
             problems.push("`manifest_time: build` needs `build.timestamp`".to_owned());
         }
         problems.extend(timestamp.err());
+        for (field, given) in [("image", &self.build.image), ("commit", &commit)] {
+            let given = given.as_deref().map(build_name);
+            problems.extend(given.and_then(Result::err).map(|reason| format!("`build.{field}`: {reason}")));
+        }
         if self.source.trim().is_empty() {
             problems.push("`source` is empty: it names the directory with the built files".to_owned());
         }

@@ -38,7 +38,10 @@ impl AssetsContext<'_> {
             retries: arguments.retries,
             keep: arguments.keep.as_secs(),
         };
-        let options = |given: &[String]| bucket.iter().chain(given).cloned().collect::<Vec<_>>();
+        let valpop = self.of_valpop(arguments)?;
+        let options = |given: &[String], valpop: &[String]| {
+            bucket.iter().chain(given).chain(valpop).cloned().collect::<Vec<_>>()
+        };
         let mut manifests = Vec::new();
         let image = arguments.how.image.clone().or_else(|| self.variable("VALPOP_IMAGE"));
         match image {
@@ -46,13 +49,13 @@ impl AssetsContext<'_> {
                 image,
                 path: arguments.source_path.clone(),
                 naming: if arguments.name_by_build { Naming::Build } else { Naming::Generated },
-                options: options(&arguments.given.push),
+                options: options(&arguments.given.push, &valpop.push),
             })),
             None if arguments.cron.is_none() => return Err(missing("--image", "RUNWAY_RS_ASSETS_IMAGE")),
             None => {}
         }
         if let Some(schedule) = &arguments.cron {
-            manifests.push(order.prune(schedule, &options(&arguments.given.prune)));
+            manifests.push(order.prune(schedule, &options(&arguments.given.prune, &valpop.prune)));
         }
         self.output.data(&match (arguments.format, manifests.as_slice()) {
             (JobFormat::Yaml, manifests) => yaml(manifests),

@@ -16,7 +16,8 @@ use runway_core::error::Problem;
 use runway_core::exit::ExitCode;
 use runway_core::render::cache::partition;
 use runway_core::render::json::pretty;
-use runway_store::{BucketName, Directory, ObjectStore, ReadOnly, StoreError};
+use runway_core::render::style::harmless;
+use runway_store::{BucketName, Directory, Memory, ObjectStore, ReadOnly, StoreError};
 use thiserror::Error;
 
 use super::AssetsContext;
@@ -46,6 +47,15 @@ pub(crate) enum PlaceProblem {
     #[diagnostic(code(assets::valpop_mode), help("push to a bucket, or unset the variable"))]
     Mode { mode: String },
 
+    #[error("{message}")]
+    #[diagnostic(
+        code(assets::no_answer),
+        help(
+            "the store is {endpoint}, from {origin}: is the server running, and can it be reached from here?"
+        )
+    )]
+    NoAnswer { message: String, endpoint: String, origin: &'static str },
+
     #[error("{0}")]
     #[diagnostic(code(assets::directory), help("name a directory that may be written with --directory"))]
     Directory(Box<StoreError>),
@@ -55,6 +65,7 @@ impl Problem for PlaceProblem {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Missing { .. } | Self::Value { .. } => ExitCode::Usage,
+            Self::NoAnswer { .. } => ExitCode::Unavailable,
             _ => ExitCode::Config,
         }
     }
@@ -148,7 +159,9 @@ impl AssetsContext<'_> {
             None => self.bucket_name(place)?,
         };
         let partition = partition(self.settings.region.as_deref().unwrap_or_default());
-        self.output.data(&pretty(&iam_policy(partition, &bucket, &layout, allowed)));
+        let policy = pretty(&iam_policy(partition, &bucket, &layout, allowed));
+        self.output.data(&policy);
+        self.told.keep(policy);
         Ok(ExitCode::Ok)
     }
 
@@ -161,7 +174,7 @@ impl AssetsContext<'_> {
             #[cfg(feature = "aws")]
             aws,
         } = match &place.directory {
-            Some(directory) => self.directory(directory)?,
+            Some(directory) => self.directory(directory, writes)?,
             None => {
                 let bucket = self.bucket_name(place)?;
                 self.bucket(place, &BucketName::new(bucket)).await?
@@ -184,9 +197,14 @@ impl AssetsContext<'_> {
         })
     }
 
-    fn directory(&self, directory: &Utf8PathBuf) -> Result<Store, EngineError> {
+    fn directory(&self, directory: &Utf8PathBuf, writes: bool) -> Result<Store, EngineError> {
         let path = self.current.join(directory);
         let bucket = BucketName::new(directory.as_str());
+        if !writes && !path.exists() {
+            // What is not there has no objects, and who only looks does not make it.
+            let empty = Memory::new(bucket, Arc::new(jiff::Timestamp::now));
+            return Ok(Store::own(Arc::new(empty)));
+        }
         let store = Directory::create(path.as_std_path(), bucket, Arc::new(jiff::Timestamp::now));
         let store = store.map_err(|error| EngineError::of(PlaceProblem::Directory(Box::new(error))))?;
         Ok(Store::own(Arc::new(store)))
@@ -213,16 +231,48 @@ impl AssetsContext<'_> {
             let reason = format!("`{}` is no port, for example 9000", port.escape_debug());
             return Err(wrong("VALPOP_PORT", reason));
         }
-        let Some(host) = host else { return Ok(None) };
+        let Some(host) = host else {
+            // valpop would ask its own machine then.
+            return match port {
+                Some(_) => {
+                    Err(wrong("VALPOP_PORT", "VALPOP_HOSTNAME is not set, so it is no server's".to_owned()))
+                }
+                None => Ok(None),
+            };
+        };
         let server = if host.contains("://") { host.clone() } else { format!("http://{host}") };
         let server = match port {
             Some(port) => format!("{server}:{}", port.trim()),
             None => server,
         };
         endpoint(&server).map(Some).map_err(|_| {
-            let reason = format!("`{}` is no name of a host, for example minio", host.escape_debug());
+            let reason = if host.contains('@') {
+                "keys do not belong into it: VALPOP_USERNAME and VALPOP_PASSWORD have them".to_owned()
+            } else {
+                format!("`{}` is no name of a host, for example minio", host.escape_debug())
+            };
             wrong("VALPOP_HOSTNAME", reason)
         })
+    }
+
+    /// An error that says no more than that there was no answer, with who was asked.
+    pub(super) fn with_endpoint(&self, place: &AssetsPlace, error: EngineError) -> EngineError {
+        let is_asked =
+            place.directory.is_none() && !matches!(self.settings.provider, ProviderChoice::Local(_));
+        if error.exit != ExitCode::Unavailable || !is_asked {
+            return error;
+        }
+        let variables = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+        let of_aws = || variables.into_iter().find_map(|name| Some((self.variable(name)?, name)));
+        let ours = self.endpoint(place).ok().flatten().map(|endpoint| {
+            let is_option = place.endpoint.is_some();
+            (endpoint, if is_option { "--endpoint" } else { "VALPOP_HOSTNAME" })
+        });
+        let Some((endpoint, origin)) = ours.or_else(of_aws) else { return error };
+        let Some(message) = error.findings.first().map(ToString::to_string) else { return error };
+        // Keys that somebody wrote into it stay where they are.
+        let endpoint = endpoint.rsplit('@').next().unwrap_or_default().to_owned();
+        EngineError::of(PlaceProblem::NoAnswer { message, endpoint: harmless(&endpoint), origin })
     }
 
     #[cfg(feature = "aws")]

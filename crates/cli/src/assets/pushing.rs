@@ -10,7 +10,7 @@ use runway_core::exit::ExitCode;
 
 use super::place::{self, Opened};
 use super::purge::Purge;
-use super::{AssetsContext, failed, is_due, progress, request, shown};
+use super::{AssetsContext, failed, is_due, request, shown};
 use crate::args::{AssetsAge, AssetsFormat, AssetsPlan, AssetsPush, AssetsRollback, PruneAfter};
 
 /// What became of the prune after a push: nothing of both if it was not due.
@@ -53,6 +53,8 @@ impl AssetsContext<'_> {
         let prepared = assets::prepare(session, &request).await.map_err(failed)?;
         self.warn_of_case(&prepared);
         let planned = assets::plan(session, &request, &prepared).await.map_err(failed)?;
+        // What would go wrong is told beside the plan: people and programs need both.
+        let mut errors: Vec<EngineError> = planned.refusal().map(failed).into_iter().collect();
         let prune = match rules {
             Some(rules) => {
                 // What aged out is another matter when the build is live.
@@ -72,13 +74,28 @@ impl AssetsContext<'_> {
                         self.output.message(&format!("warning: nothing would be pruned: {error}"));
                         None
                     }
-                    Err(error) => return Err(failed(error)),
+                    // The push does not look either, unless something can have aged out.
+                    Err(error @ AssetsError::Unreadable { .. })
+                        if !self.may_prune(&rules, session, goes_live).await? =>
+                    {
+                        self.output.message(&format!("warning: a prune would not work: {error}"));
+                        None
+                    }
+                    Err(error) => {
+                        errors.push(failed(error));
+                        None
+                    }
                 }
             }
             None => None,
         };
-        let document = AssetsPlanDocument::of(about, request.image.clone(), &planned, prune.as_ref());
+        let mut document = AssetsPlanDocument::of(about, request.image.clone(), &planned, prune.as_ref());
+        let error = together(errors);
+        document.error = error.as_ref().map(shown::body);
         self.tell(arguments.form.format, &document, document.text(), document.markdown());
+        if error.is_some() {
+            return Ok(self.tell_error(error));
+        }
         let pending = document.has_changes() || prune.is_some_and(|prune| is_due(&prune));
         Ok(if arguments.detailed_exitcode && pending { ExitCode::ChangesPending } else { ExitCode::Ok })
     }
@@ -96,7 +113,6 @@ impl AssetsContext<'_> {
         let purge = Purge::of(&arguments.purge)?;
         opened.session.concurrency = arguments.build.how.concurrency.into();
         opened.session.terms.intent_ttl = arguments.age.intent_ttl;
-        opened.reporter(progress::reporter(self.output, self.settings.ci, arguments.form.format));
         let session = &opened.session;
         let prepared = assets::prepare(session, &request).await.map_err(failed)?;
         self.warn_of_case(&prepared);
@@ -125,7 +141,6 @@ impl AssetsContext<'_> {
         about: &About,
     ) -> Result<ExitCode, EngineError> {
         let purge = Purge::of(&arguments.purge)?;
-        opened.reporter(progress::reporter(self.output, self.settings.ci, arguments.form.format));
         let outcome = assets::rollback(&opened.session, ManifestId(arguments.to), opened.conditions).await;
         let outcome = outcome.map_err(failed)?;
         self.after(about, opened, arguments.form.format, &outcome, (purge, None)).await
@@ -170,6 +185,17 @@ impl AssetsContext<'_> {
         document.error = error.as_ref().map(shown::body);
         self.tell(format, &document, document.text(), document.markdown());
         Ok(self.tell_error(error))
+    }
+
+    /// Whether a push that was made now would look for what aged out.
+    async fn may_prune(
+        &self,
+        rules: &PruneRequest,
+        session: &assets::Session,
+        adds_one: bool,
+    ) -> Result<bool, EngineError> {
+        let manifests = assets::manifest_ids(session).await.map_err(failed)?;
+        Ok(may_be_due(rules, &manifests, adds_one, session.clock.seconds()))
     }
 
     /// What the prune after a push keeps, if there is to be one.

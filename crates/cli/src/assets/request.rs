@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runway_artifacts::assets::{Check, PruneRequest, PushRequest, Rules, StoreConditions, globs};
+use runway_artifacts::assets::{Check, PruneRequest, PushRequest, Rules, StoreConditions, build_name, globs};
 use runway_artifacts::format::{Build, MOST_REMEMBERED, ManifestFormat};
 use runway_artifacts::names::AssetPath;
 use runway_artifacts::protocol::PushMode;
@@ -11,7 +11,7 @@ use runway_core::engine::EngineError;
 
 use super::AssetsContext;
 use super::place::PlaceProblem;
-use crate::args::{AssetsAge, AssetsBuild, AssetsPush, CheckBy, ManifestForm, ManifestTime};
+use crate::args::{AssetsAge, AssetsBuild, AssetsJob, AssetsPush, CheckBy, ManifestForm, ManifestTime};
 
 /// How old a file must be that nobody names.
 const ORPHANS: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -21,6 +21,12 @@ const THRESHOLD: Duration = Duration::from_secs(48 * 3600);
 
 /// Builds that stay, unless told otherwise.
 const MIN_KEEP: usize = 3;
+
+/// Options that variables stand for.
+pub(super) struct Of {
+    pub(super) push: Vec<String>,
+    pub(super) prune: Vec<String>,
+}
 
 fn wrong(option: &'static str, reason: impl Into<String>) -> EngineError {
     EngineError::of(PlaceProblem::Value { name: option, reason: reason.into() })
@@ -65,12 +71,18 @@ impl AssetsContext<'_> {
                 rule.clone_from(value);
             }
         }
+        let image = how.image.clone().or_else(|| self.variable("VALPOP_IMAGE"));
+        for (option, given) in [("--image", &image), ("--commit", &how.commit)] {
+            if let Some(text) = given {
+                build_name(text).map_err(|reason| wrong(option, reason))?;
+            }
+        }
         rules.content_types = how.content_type.iter().cloned().collect();
         Ok(PushRequest {
             source: self.current.join(source).into_std_path_buf(),
             rules,
             build: Build { commit: how.commit.clone(), timestamp: how.build_timestamp },
-            image: how.image.clone().or_else(|| self.variable("VALPOP_IMAGE")),
+            image,
             format: ManifestFormat::V2,
             mode: PushMode {
                 allow_older: how.allow_older,
@@ -119,6 +131,35 @@ impl AssetsContext<'_> {
     /// A variable that is set to something.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         self.environment.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// What variables of valpop say, as options of a push and of a prune.
+    pub(super) fn of_valpop(&self, arguments: &AssetsJob) -> Result<Of, EngineError> {
+        let AssetsJob { place, how, age, .. } = arguments;
+        let mut prune = Vec::new();
+        let mut tell = |option: &str, value: String| prune.extend([option.to_owned(), value]);
+        if place.endpoint.is_none()
+            && let Some(endpoint) = self.endpoint(place)?
+        {
+            tell("--endpoint", endpoint);
+        }
+        if age.threshold.is_none()
+            && let Some(seconds) = self.number("VALPOP_TIMEOUT")?
+        {
+            tell("--threshold", format!("{seconds}s"));
+        }
+        if age.min_keep.is_none()
+            && let Some(count) = self.number("VALPOP_MIN_ASSET_RECORDS")?
+        {
+            tell("--min-keep", count.to_string());
+        }
+        let mut push = prune.clone();
+        if how.cache_control.is_none()
+            && let Some(seconds) = self.number("VALPOP_CACHE_MAX_AGE")?
+        {
+            push.extend(["--cache-control".to_owned(), format!("public, max-age={seconds}")]);
+        }
+        Ok(Of { push, prune })
     }
 
     fn number(&self, name: &'static str) -> Result<Option<u64>, EngineError> {

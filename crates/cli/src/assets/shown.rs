@@ -21,7 +21,7 @@ use crate::settings::SettingsProblem;
 pub(crate) struct Told(Mutex<Option<String>>);
 
 impl Told {
-    fn keep(&self, document: String) {
+    pub(super) fn keep(&self, document: String) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(document);
     }
 

@@ -20,6 +20,7 @@ use super::reader::{Fields, Reader, is_null};
 use crate::config::{Config, Variable};
 use crate::error::Finding;
 use crate::ident::NodeName;
+use crate::lookup::VariableValue;
 use crate::task::TaskPlace;
 use crate::text::Span;
 use crate::yaml::{Node, NodeValue};
@@ -147,6 +148,11 @@ impl TaskDefinition {
     /// Whether any of its arguments comes from something that other nodes may change, apart from their outputs.
     pub fn asks_services(&self) -> bool {
         self.args.values().any(Variable::asks_services)
+    }
+
+    /// Whether a flag among its arguments is surely not set.
+    pub(crate) fn is_off(&self, flag: &str) -> bool {
+        self.args.get(flag).is_none_or(|argument| argument.value == VariableValue::Bool(false))
     }
 }
 

@@ -22,7 +22,7 @@ use crate::plan::{
 use crate::provider::StackState;
 use crate::registry::{BlueprintRequest, Fetched, HandlerFailure, LookupFailure, LookupRequest};
 use crate::secrets::{Secrets, Vault, texts};
-use crate::task::{ReadContext, TaskFailure};
+use crate::task::{Gives, ReadContext, TaskFailure};
 use crate::template::Template;
 use crate::template::jinja::{self, JinjaContext};
 use crate::text::Span;
@@ -96,12 +96,18 @@ impl Asked {
     }
 
     /// Keeps what must not be shown of the outputs of a task that was carried out.
-    pub(crate) fn learn_task_outputs(&self, name: &NodeName, outputs: &BTreeMap<String, String>) {
-        if self.hidden_outputs().contains_key(name) {
-            let mut found = Vec::new();
-            outputs.values().for_each(|value| texts(&Value::from(value.as_str()), &mut found));
-            self.vault.add(found);
+    pub(crate) fn learn_task_outputs(
+        &self,
+        name: &NodeName,
+        gives: Gives,
+        outputs: &BTreeMap<String, String>,
+    ) {
+        let hidden = self.hidden_outputs().remove(name).unwrap_or_default();
+        let mut found = Vec::new();
+        for (_, value) in outputs.iter().filter(|(output, _)| gives.is_among(output, &hidden)) {
+            texts(&Value::from(value.as_str()), &mut found);
         }
+        self.vault.add(found);
     }
 
     /// Results of the hooks that have run; `None` if those before the stacks have not.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::config::tasks::TaskProblem;
-use crate::config::{Config, OnRemove, StackDefinition, TaskDefinition, When};
+use crate::config::{Called, Config, OnRemove, StackDefinition, TaskDefinition, When};
 use crate::error::{Finding, Findings, nearest};
 use crate::ident::{NodeName, StackFqn};
 use crate::lookup::resolve::{HookData, OutputValue, Scope, resolve};
@@ -21,10 +21,11 @@ use crate::template::Template;
 pub(super) fn values(
     config: &Arc<Config>,
     templates: &BTreeMap<NodeName, Arc<Template>>,
+    kinds: &TaskKinds,
     settings: Option<&Settings>,
 ) -> Findings {
     let by_fqn = config.stacks.values().map(|definition| (&definition.fqn, definition)).collect();
-    let scope = StaticScope { config, by_fqn, templates, settings, place: TaskPlace::default() };
+    let scope = StaticScope { config, by_fqn, templates, kinds, settings, task: None };
     let mut findings = Findings::default();
     for definition in config.stacks.values().filter(|definition| definition.enabled) {
         if let Some(template) = templates.get(&definition.name) {
@@ -74,9 +75,9 @@ pub(super) fn tasks(config: &Config, kinds: &TaskKinds, settings: Option<&Settin
         if task.on_remove == Some(OnRemove::Delete) && kind.effects() {
             idle.push(("`on_remove: delete`", "it leaves nothing that could be deleted"));
         }
-        let (templates, place) = (&BTreeMap::new(), task.place.clone());
+        let templates = &BTreeMap::new();
         let by_fqn = by_fqn.clone();
-        let scope = StaticScope { config, by_fqn, templates, settings, place };
+        let scope = StaticScope { config, by_fqn, templates, kinds, settings, task: Some(task) };
         let (mut known_values, mut failed) = (Map::new(), Vec::new());
         for (name, variable) in &task.args {
             match resolve(&variable.value, &scope) {
@@ -174,8 +175,9 @@ struct StaticScope<'a> {
     by_fqn: BTreeMap<&'a StackFqn, &'a StackDefinition>,
     templates: &'a BTreeMap<NodeName, Arc<Template>>,
     settings: Option<&'a Settings>,
-    /// Where the task works whose arguments are resolved.
-    place: TaskPlace,
+    kinds: &'a TaskKinds,
+    /// The task whose arguments are resolved, if it is one.
+    task: Option<&'a TaskDefinition>,
 }
 
 impl Scope for StaticScope<'_> {
@@ -199,13 +201,20 @@ impl Scope for StaticScope<'_> {
         }
     }
 
-    fn task_output(&self, _: &str, _: &str) -> OutputValue {
-        // The graph reports names that nothing has.
-        OutputValue::Unknown(BTreeSet::new())
+    fn task_output(&self, task: &str, output: &str) -> OutputValue {
+        // The graph reports names that nothing has; the nodes of one entry give the same.
+        let Called::Nodes(nodes) = self.config.tasks_called(task) else {
+            return OutputValue::Unknown(BTreeSet::new());
+        };
+        let lacks = nodes.first().and_then(|definition| {
+            let kind = self.kinds.get(&definition.kind)?;
+            kind.gives().lacks(kind.name(), output, |flag| definition.is_off(flag))
+        });
+        lacks.map_or_else(|| OutputValue::Unknown(BTreeSet::new()), OutputValue::Missing)
     }
 
     fn place(&self) -> TaskPlace {
-        self.place.clone()
+        self.task.map(|task| task.place.clone()).unwrap_or_default()
     }
 
     fn stack(&self, _: &StackFqn) -> Option<&StackState> {

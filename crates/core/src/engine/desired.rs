@@ -128,7 +128,7 @@ fn read(
                 Err(problem) => findings.push(Finding::at(&config.document, problem)),
             }
         }
-        findings.extend(check::values(config, &read.templates, settings));
+        findings.extend(check::values(config, &read.templates, &kinds, settings));
     }
     let Templates { templates, jinja, unmade } = read;
     findings.retain(|finding| !finding.touches(&config.document, &config.undefined));

@@ -171,6 +171,7 @@ impl Run<'_, '_> {
             tokio::select! {
                 biased;
                 () = interrupt.abandon.cancelled() => {
+                    self.tell_printed();
                     self.leave(true);
                     return;
                 }
@@ -186,6 +187,8 @@ impl Run<'_, '_> {
                     self.reporter.event(&Event::TaskOutput { name, line });
                 }
                 Some((name, result)) = self.tasks.next(), if !self.tasks.is_empty() => {
+                    // What it said last came with its end.
+                    self.tell_printed();
                     self.task_ended(&name, result);
                 }
                 () = clock.sleep(until_look), if watching => {
@@ -193,6 +196,13 @@ impl Run<'_, '_> {
                     next_look = clock.monotonic() + self.cadence.pause();
                 }
             }
+        }
+    }
+
+    /// Tells what programs of tasks have printed until now.
+    fn tell_printed(&mut self) {
+        while let Ok((name, line)) = self.printed.1.try_recv() {
+            self.reporter.event(&Event::TaskOutput { name, line });
         }
     }
 
@@ -413,7 +423,7 @@ impl Run<'_, '_> {
         self.reporter.event(&Event::StepFinished {
             name: name.clone(),
             fqn: step.fqn.clone(),
-            action: step.action,
+            action: flight.did.filter(|did| did.is_change()).unwrap_or(step.action),
             outcome,
             elapsed,
         });

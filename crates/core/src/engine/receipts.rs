@@ -19,7 +19,7 @@ impl Engine {
         found: &Arguments,
     ) -> Option<Ingredients> {
         definition.trust_for?;
-        let values = found.known().filter(|_| found.secrets.is_empty())?;
+        let values = found.known().filter(|_| found.secret_names().is_empty())?;
         if kind.effects() || !kind.keeps_receipt(values) {
             return None;
         }

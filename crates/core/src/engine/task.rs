@@ -24,7 +24,8 @@ use crate::plan::tasks::{
 use crate::plan::{Action, Certainty, Desired, Hidden, Step, World};
 use crate::registry::HookOutput;
 use crate::task::{
-    AnyTaskKind, ReadContext, TaskAction, TaskChange, TaskFailure, TaskPlace, TaskServices, WriteContext,
+    AnyTaskKind, Gives, ReadContext, TaskAction, TaskChange, TaskFailure, TaskPlace, TaskServices,
+    WriteContext,
 };
 
 /// A line that a program of a task printed.
@@ -37,6 +38,8 @@ pub(crate) type Turn<'a> = BoxFuture<'a, (NodeName, Result<TaskEnd, SubmitError>
 pub(crate) struct TaskEnd {
     /// What it did; [`Action::None`] if nothing was left to do.
     pub(crate) did: Action,
+    /// What its kind gives.
+    pub(crate) gives: Gives,
     /// Its outputs now.
     pub(crate) outputs: BTreeMap<String, String>,
     /// What is recorded of it; `None` if what it kept is gone.
@@ -75,7 +78,8 @@ struct Call<'a> {
     step: &'a Step,
     /// What is recorded of it once it is as specified.
     facts: Option<Facts>,
-    keeps_outputs: bool,
+    /// Names of arguments that are secrets, or hold one.
+    hidden: BTreeSet<String>,
     receipt: Option<Ingredients>,
     token: String,
     output: Lines,
@@ -121,7 +125,7 @@ pub(crate) fn turn<'a>(
     let (kind, services) = means(engine, desired, &task.kind).map_err(failed)?;
     let definition = desired.config.tasks.get(name).filter(|_| !task.leaves);
     let mut receipt = None;
-    let (place, arguments, secrets, facts, keeps_outputs) = match definition {
+    let (place, arguments, secrets, facts, hidden) = match definition {
         Some(definition) => {
             let settings = engine.options.settings();
             let hidden =
@@ -163,14 +167,14 @@ pub(crate) fn turn<'a>(
                 adopted: of(true),
                 before: record_of(desired, world, definition, found.known()).cloned(),
             };
-            let keeps = found.secrets.is_empty();
+            let names = found.secret_names();
             receipt = engine.receipt(world, definition, kind.as_ref(), &found);
-            (definition.place.clone(), found.values, found.secrets, Some(facts), keeps)
+            (definition.place.clone(), found.values, found.secrets, Some(facts), names)
         }
         None => {
             let Some(facts) = &task.record else { return Ok(None) };
             let arguments = facts.arguments.clone().into_iter().collect();
-            (facts.place.clone(), arguments, BTreeSet::new(), None, false)
+            (facts.place.clone(), arguments, BTreeSet::new(), None, BTreeSet::new())
         }
     };
     let call = Call {
@@ -183,7 +187,7 @@ pub(crate) fn turn<'a>(
         secrets,
         step,
         facts,
-        keeps_outputs,
+        hidden,
         receipt,
         token: token(&engine.options.session, 't', &step.fqn),
         output: Lines { name: name.clone(), to: printed.clone() },
@@ -214,17 +218,19 @@ impl Call<'_> {
         self.refuse_unplanned(&change)?;
         let context = WriteContext::new(read, &self.token, &self.clock, may_write).with_output(&self.output);
         let done = self.kind.apply(&context, &self.arguments, &change).await.map_err(failed)?;
-        let outputs = change.outputs.into_iter().chain(done.outputs).collect();
+        let outputs = self.kind.gives().lasting(&change).into_iter().chain(done.outputs).collect();
         Ok(self.end(action(change.action), outputs, is_there))
     }
 
     fn end(&self, did: Action, outputs: BTreeMap<String, String>, is_there: bool) -> TaskEnd {
-        let recorded = if self.keeps_outputs { outputs.clone() } else { BTreeMap::new() };
+        let gives = self.kind.gives();
+        let recorded = outputs.iter().filter(|(name, _)| !gives.hides(name, &self.hidden));
+        let recorded: BTreeMap<_, _> = recorded.map(|(name, value)| (name.clone(), value.clone())).collect();
         let facts = self.facts.as_ref().map(|Facts { made, adopted, before }| {
             let facts = if is_adopted(before.as_ref(), did, is_there) { adopted } else { made };
-            TaskFacts { outputs: recorded, ..facts.clone() }
+            TaskFacts { outputs: recorded.clone(), ..facts.clone() }
         });
-        TaskEnd { did, outputs, facts, receipt: self.receipt.clone() }
+        TaskEnd { did, gives, outputs, facts, receipt: self.receipt.clone() }
     }
 
     /// What no plan has shown is not done: nothing is deleted and nothing run that was to be made or changed, and where

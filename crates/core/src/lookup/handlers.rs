@@ -214,6 +214,9 @@ fn output(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
         OutputValue::Missing(reason) => {
             arguments.default_or(format!("output `{stack}.{output}` is not available: {reason}"))
         }
+        OutputValue::Withheld((why, help)) => {
+            Err(Failure::new(format!("output `{stack}.{output}` is not available: {why}"), help))
+        }
     }
 }
 
@@ -227,11 +230,14 @@ fn task(query: &str, scope: &dyn Scope) -> Result<Resolved, Failure> {
     match scope.task_output(task, output) {
         OutputValue::Known(value) => {
             let value = arguments.apply(Value::String(value))?;
-            Ok(Resolved::Known { value, secret: scope.is_hidden_task(task) })
+            Ok(Resolved::Known { value, secret: scope.is_hidden_task(task, output) })
         }
         OutputValue::Unknown(after) => Ok(Resolved::Unknown { after }),
         OutputValue::Missing(reason) => {
             arguments.default_or(format!("output `{output}` of task `{task}` is not available: {reason}"))
+        }
+        OutputValue::Withheld((why, help)) => {
+            Err(Failure::new(format!("output `{output}` of task `{task}` is not available: {why}"), help))
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum OutputValue {
     Unknown(BTreeSet<Cause>),
     /// There is no such output; the reason completes the sentence "output `x.Y` is not available: ...".
     Missing(String),
+    /// There is one, and it is not given: why, as above, and what to do. A default is no answer to that.
+    Withheld((&'static str, &'static str)),
 }
 
 /// What is known of the results of hooks.
@@ -52,8 +54,8 @@ pub trait Scope {
     fn task_output(&self, _task: &str, _output: &str) -> OutputValue {
         OutputValue::Missing("there are no tasks here".to_owned())
     }
-    /// Whether the outputs of a task of this config must not be shown. `task` is as written.
-    fn is_hidden_task(&self, _task: &str) -> bool {
+    /// Whether an output of a task of this config must not be shown. `task` is as written.
+    fn is_hidden_task(&self, _task: &str, _output: &str) -> bool {
         false
     }
     /// Account and region of what is resolved, as far as they are known.

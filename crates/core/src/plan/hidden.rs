@@ -8,21 +8,23 @@ use serde_json::Value;
 
 use super::effective::surroundings;
 use super::scope::PlanScope;
+use super::tasks::{as_far_as_known, secret_texts};
 use super::template::{Wanted, wanted_template};
 use super::{Desired, Rendered, Settings, World};
-use crate::config::{StackDefinition, TaskDefinition};
+use crate::config::{StackDefinition, TaskDefinition, Variable};
 use crate::ident::NodeName;
 use crate::lookup::Resolved;
 use crate::lookup::resolve::{Scope, resolve};
 use crate::provider::StackState;
 use crate::secrets::{HIDDEN, Secrets, texts, without_open};
+use crate::task::Gives;
 use crate::template::Template;
 use crate::template::symbolic::{Argument, Doubt, Symbols, Term};
 
 /// What must not be shown.
 #[derive(Debug, Default)]
 pub struct Hidden {
-    /// Outputs by stack.
+    /// Outputs by stack and task; those of tasks are to be asked by [`Gives::is_among`].
     outputs: BTreeMap<NodeName, BTreeSet<String>>,
     /// Keys of hooks that have yet to run and will be given secrets.
     hooks: BTreeSet<String>,
@@ -80,27 +82,27 @@ impl Hidden {
         settings: &Settings,
         definition: &TaskDefinition,
     ) {
-        let (mut secret, mut found) = (false, Vec::new());
+        let Some(gives) = desired.kinds.get(&definition.kind).map(|kind| kind.gives()) else { return };
+        let (mut secrets, mut found) = (BTreeSet::new(), Vec::new());
         {
             let scope = PlanScope { hidden: self, ..PlanScope::now(desired, world, settings) };
             let scope = scope.of_task(definition);
-            for variable in definition.args.values() {
-                match resolve(&variable.value, &scope) {
-                    Ok(Resolved::Known { value, secret: true }) => {
-                        texts(&value, &mut found);
-                        secret = true;
-                    }
-                    Ok(Resolved::Unknown { after }) => {
-                        secret |= variable.asks_services() || scope.may_hide(&after);
-                    }
-                    _ => {}
-                }
+            let (arguments, _) = as_far_as_known(&scope, definition);
+            found.extend(secret_texts(&arguments));
+            secrets.extend(arguments.secret_names());
+            for (name, after) in &arguments.unknown {
+                let asks = definition.args.get(name).is_some_and(Variable::asks_services);
+                secrets.extend((asks || scope.may_hide(after)).then(|| name.clone()));
             }
         }
-        if secret {
-            let outputs = world.outputs.get(&definition.node).into_iter().flatten();
-            outputs.for_each(|(_, value)| texts(&Value::from(value.as_str()), &mut found));
-            self.outputs.insert(definition.node.clone(), BTreeSet::from(["*".to_owned()]));
+        let outputs = world.outputs.get(&definition.node).into_iter().flatten();
+        for (_, value) in outputs.filter(|(name, _)| gives.hides(name, &secrets)) {
+            texts(&Value::from(value.as_str()), &mut found);
+        }
+        let hidden = gives.hidden(&secrets);
+        // What was only feared before is known now.
+        if !hidden.is_empty() || self.outputs.contains_key(&definition.node) {
+            self.outputs.insert(definition.node.clone(), hidden);
         }
         self.texts.extend(found);
     }
@@ -117,14 +119,19 @@ impl Hidden {
         self.outputs.get(stack).is_some_and(|outputs| outputs.contains(output))
     }
 
-    /// Whether there are outputs that must not be shown.
-    pub(crate) fn has_any_outputs(&self) -> bool {
-        !self.outputs.is_empty()
+    /// The same of a task whose kind gives this.
+    pub(super) fn has_task_output(&self, task: &NodeName, output: &str, gives: Gives) -> bool {
+        self.outputs.get(task).is_some_and(|outputs| gives.is_among(output, outputs))
     }
 
-    /// Whether any output of a stack must not be shown.
-    pub(super) fn has_outputs(&self, stack: &NodeName) -> bool {
-        self.outputs.contains_key(stack)
+    /// Whether there are outputs that must not be shown.
+    pub(crate) fn has_any_outputs(&self) -> bool {
+        self.outputs.values().any(|outputs| !outputs.is_empty())
+    }
+
+    /// Whether any output of a stack or task must not be shown.
+    pub(super) fn has_outputs(&self, node: &NodeName) -> bool {
+        self.outputs.get(node).is_some_and(|outputs| !outputs.is_empty())
     }
 
     /// Whether a hook that has yet to run may give back a secret; without a key, any of them.

@@ -183,7 +183,7 @@ pub(super) fn asked_by_task(
     let asked = asked.map(|(name, variable)| (name.clone(), noted(variable, &scope, true))).collect();
     // What cannot be resolved yet may turn out to be a secret.
     let all = || definition.args.keys().cloned().collect();
-    let secrets = tasks::arguments(&scope, definition).map_or_else(|_| all(), |found| found.secrets);
+    let secrets = tasks::arguments(&scope, definition).map_or_else(|_| all(), |found| found.secret_names());
     (asked, secrets)
 }
 
@@ -214,8 +214,8 @@ impl Scope for Recorder<'_> {
         self.scope.task_output(task, output)
     }
 
-    fn is_hidden_task(&self, task: &str) -> bool {
-        self.scope.is_hidden_task(task)
+    fn is_hidden_task(&self, task: &str, output: &str) -> bool {
+        self.scope.is_hidden_task(task, output)
     }
 
     fn place(&self) -> TaskPlace {

@@ -7,7 +7,7 @@ use super::change::PendingStacks;
 use super::hidden::Hidden;
 use super::tasks::PlannedOutputs;
 use super::{Desired, Settings, World};
-use crate::config::{Called, TaskDefinition};
+use crate::config::{Called, TaskDefinition, When};
 use crate::graph::dependency::read_by;
 use crate::ident::{NodeName, StackFqn};
 use crate::lookup::Cause;
@@ -35,6 +35,17 @@ pub(super) struct PlanScope<'a> {
     /// What must not be shown, beside the answers that are secrets.
     pub(super) hidden: &'a Hidden,
 }
+
+/// Why an output is not there that a later run could not know.
+const WITHHELD: (&str, &str) = (
+    "the task is given a secret, which this output may hold, so it is not recorded, and the next run could not know it",
+    "write `when: always` for the task, so that every run has it, or let it write the value to where a lookup finds it, for example Parameter Store",
+);
+/// Why an output is not there that no record has.
+const NOT_RECORDED: (&str, &str) = (
+    "the task is given a secret, which this output may hold, so it is not recorded, and this run leaves the task alone",
+    "let the run take the task, too, for example with `--with-dependencies`",
+);
 
 /// Everything is known.
 static NOTHING: PendingStacks = PendingStacks::new();
@@ -67,6 +78,15 @@ impl<'a> PlanScope<'a> {
         };
         let several = || format!("it works in {} places", nodes.len());
         read_by(&nodes, self.task).ok_or_else(several)
+    }
+
+    /// Whether an output of a task must not be shown.
+    fn hides(&self, definition: &TaskDefinition, output: &str) -> bool {
+        let Some(kind) = self.desired.kinds.get(&definition.kind) else { return false };
+        match self.tasks.get(&definition.node) {
+            Some(planned) => kind.gives().hides(output, &planned.secrets),
+            None => self.hidden.has_task_output(&definition.node, output, kind.gives()),
+        }
     }
 }
 
@@ -118,7 +138,21 @@ impl Scope for PlanScope<'_> {
             Ok(definition) => definition,
             Err(reason) => return OutputValue::Missing(reason),
         };
-        let missing = || OutputValue::Missing("it has no such output".to_owned());
+        let Some(kind) = self.desired.kinds.get(&definition.kind) else {
+            return OutputValue::Missing("its kind is not known".to_owned());
+        };
+        if let Some(lacks) = kind.gives().lacks(kind.name(), output, |flag| definition.is_off(flag)) {
+            return OutputValue::Missing(lacks);
+        }
+        let is_hidden = self.hides(definition, output);
+        // It would be there after the run that makes it, and in no later one.
+        if is_hidden && kind.effects() && definition.when != When::Always {
+            return OutputValue::Withheld(WITHHELD);
+        }
+        let missing = || match is_hidden {
+            true => OutputValue::Withheld(NOT_RECORDED),
+            false => OutputValue::Missing("it has no such output".to_owned()),
+        };
         if let Some(planned) = self.tasks.get(&definition.node) {
             return match planned.known.get(output) {
                 Some(value) => OutputValue::Known(value.clone()),
@@ -136,8 +170,8 @@ impl Scope for PlanScope<'_> {
         }
     }
 
-    fn is_hidden_task(&self, task: &str) -> bool {
-        self.task_called(task).is_ok_and(|definition| self.hidden.has_outputs(&definition.node))
+    fn is_hidden_task(&self, task: &str, output: &str) -> bool {
+        self.task_called(task).is_ok_and(|definition| self.hides(definition, output))
     }
 
     fn place(&self) -> TaskPlace {
@@ -152,7 +186,10 @@ impl Scope for PlanScope<'_> {
 
     fn may_hide(&self, after: &BTreeSet<Cause>) -> bool {
         after.iter().any(|cause| match cause {
-            Cause::Output(task, _) if self.desired.graph.is_task(task) => self.hidden.has_outputs(task),
+            Cause::Output(task, output) if self.desired.graph.is_task(task) => {
+                let definition = self.desired.config.tasks.get(task);
+                definition.is_some_and(|definition| self.hides(definition, output))
+            }
             Cause::Output(stack, output) => self.hidden.has_output(stack, output),
             Cause::Stack(stack) => self.hidden.has_outputs(stack),
             Cause::Hook(key) => self.hidden.has_hook(key.as_ref()),

@@ -28,7 +28,7 @@ use crate::lookup::{Cause, Resolved};
 use crate::provider::Place;
 use crate::resources::Replacement;
 use crate::secrets::{HIDDEN, texts};
-use crate::task::{AnyTaskKind, TaskDetail, TaskPlace};
+use crate::task::{AnyTaskKind, SecretPart, TaskDetail, TaskPlace};
 
 /// A question about what a task keeps. Equal questions have one answer in a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +85,8 @@ pub(crate) struct TaskOutputs {
     pub(crate) known: BTreeMap<String, String>,
     /// Others may come.
     pub(crate) open: bool,
+    /// Arguments that are secrets, or may turn out to be.
+    pub(crate) secrets: BTreeSet<String>,
 }
 
 /// Outputs of tasks by node.
@@ -96,6 +98,8 @@ pub(crate) struct Arguments {
     pub(crate) values: Map<String, Value>,
     /// Names of those that must not be shown.
     pub(crate) secrets: BTreeSet<String>,
+    /// Parts of the others that are secrets by the kind of the task.
+    parts: BTreeSet<SecretPart>,
     /// Those that are known only later, with what they wait for.
     pub(crate) unknown: BTreeMap<String, BTreeSet<Cause>>,
 }
@@ -106,11 +110,17 @@ impl Arguments {
         self.unknown.is_empty().then_some(&self.values)
     }
 
+    /// Names of those that are secrets, or hold one.
+    pub(crate) fn secret_names(&self) -> BTreeSet<String> {
+        let parts = self.parts.iter().map(|part| part.argument.to_owned());
+        self.secrets.iter().cloned().chain(parts).collect()
+    }
+
     /// The same for records: sorted, with placeholders for secrets and for what is not known.
     fn recorded(&self) -> BTreeMap<String, Value> {
         let known = self.values.iter().map(|(name, value)| {
             let shown = if self.secrets.contains(name) { masked(value) } else { sorted(value) };
-            (name.clone(), shown)
+            (name.clone(), without_parts(name, shown, &self.parts))
         });
         known.chain(self.unknown.keys().map(|name| (name.clone(), Value::from(UNKNOWN)))).collect()
     }
@@ -127,12 +137,12 @@ impl Arguments {
 /// # Errors
 /// [`Findings`] with every lookup that has no value.
 pub(super) fn arguments(scope: &PlanScope<'_>, definition: &TaskDefinition) -> Result<Arguments, Findings> {
-    let (found, findings) = resolved(scope, definition);
+    let (found, findings) = as_far_as_known(scope, definition);
     if findings.has_errors() { Err(findings) } else { Ok(found) }
 }
 
 /// The arguments of a task as far as they have values, and every lookup that has none.
-fn resolved(scope: &PlanScope<'_>, definition: &TaskDefinition) -> (Arguments, Findings) {
+pub(super) fn as_far_as_known(scope: &PlanScope<'_>, definition: &TaskDefinition) -> (Arguments, Findings) {
     let (mut found, mut findings) = (Arguments::default(), Findings::default());
     for (name, variable) in &definition.args {
         match resolve(&variable.value, scope) {
@@ -153,6 +163,9 @@ fn resolved(scope: &PlanScope<'_>, definition: &TaskDefinition) -> (Arguments, F
                 findings.push(Finding::at(&scope.desired.config.document, problem));
             }
         }
+    }
+    if let Some(kind) = scope.desired.kinds.get(&definition.kind) {
+        found.parts = kind.secrets(&found.values, &found.unknown.keys().map(String::as_str).collect());
     }
     (found, findings)
 }
@@ -209,7 +222,8 @@ pub(crate) fn record(
     outputs: &BTreeMap<String, String>,
     adopted: bool,
 ) -> TaskFacts {
-    let keeps = arguments.secrets.is_empty();
+    let (gives, secrets) = (kind.gives(), arguments.secret_names());
+    let shown = outputs.iter().filter(|(name, _)| !gives.hides(name, &secrets));
     TaskFacts {
         kind: definition.kind.clone(),
         revision: kind.revision(),
@@ -220,7 +234,7 @@ pub(crate) fn record(
         on_remove: on_remove(definition, kind, adopted),
         adopted,
         digest: Some(arguments.digest(kind.revision(), &definition.place)),
-        outputs: if keeps { outputs.clone() } else { BTreeMap::new() },
+        outputs: shown.map(|(name, value)| (name.clone(), value.clone())).collect(),
         needs: desired.graph.needs_of(&definition.node),
     }
 }
@@ -283,7 +297,28 @@ pub(crate) fn secret_texts(arguments: &Arguments) -> Vec<String> {
     let mut found = Vec::new();
     let secret = arguments.values.iter().filter(|(name, _)| arguments.secrets.contains(*name));
     secret.for_each(|(_, value)| texts(value, &mut found));
+    for part in &arguments.parts {
+        let value = arguments.values.get(part.argument);
+        let value = match &part.entry {
+            Some(entry) => value.and_then(|value| value.get(entry)),
+            None => value,
+        };
+        value.iter().for_each(|value| texts(value, &mut found));
+    }
     found
+}
+
+/// An argument without what its kind makes a secret.
+fn without_parts(name: &str, value: Value, parts: &BTreeSet<SecretPart>) -> Value {
+    parts.iter().filter(|part| part.argument == name).fold(value, |mut value, part| match &part.entry {
+        None => masked(&value),
+        Some(entry) => {
+            if let Some(value) = value.get_mut(entry) {
+                *value = masked(value);
+            }
+            value
+        }
+    })
 }
 
 /// The same shape without what is in it.

@@ -6,6 +6,7 @@
 
 mod context;
 mod fields;
+mod gives;
 pub mod kinds;
 mod program;
 mod service;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use context::{ReadContext, WriteContext};
+pub use gives::{Given, Gives, SecretPart};
 pub use kinds::TaskKinds;
 pub use program::{Ended, Program, Programs};
 pub use service::{Change, Read, Service, ServiceFailure, TaskServices};
@@ -160,6 +162,8 @@ pub trait TaskKind: Send + Sync + 'static {
     const SERVICE: &'static str = Self::KIND;
     /// Other services that have work because of it, and limits of their own.
     const ALSO: &'static [&'static str] = &[];
+    /// Its outputs.
+    const GIVES: Gives;
     /// Its arguments. Unknown ones are refused (`deny_unknown_fields`).
     type Spec: DeserializeOwned + Serialize + Clone + Send + Sync;
     /// What was read.
@@ -196,6 +200,14 @@ pub trait TaskKind: Send + Sync + 'static {
     fn check(spec: &Self::Spec) -> Vec<String> {
         let _ = spec;
         Vec::new()
+    }
+
+    /// Parts of the arguments that are secrets whatever gives them, so that they are neither recorded nor shown. `known` are
+    /// the arguments that are known so far, and `unknown` names the others: where one of those decides, it counts as if
+    /// it made a secret.
+    fn secrets(known: &Map<String, Value>, unknown: &BTreeSet<&str>) -> BTreeSet<SecretPart> {
+        let _ = (known, unknown);
+        BTreeSet::new()
     }
 
     /// Whether a receipt of it may be trusted for a while; what only has effects, or what removes something, may not.
@@ -237,6 +249,10 @@ pub trait AnyTaskKind: Send + Sync {
     fn keeps(&self) -> Keeps;
     /// See [`TaskKind::SERVICE`] and [`TaskKind::ALSO`].
     fn services(&self) -> BTreeSet<String>;
+    /// See [`TaskKind::GIVES`].
+    fn gives(&self) -> Gives;
+    /// See [`TaskKind::secrets`].
+    fn secrets(&self, known: &Map<String, Value>, unknown: &BTreeSet<&str>) -> BTreeSet<SecretPart>;
     /// Names of its arguments, as the config spells them.
     fn arguments(&self) -> &'static [&'static str];
     /// See [`TaskKind::subject`]; `None` if the arguments are not of its types.
@@ -318,6 +334,14 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
 
     fn services(&self) -> BTreeSet<String> {
         [T::SERVICE].iter().chain(T::ALSO).map(|service| (*service).to_owned()).collect()
+    }
+
+    fn gives(&self) -> Gives {
+        T::GIVES
+    }
+
+    fn secrets(&self, known: &Map<String, Value>, unknown: &BTreeSet<&str>) -> BTreeSet<SecretPart> {
+        T::secrets(known, unknown)
     }
 
     fn arguments(&self) -> &'static [&'static str] {

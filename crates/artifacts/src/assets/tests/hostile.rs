@@ -70,6 +70,21 @@ async fn links_stay_within_the_source() {
 }
 
 #[tokio::test]
+async fn links_that_multiply_are_refused() {
+    let source = build(1);
+    for number in 0..22 {
+        source.write(&[(&format!("d{number}/x"), "x")]);
+        for name in ["a", "b"] {
+            symlink(format!("../d{}", number + 1), source.path().join(format!("d{number}/{name}"))).unwrap();
+        }
+    }
+    source.write(&[("d22/x", "x")]);
+    let error = refused(&source).await;
+    assert!(matches!(error, AssetsError::TooManyLinks { .. }), "{error}");
+    assert_eq!(error.class(), ErrorClass::Config);
+}
+
+#[tokio::test]
 async fn names_that_differ_in_case_only_are_told() {
     let source = build(1);
     source.write(&[("img/Logo.svg", "<svg>other</svg>")]);

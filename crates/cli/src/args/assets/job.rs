@@ -7,9 +7,10 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use runway_artifacts::job::{RunAs, is_label, is_subdomain};
 
-use super::shared::{AssetsAge, AssetsHow, AssetsManifest, AssetsPlace, AssetsPurge, PruneAfter};
+use super::shared::{
+    AssetsAge, AssetsHow, AssetsManifest, AssetsPlace, AssetsPurge, PruneAfter, duration_with_unit,
+};
 use super::{AssetsPrune, AssetsPush};
-use crate::args::duration;
 
 /// Options of `assets job`: its own, and those that the Job is to push and prune with.
 #[derive(Debug, Args)]
@@ -48,7 +49,7 @@ pub struct AssetsJob {
     #[arg(long, value_name = "N", env = "RUNWAY_RS_ASSETS_RETRIES", default_value = "3", value_parser = clap::value_parser!(u32).range(0..=100))]
     pub retries: u32,
     /// How long the cluster keeps it when it is over
-    #[arg(long, value_name = "DURATION", env = "RUNWAY_RS_ASSETS_KEEP", default_value = "24h", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", env = "RUNWAY_RS_ASSETS_KEEP", default_value = "24h", value_parser = duration_with_unit)]
     pub keep: Duration,
     /// Form of the manifests
     #[arg(long, value_enum, env = "RUNWAY_RS_ASSETS_JOB_FORMAT", default_value = "yaml")]
@@ -177,7 +178,7 @@ fn run_as(text: &str) -> Result<RunAs, String> {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = duration(text)?;
+    let duration = duration_with_unit(text)?;
     if duration >= Duration::from_secs(60) { Ok(duration) } else { Err("must be at least 1m".to_owned()) }
 }
 

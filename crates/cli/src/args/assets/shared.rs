@@ -1,9 +1,11 @@
 //! What several commands of `assets` take.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
-use clap::builder::BoolishValueParser;
+use clap::builder::{BoolishValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
@@ -29,7 +31,7 @@ pub struct AssetsPlace {
     pub prefix: String,
     /// Where the store is, if it is not AWS's S3: for example http://minio:9000 (VALPOP_HOSTNAME and VALPOP_PORT work,
     /// too)
-    #[arg(long, value_name = "URL", env = "RUNWAY_RS_ASSETS_ENDPOINT", value_parser = endpoint)]
+    #[arg(long, value_name = "URL", env = "RUNWAY_RS_ASSETS_ENDPOINT", value_parser = Server)]
     pub endpoint: Option<String>,
     /// Whether the bucket's name is in the path of URLs, or in the name of the host; auto is in the path unless it is AWS
     #[arg(long, value_name = "WHEN", env = "RUNWAY_RS_ASSETS_PATH_STYLE", default_value = "auto")]
@@ -131,7 +133,7 @@ pub struct AssetsManifest {
 #[derive(Debug, Clone, Args)]
 pub struct AssetsAge {
     /// Builds pushed within this time stay, 48h if left out (VALPOP_TIMEOUT gives the seconds, too)
-    #[arg(long, value_name = "DURATION", env = "RUNWAY_RS_ASSETS_THRESHOLD", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", env = "RUNWAY_RS_ASSETS_THRESHOLD", value_parser = duration_with_unit)]
     pub threshold: Option<Duration>,
     /// So many of the newest builds that were live stay, 3 if left out (VALPOP_MIN_ASSET_RECORDS works, too)
     #[arg(long, value_name = "N", env = "RUNWAY_RS_ASSETS_MIN_KEEP")]
@@ -190,7 +192,7 @@ pub struct AssetsPurge {
     #[arg(long, value_name = "COMMAND", env = "RUNWAY_RS_ASSETS_PURGE_CMD")]
     pub purge_cmd: Option<String>,
     /// Where the files are served: --purge-cmd gets URLs below it instead of paths
-    #[arg(long, value_name = "URL", env = "RUNWAY_RS_ASSETS_PUBLIC_URL", value_parser = endpoint)]
+    #[arg(long, value_name = "URL", env = "RUNWAY_RS_ASSETS_PUBLIC_URL", value_parser = Server)]
     pub public_url: Option<String>,
 }
 
@@ -276,12 +278,8 @@ pub enum ManifestTime {
 }
 
 fn content_type(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((ending, kind)) if ending.starts_with('.') && ending.len() > 1 && kind.contains('/') => {
-            Ok((ending.to_ascii_lowercase(), kind.to_owned()))
-        }
-        _ => Err("expected .ENDING=TYPE/SUBTYPE".to_owned()),
-    }
+    let (ending, kind) = text.split_once('=').unwrap_or((text, ""));
+    runway_artifacts::assets::content_type(ending, kind)
 }
 
 /// A share from 0 to 1, in millionths.
@@ -296,9 +294,35 @@ fn ratio(text: &str) -> Result<u32, String> {
     Ok(millionths)
 }
 
+/// A duration with its unit: many who write 48 mean hours.
+pub(super) fn duration_with_unit(text: &str) -> Result<Duration, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!("a unit is missing: write {text}s, {text}m, {text}h or {text}d"));
+    }
+    duration(text)
+}
+
 fn intent_ttl(text: &str) -> Result<Duration, String> {
-    let ttl = duration(text)?;
+    let ttl = duration_with_unit(text)?;
     if ttl >= Duration::from_secs(3600) { Ok(ttl) } else { Err("must be at least 1h".to_owned()) }
+}
+
+/// Takes the URL of a server, and repeats none that may have a password in it.
+#[derive(Debug, Clone)]
+struct Server;
+
+impl TypedValueParser for Server {
+    type Value = String;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<String, clap::Error> {
+        if value.to_string_lossy().contains('@') {
+            let option = arg.map(ToString::to_string).unwrap_or_default();
+            let words = "keys do not belong into a URL: give them as variables, or by a profile";
+            let error = clap::Error::raw(ErrorKind::ValueValidation, format!("{option}: {words}\n"));
+            return Err(error.with_cmd(command));
+        }
+        endpoint.parse_ref(command, arg, value)
+    }
 }
 
 /// A URL of a server: scheme, host and maybe port.
@@ -321,7 +345,16 @@ pub(crate) fn endpoint(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::endpoint;
+    use std::time::Duration;
+
+    use super::{duration_with_unit, endpoint};
+
+    #[test]
+    fn durations_of_assets_have_units() {
+        assert!(duration_with_unit("48").unwrap_err().contains("48h"));
+        assert_eq!(duration_with_unit("2d"), Ok(Duration::from_secs(172_800)));
+        assert!(duration_with_unit("1w").unwrap_err().contains("h or d"));
+    }
 
     #[test]
     fn an_endpoint_is_the_url_of_a_server() {

@@ -187,7 +187,8 @@ mod tasks {
 
     use super::*;
     use crate::task::{
-        ReadContext, TaskChange, TaskDone, TaskFailure, TaskKind, TaskKinds, WriteContext, erased,
+        Given, Gives, ReadContext, TaskChange, TaskDone, TaskFailure, TaskKind, TaskKinds, WriteContext,
+        erased,
     };
 
     struct Bus;
@@ -205,6 +206,7 @@ mod tasks {
         const KIND: &'static str = "bus";
         const REVISION: u32 = 1;
         const RETAINS: bool = true;
+        const GIVES: Gives = Gives::only(&[Given::staying("arn", &[])]);
         type Spec = Spec;
         type State = ();
 
@@ -256,6 +258,8 @@ mod tasks {
             "  - {name: h, kind: bus, args: {name: y}}\n",
             "  - {name: i, kind: bus, args: {name: y}}\n",
             "  - {name: j, kind: bus, args: {name: \"${place planet}\"}}\n",
+            "  - {name: k, kind: bus, args: {name: \"${task f.arm}\"}}\n",
+            "  - {name: l, kind: bus, args: {name: \"${task f.arn} ${task f.x::default=y}\"}}\n",
         );
         let (config, findings) = load(&Document::new("c.yml", text), &BTreeMap::new());
         assert!(!findings.has_errors(), "{findings:?}");
@@ -276,6 +280,7 @@ mod tasks {
                 "task `bus/g`: `when: always` and `trust_for` have no effect for the kind `bus`",
                 "the tasks `bus/h` and `bus/i` keep the same: y",
                 "task `bus/j`, argument `name`: `planet` is not of the form `account` or `region`",
+                "task `bus/k`, argument `name`: output `arm` of task `f` is not available: `bus` has `arn`; did you mean `arn`?",
             ]
         );
     }

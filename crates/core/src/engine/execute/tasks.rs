@@ -28,11 +28,11 @@ impl Run<'_, '_> {
     /// Takes in what a task came to.
     pub(super) fn task_ended(&mut self, name: &NodeName, result: Result<TaskEnd, SubmitError>) {
         match result {
-            Ok(TaskEnd { did, outputs, facts, receipt }) => {
+            Ok(TaskEnd { did, gives, outputs, facts, receipt }) => {
                 if let Some(receipt) = receipt {
                     self.execution.engine.keep_receipt(&receipt);
                 }
-                self.execution.engine.asked.learn_task_outputs(name, &outputs);
+                self.execution.engine.asked.learn_task_outputs(name, gives, &outputs);
                 self.world.outputs.insert(name.clone(), outputs);
                 self.executed.tasks.extend(facts.map(|facts| (name.clone(), facts)));
                 if let Some(flight) = self.flights.get_mut(name) {

@@ -108,6 +108,9 @@ impl Planner<'_> {
         kind: &dyn AnyTaskKind,
         task: &mut StepTask,
     ) -> Option<Step> {
+        // What comes of a task that is refused is not known, and nobody who reads it makes a mistake.
+        let open = TaskOutputs { open: true, ..TaskOutputs::default() };
+        self.outputs.insert(definition.node.clone(), open);
         if !self.needs_are_there(&definition.node, definition.span) {
             return None;
         }
@@ -133,6 +136,9 @@ impl Planner<'_> {
                 return None;
             }
         };
+        let may_hide = found.unknown.iter().filter(|(_, after)| scope.may_hide(after));
+        let secrets = may_hide.map(|(name, _)| name.clone()).chain(found.secret_names()).collect();
+        self.outputs.entry(definition.node.clone()).or_default().secrets = secrets;
         task.settled = changing.is_empty() && !awaits_hooks;
         task.digest = found.digest(kind.revision(), &definition.place);
         let none = BTreeMap::new();
@@ -230,8 +236,14 @@ impl Planner<'_> {
         // Without a persistent graph nothing is ever known, so nothing is adopted either.
         planned.adopted = adopted && recorded.is_none() && self.world.recorded.is_some();
         let open = action.is_change() && action != Action::Delete;
-        self.outputs.insert(definition.node.clone(), TaskOutputs { known: change.outputs.clone(), open });
+        self.gives(definition, kind.gives().lasting(change), open);
         planned
+    }
+
+    /// What others can read of a task.
+    fn gives(&mut self, definition: &TaskDefinition, known: BTreeMap<String, String>, open: bool) {
+        let outputs = self.outputs.entry(definition.node.clone()).or_default();
+        (outputs.known, outputs.open) = (known, open);
     }
 
     /// A task that is not looked at.
@@ -247,7 +259,7 @@ impl Planner<'_> {
         let known = recorded.map(|facts| facts.outputs.clone()).unwrap_or_default();
         let adopted = recorded.is_none_or(|facts| facts.adopted);
         task.record = Some(record(self.desired, self.world, definition, kind, found, &known, adopted));
-        self.outputs.insert(definition.node.clone(), TaskOutputs { known, open: false });
+        self.gives(definition, known, false);
         let reason = Reason::Trusted { within: in_words(within) };
         step(&definition.node, &StackFqn::new(definition.node.as_str()), Action::None, reason)
     }
@@ -268,7 +280,7 @@ impl Planner<'_> {
         let Some(reason) = effects_run(definition.when, recorded, &task.digest, &changed) else {
             let known = recorded.map(|facts| facts.outputs.clone()).unwrap_or_default();
             task.record = Some(record(self.desired, self.world, definition, kind, found, &known, false));
-            self.outputs.insert(node.clone(), TaskOutputs { known, open: false });
+            self.gives(definition, known, false);
             return step(node, &fqn, Action::None, Reason::Unchanged);
         };
         let only_may = matches!(&reason, Reason::NeedsChange(by) if by.is_subset(&self.perhaps));
@@ -279,7 +291,7 @@ impl Planner<'_> {
         if let Ok(change) = kind.diff(values, &Value::Null, false) {
             planned.changes.details = shown(&change.details, &found.secrets);
         }
-        self.outputs.insert(node.clone(), TaskOutputs { known: BTreeMap::new(), open: true });
+        self.gives(definition, BTreeMap::new(), true);
         planned
     }
 
@@ -306,7 +318,9 @@ impl Planner<'_> {
 
     /// A task of which only its turn shows what it does.
     fn open(&mut self, definition: &TaskDefinition, kind: &dyn AnyTaskKind, reason: Reason) -> Step {
-        let recorded = self.world.state.tasks.contains_key(&definition.node);
+        // What was recorded and never made, or is not known to be, is yet to come.
+        let is_made = |facts: &TaskFacts| facts.digest.is_some() || !facts.outputs.is_empty();
+        let recorded = self.world.state.tasks.get(&definition.node).is_some_and(is_made);
         let action = match kind.keeps() {
             Keeps::Nothing => Action::Run,
             _ if recorded => Action::Update,
@@ -315,7 +329,7 @@ impl Planner<'_> {
         let fqn = StackFqn::new(definition.node.as_str());
         let mut planned = step(&definition.node, &fqn, action, reason);
         planned.certainty = Certainty::May;
-        self.outputs.insert(definition.node.clone(), TaskOutputs { known: BTreeMap::new(), open: true });
+        self.gives(definition, BTreeMap::new(), true);
         planned
     }
 

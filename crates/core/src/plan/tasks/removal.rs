@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::keepers::{Parts, Subjects, Unsure, held_at, held_by_id, keeper, record_of};
-use super::{Arguments, StepTask, TaskKey, lost, on_remove, place_in, record, resolved, shown};
+use super::{Arguments, StepTask, TaskKey, as_far_as_known, lost, on_remove, place_in, record, shown};
 use crate::config::assets;
 use crate::config::{OnRemove, TaskDefinition};
 use crate::error::{Finding, Findings};
@@ -152,7 +152,7 @@ fn facts(desired: &Desired, world: &World, settings: &Settings, node: &NodeName)
     let definition: &TaskDefinition = definition.filter(|_| world.recorded.is_none())?;
     let kind = desired.kinds.get(&definition.kind)?;
     let scope = PlanScope::now(desired, world, settings).of_task(definition);
-    let (mut arguments, findings) = resolved(&scope, definition);
+    let (mut arguments, findings) = as_far_as_known(&scope, definition);
     for name in definition.args.keys().filter(|name| !arguments.values.contains_key(*name)) {
         arguments.unknown.entry(name.clone()).or_default();
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Given, Gives, Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
 };
 use super::arguments::Problems;
 use super::calls::{Patience, failure};
@@ -128,6 +128,7 @@ impl TaskKind for Assert {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const KEEPS: Keeps = Keeps::Nothing;
+    const GIVES: Gives = Gives::only(&[Given::free("value")]);
     type Spec = Spec;
     type State = State;
 

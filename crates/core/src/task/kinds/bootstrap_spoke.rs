@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Given, Gives, Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
 };
 use super::arguments::{AccountId, Problems, Text, Texts, plain};
 use super::stack::{self, Stack};
@@ -130,6 +130,10 @@ impl TaskKind for BootstrapSpoke {
     const RETAINS: bool = true;
     const KEEPS: Keeps = Keeps::Stack;
     const SERVICE: &'static str = "cloudformation";
+    const GIVES: Gives = Gives::and_others(&[
+        Given::staying("stack_id", &["stack_name"]),
+        Given::staying("stack_name", &["stack_name"]),
+    ]);
     type Spec = Spec;
     type State = State;
 

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Change, Given, Gives, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
+    TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Text};
 use super::calls::{Patience, change, failure, refused, text};
@@ -84,6 +85,14 @@ impl TaskKind for CodebuildRun {
     const RETAINS: bool = true;
     const EFFECTS: bool = true;
     const SERVICE: &'static str = "codebuild";
+    const GIVES: Gives = Gives::and_beginning(
+        "exported.",
+        &[
+            Given::changing("build_id", &["project"]),
+            Given::changing("build_arn", &["project"]),
+            Given::changing("status", &[]),
+        ],
+    );
     type Spec = Spec;
     type State = ();
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::super::{
-    Program, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Given, Gives, Program, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Text, Texts, plain};
 use super::calls::failure;
@@ -75,6 +75,8 @@ impl TaskKind for Command {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const EFFECTS: bool = true;
+    const GIVES: Gives =
+        Gives::only(&[Given::changing("status", &[]), Given::free("output").with("capture")]);
     type Spec = Spec;
     type State = ();
 

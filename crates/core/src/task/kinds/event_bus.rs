@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Change, Given, Gives, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
+    TaskKind, WriteContext,
 };
 use super::arguments::{AccountId, Problems, Texts, Wanted, plain, tag_list, tags_of};
 use super::calls::{change, failure, text, unless};
@@ -105,6 +106,7 @@ impl TaskKind for EventBus {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const SERVICE: &'static str = "events";
+    const GIVES: Gives = Gives::only(&[Given::staying("arn", &["name"]), Given::staying("name", &["name"])]);
     type Spec = Spec;
     type State = State;
 

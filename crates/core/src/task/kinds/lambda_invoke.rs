@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Change, Given, Gives, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use super::arguments::Problems;
 use super::calls::{failure, refused, text};
@@ -56,6 +57,11 @@ impl TaskKind for LambdaInvoke {
     const RETAINS: bool = true;
     const EFFECTS: bool = true;
     const SERVICE: &'static str = "lambda";
+    const GIVES: Gives = Gives::only(&[
+        Given::changing("status", &[]),
+        Given::changing("version", &["function", "qualifier"]),
+        Given::free("payload"),
+    ]);
     type Spec = Spec;
     type State = ();
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::super::{
-    Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Given, Gives, Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Texts, Wanted, plain};
 use super::calls::failure;
@@ -134,6 +134,11 @@ impl TaskKind for LaunchRoleConstraint {
     const KEEPS: Keeps = Keeps::Stack;
     const SERVICE: &'static str = "servicecatalog";
     const ALSO: &'static [&'static str] = &["cloudformation"];
+    const GIVES: Gives = Gives::only(&[
+        Given::staying("portfolio_id", &["portfolio"]),
+        Given::staying("stack_id", &["stack_name", "portfolio"]),
+        Given::staying("stack_name", &["stack_name", "portfolio"]),
+    ]);
     type Spec = Spec;
     type State = State;
 

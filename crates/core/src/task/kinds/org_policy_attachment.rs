@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Identity, Keeps, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
-    TaskKind, WriteContext,
+    Change, Given, Gives, Identity, Keeps, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone,
+    TaskFailure, TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Text, Wanted};
 use super::calls::{Pages, change, failure, refused, text, unless};
@@ -142,6 +142,8 @@ impl TaskKind for OrgPolicyAttachment {
     const RETAINS: bool = true;
     const KEEPS: Keeps = Keeps::Global;
     const SERVICE: &'static str = "organizations";
+    const GIVES: Gives =
+        Gives::only(&[Given::staying("policy_id", &["policy"]), Given::staying("policy_arn", &["policy"])]);
     type Spec = Spec;
     type State = State;
 

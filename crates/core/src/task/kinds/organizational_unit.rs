@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::{
-    Change, Keeps, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
-    WriteContext,
+    Change, Given, Gives, Keeps, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
+    TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Wanted};
 use super::calls::{change, failure, refused, text, unless};
@@ -49,6 +49,7 @@ impl TaskKind for OrganizationalUnit {
     const RETAINS: bool = true;
     const KEEPS: Keeps = Keeps::Global;
     const SERVICE: &'static str = "organizations";
+    const GIVES: Gives = Gives::only(&[Given::staying("id", &[]), Given::staying("arn", &[])]);
     type Spec = Spec;
     type State = State;
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Identity, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
-    WriteContext,
+    Change, Given, Gives, Identity, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone,
+    TaskFailure, TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Texts, Wanted, plain, tag_list, tags_of};
 use super::calls::{change, failure, refused, text, unless};
@@ -59,6 +59,11 @@ impl TaskKind for Portfolio {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const SERVICE: &'static str = "servicecatalog";
+    const GIVES: Gives = Gives::only(&[
+        Given::staying("id", &[]),
+        Given::staying("arn", &[]),
+        Given::staying("name", &["name"]),
+    ]);
     type Spec = Spec;
     type State = State;
 

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::super::{
-    Identity, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Given, Gives, Identity, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use super::arguments::{Problems, Wanted};
 use super::calls::{Patience, failure};
@@ -60,6 +61,7 @@ impl TaskKind for PortfolioPrincipal {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const SERVICE: &'static str = "servicecatalog";
+    const GIVES: Gives = Gives::only(&[Given::staying("portfolio_id", &["portfolio"])]);
     type Spec = Spec;
     type State = State;
 

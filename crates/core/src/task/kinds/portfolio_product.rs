@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::super::{
-    Change, Identity, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
-    WriteContext,
+    Change, Given, Gives, Identity, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
+    TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Wanted};
 use super::calls::{Patience, change, failure, refused, unless};
@@ -51,6 +51,10 @@ impl TaskKind for PortfolioProduct {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const SERVICE: &'static str = "servicecatalog";
+    const GIVES: Gives = Gives::only(&[
+        Given::staying("portfolio_id", &["portfolio"]),
+        Given::staying("product_id", &["product"]),
+    ]);
     type Spec = Spec;
     type State = State;
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Identity, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
-    TaskPlace, WriteContext,
+    Change, Given, Gives, Identity, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
+    TaskKind, TaskPlace, WriteContext,
 };
 use super::arguments::{AccountId, Problems, Wanted};
 use super::calls::change;
@@ -113,6 +113,7 @@ impl TaskKind for PortfolioShare {
     const REVISION: u32 = 1;
     const RETAINS: bool = true;
     const SERVICE: &'static str = "servicecatalog";
+    const GIVES: Gives = Gives::only(&[Given::staying("portfolio_id", &["portfolio"])]);
     type Spec = Spec;
     type State = State;
 

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Contents, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
-    WriteContext,
+    Change, Contents, Given, Gives, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
+    TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Texts, Wanted, plain, tag_list};
 use super::calls::{change, failure, text, unless};
@@ -137,6 +137,12 @@ impl TaskKind for ProvisionedProduct {
     const RETAINS: bool = true;
     const SERVICE: &'static str = "servicecatalog";
     const ALSO: &'static [&'static str] = &["cloudformation"];
+    const GIVES: Gives = Gives::and_others(&[
+        Given::staying("id", &["name"]),
+        Given::staying("arn", &["name"]),
+        Given::changing("product_id", &["product"]),
+        Given::changing("version_id", &["version"]),
+    ]);
     type Spec = Spec;
     type State = State;
 

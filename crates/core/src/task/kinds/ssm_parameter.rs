@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::super::{
-    Change, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Change, Given, Gives, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
+    TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Text, Texts, Wanted, plain, tag_list, tags_of};
 use super::calls::{Pages, change, failure, refused, text, unless};
@@ -117,6 +118,11 @@ impl TaskKind for SsmParameter {
     const REVISION: u32 = 1;
     const RETAINS: bool = false;
     const SERVICE: &'static str = "ssm";
+    const GIVES: Gives = Gives::only(&[
+        Given::staying("arn", &["name"]),
+        Given::staying("name", &["name"]),
+        Given::changing("version", &[]),
+    ]);
     type Spec = Spec;
     type State = State;
 

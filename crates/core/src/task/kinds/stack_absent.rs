@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Contents, Keeps, ReadContext, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext};
+use super::super::{
+    Contents, Gives, Keeps, ReadContext, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+};
 use super::arguments::Problems;
 use super::changes::nothing;
 use super::stack;
@@ -26,6 +28,7 @@ impl TaskKind for StackAbsent {
     const RETAINS: bool = true;
     const KEEPS: Keeps = Keeps::NoStack;
     const SERVICE: &'static str = "cloudformation";
+    const GIVES: Gives = Gives::NOTHING;
     type Spec = Spec;
     type State = State;
 
