@@ -34,7 +34,7 @@ fn actions(plan: &Plan) -> Vec<(&str, Action)> {
 
 /// What the first finding tells to do.
 fn help(error: &EngineError) -> String {
-    error.findings.iter().next().unwrap().problem.help().unwrap().to_string()
+    error.findings.first().unwrap().problem.help().unwrap().to_string()
 }
 
 async fn done(world: &World, project: &Project) -> Run {
@@ -164,7 +164,7 @@ async fn a_config_with_nothing_but_a_task_has_no_stacks() {
     let world = World::new();
     let task = "  - {name: one, kind: thing, args: {name: a, value: x}}\n";
     done(&world, &project(task, "  - {name: app, template_path: t.yml, variables: {Note: x}}\n")).await;
-    let told = format!("{}", world.no_plan(&project(task, "")).await.findings.iter().next().unwrap());
+    let told = format!("{}", world.no_plan(&project(task, "")).await.findings.first().unwrap());
     assert_eq!(told, "the config has no stacks, and 1 is recorded: a deploy would delete it");
 }
 

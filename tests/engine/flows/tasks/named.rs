@@ -180,7 +180,7 @@ async fn what_would_be_left_behind_is_told_with_its_place_and_who_has_it_now() {
     let elsewhere = task("one", "name: a, value: x").replace("kind: thing", "kind: thing, region: eu-west-9");
     let error = world.no_plan(&project(&elsewhere, "")).await;
     assert_eq!(
-        error.findings.iter().next().unwrap().to_string(),
+        error.findings.first().unwrap().to_string(),
         "task `thing/one` kept `a` in account 123456789012, region us-east-1, and is to keep `a` in account 123456789012, region eu-west-9 now"
     );
     assert!(help(&error).contains("would be left behind without a record"), "{}", help(&error));
@@ -192,7 +192,7 @@ async fn what_would_be_left_behind_is_told_with_its_place_and_who_has_it_now() {
     done(&world, &two("one", "two")).await;
     let error = world.no_plan(&two("two", "one")).await;
     assert_eq!(
-        error.findings.iter().next().unwrap().to_string(),
+        error.findings.first().unwrap().to_string(),
         "task `thing/two` kept `b`, and is to keep `a` now"
     );
     assert!(help(&error).starts_with("the task `thing/one` is to keep `b` now"), "{}", help(&error));
