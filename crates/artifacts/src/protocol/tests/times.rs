@@ -241,6 +241,7 @@ fn an_older_build_looks_once_more_before_it_changes_bytes_under_their_names() {
                 deadline: Duration::from_secs(120),
                 probed: None,
                 others: &[],
+                unheaded: &[],
             };
             let head = crate::format::Head::flipping(Some(&before), &change).published();
             objects.insert(layout().head(), Object::new(head.encode(), None));
