@@ -271,7 +271,8 @@ fn every_option_has_its_variable() {
         finished(command.envs(variables.iter().copied()).spawn().unwrap())
     };
     let prunes = |variables: &[(&str, &str)], line: &str| {
-        let ran = run(&format!("plan --source dist --format json {line}"), variables).ended(0);
+        // Orphans are looked for whether or not a build aged out.
+        let ran = run(&format!("plan --source dist --format json --orphans {line}"), variables).ended(0);
         !serde_json::from_str::<Value>(&ran.stdout).unwrap()["prune"].is_null()
     };
     let (yes, no) = ([("RUNWAY_RS_ASSETS_PRUNE", "false")], [("RUNWAY_RS_ASSETS_NO_PRUNE", "true")]);
