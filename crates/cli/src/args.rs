@@ -36,8 +36,7 @@ pub struct Arguments {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Project file, CFNgin config, or a directory with one; without it `runway.yml` of this directory or the one
-    /// above, or else every config of this directory
+    /// Project file, CFNgin config, or a directory with one; else `runway.yml` here or above, or every config here
     #[arg(short, long, value_name = "FILE", global = true, env = "RUNWAY_RS_CONFIG")]
     pub config: Option<Utf8PathBuf>,
     /// Deploy environment: chooses <NAME>.env and <NAME>-<region>.env beside a config; without it a project takes the
@@ -288,8 +287,8 @@ pub enum GraphCommand {
     },
     /// Stop managing a stack or task without deleting anything
     Forget {
-        /// The stack, or the task as `kind/name`
-        stack: String,
+        /// The stack, or the task as `kind/name`, or by its name alone where only one has it
+        name: String,
         /// Time after which an unrenewed lock counts as dead, 2s to 1h
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lock_ttl)]
         lock_ttl: Duration,
