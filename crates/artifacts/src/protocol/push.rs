@@ -65,6 +65,8 @@ enum Stage {
     StartWithHead,
     Head,
     Live,
+    LiveManifests(Pages),
+    LiveNewer(Vec<ManifestId>),
     LiveData(Pages),
     LiveEntries(Vec<usize>),
     Intent(Write),
@@ -152,6 +154,14 @@ impl Push {
             }
             (Stage::Head, Reply::Got(found)) => self.read_live(found, now),
             (Stage::Live, Reply::Got(found)) => self.compare_live(found, now),
+            (Stage::LiveManifests(mut pages), reply) => match pages.step(reply)? {
+                Err(ask) => {
+                    self.stage = Stage::LiveManifests(pages);
+                    Ok(ask)
+                }
+                Ok(all) => self.look_for_newer(&all),
+            },
+            (Stage::LiveNewer(ids), Reply::GotMany(found)) => Ok(self.stays_live(ids, found, now)),
             (Stage::LiveData(mut pages), reply) => match pages.step(reply)? {
                 Err(ask) => {
                     self.stage = Stage::LiveData(pages);

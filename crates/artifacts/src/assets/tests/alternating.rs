@@ -80,6 +80,30 @@ async fn a_push_takes_over_what_valpop_pushed_past_the_head() {
     verify(&session(Arc::clone(&store), &time), &VerifyRequest::default()).await.unwrap();
 }
 
+/// valpop sets other headers, and its entry points are live: the same build again is more than what is live.
+#[tokio::test]
+async fn the_same_build_is_pushed_again_after_valpop() {
+    let time = Time::new();
+    let store: Arc<dyn ObjectStore> = memory(&time);
+    ours(&store, &time, 1).await;
+    let head = async || {
+        let key = ObjectKey::new("data/myapp/js/app.00000001.js");
+        let found = store.head(&key).await.unwrap().unwrap();
+        (found.content_type, found.cache_control)
+    };
+    let proper = head().await;
+    valpops_push(&store, &time, 1).await;
+    assert_ne!(head().await, proper);
+    let source = build(1);
+    let me = || session(Arc::clone(&store), &time);
+    let prepared = prepare(&me(), &source.request(1)).await.unwrap();
+    assert!(!plan(&me(), &source.request(1), &prepared).await.unwrap().is_live);
+    let outcome = ours(&store, &time, 1).await;
+    assert_eq!((outcome.status, outcome.sent), (PushStatus::Live, 5));
+    assert_eq!(head().await, proper);
+    assert_eq!(ours(&store, &time, 1).await.status, PushStatus::AlreadyLive);
+}
+
 #[tokio::test]
 async fn nothing_is_healed_over_what_valpop_pushed() {
     let time = Time::new();
