@@ -1,5 +1,5 @@
 //! Kinds of tasks over a service that keeps named values: `thing`, `mark` and `shell`, which keep one, and `shout`, which
-//! only has an effect.
+//! only has an effect. Two built-in kinds work with it, too.
 //! The service keeps its values as objects of a bucket, so that every call is a request that a test can count or break.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,12 +20,15 @@ use serde_json::{Value, json};
 
 /// The kinds.
 pub(crate) fn kinds() -> TaskKinds {
-    TaskKinds::new([
+    let own = TaskKinds::new([
         task::erased(Thing::<THING>),
         task::erased(Thing::<MARK>),
         task::erased(Thing::<SHELL>),
         task::erased(Shout),
-    ])
+    ]);
+    let built_in = TaskKinds::default();
+    let taken = ["bootstrap_spoke", "ssm_parameter"].into_iter().filter_map(|name| built_in.get(name));
+    taken.fold(own, |kinds, kind| kinds.with(Arc::clone(kind)))
 }
 
 /// The service, and every call that changed something: operation, place and name.
@@ -109,6 +112,29 @@ impl TaskServices for Things {
         }
         let lost = |_| failure(ErrorKind::Unavailable, "no answer");
         match operation {
+            // Those of the built-in kind.
+            "GetParameter" if input.get("WithDecryption").is_some() => {
+                let found = self.store().get(&key(&full)).await.map_err(lost)?;
+                let found = found.ok_or_else(|| ServiceFailure {
+                    code: "ParameterNotFound".to_owned(),
+                    ..failure(ErrorKind::NotFound, "there is none")
+                })?;
+                Ok(json!({"Parameter": serde_json::from_slice::<Value>(&found.body).unwrap_or_default()}))
+            }
+            "PutParameter" if input.get("Overwrite").is_some() => {
+                self.changes.lock().unwrap().push(format!("put {full}"));
+                let before = self.store().get(&key(&full)).await.map_err(lost)?;
+                let before: Value = before
+                    .map_or(Value::Null, |found| serde_json::from_slice(&found.body).unwrap_or_default());
+                let version = before["Version"].as_u64().unwrap_or_default() + 1;
+                let mut body = input.clone();
+                (body["Version"], body["ARN"]) = (json!(version), json!(format!("arn:{name}")));
+                self.store()
+                    .put(&key(&full), body.to_string().into(), &Put::default())
+                    .await
+                    .map_err(lost)?;
+                Ok(json!({"Version": version}))
+            }
             "GetParameter" => {
                 self.reads.lock().unwrap().push(full.clone());
                 let found = self.store().get(&key(&full)).await.map_err(lost)?;

@@ -5,6 +5,7 @@ mod kept;
 mod named;
 mod needed;
 mod owners;
+mod secret;
 
 use std::time::Duration;
 

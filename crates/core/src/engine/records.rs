@@ -13,7 +13,7 @@ use crate::ident::{NodeName, StackFqn};
 use crate::lock::code::LockCode;
 use crate::lock::record::{ended, is_settled, recorded_state};
 use crate::lock::{Ending, Premise, Premises, Record, record_for};
-use crate::plan::tasks::on_remove;
+use crate::plan::tasks::{on_remove, without_secrets};
 use crate::plan::{Action, Desired, Plan, Reason, Step, World, fqn_of_recorded};
 use crate::provider::{Place, StackState};
 
@@ -96,6 +96,11 @@ pub(crate) fn first(
             record.tasks.insert(step.name.clone(), facts);
         }
     }
+    for facts in record.tasks.values_mut() {
+        if let Some(clean) = without_secrets(desired, facts) {
+            *facts = clean;
+        }
+    }
     record
 }
 
@@ -154,8 +159,7 @@ pub(crate) fn last(
     let unchanged =
         unchanged.filter_map(|step| Some((step.name.clone(), step.task.as_ref()?.record.clone()?)));
     let stay = plan.steps.iter().filter(|step| step.action == Action::Skip);
-    let stay =
-        stay.filter_map(|step| Some((step.name.clone(), told_to_stay(desired, premises, &step.name)?)));
+    let stay = stay.filter_map(|step| Some((step.name.clone(), left_alone(desired, premises, &step.name)?)));
     let tasks: BTreeMap<NodeName, TaskFacts> = unchanged.chain(stay).chain(executed.tasks.clone()).collect();
     let is_known = |to: &NodeName| {
         let changes = plan.step(to).is_some_and(|step| step.action.is_change());
@@ -200,6 +204,13 @@ pub(crate) fn last(
     };
     let decided = named.filter(|name| !left(name)).cloned().collect();
     Last { gone, facts, decided, tasks, forgotten: None }
+}
+
+/// The record of a task that is left alone, if it is not to be what it is.
+fn left_alone(desired: &Desired, premises: &Premises, name: &NodeName) -> Option<TaskFacts> {
+    let told = told_to_stay(desired, premises, name);
+    let clean = without_secrets(desired, told.as_ref().or_else(|| premises.state.tasks.get(name))?);
+    clean.or(told)
 }
 
 /// The record of a task that is left alone, and that the config tells to stay: that needs no look, and holds at once.
