@@ -96,6 +96,7 @@ pub(crate) fn first(
             record.tasks.insert(step.name.clone(), facts);
         }
     }
+    // Also of tasks that this run leaves alone.
     for facts in record.tasks.values_mut() {
         if let Some(clean) = without_secrets(desired, facts) {
             *facts = clean;
@@ -159,7 +160,8 @@ pub(crate) fn last(
     let unchanged =
         unchanged.filter_map(|step| Some((step.name.clone(), step.task.as_ref()?.record.clone()?)));
     let stay = plan.steps.iter().filter(|step| step.action == Action::Skip);
-    let stay = stay.filter_map(|step| Some((step.name.clone(), left_alone(desired, premises, &step.name)?)));
+    let stay =
+        stay.filter_map(|step| Some((step.name.clone(), told_to_stay(desired, premises, &step.name)?)));
     let tasks: BTreeMap<NodeName, TaskFacts> = unchanged.chain(stay).chain(executed.tasks.clone()).collect();
     let is_known = |to: &NodeName| {
         let changes = plan.step(to).is_some_and(|step| step.action.is_change());
@@ -206,19 +208,13 @@ pub(crate) fn last(
     Last { gone, facts, decided, tasks, forgotten: None }
 }
 
-/// The record of a task that is left alone, if it is not to be what it is.
-fn left_alone(desired: &Desired, premises: &Premises, name: &NodeName) -> Option<TaskFacts> {
-    let told = told_to_stay(desired, premises, name);
-    let clean = without_secrets(desired, told.as_ref().or_else(|| premises.state.tasks.get(name))?);
-    clean.or(told)
-}
-
 /// The record of a task that is left alone, and that the config tells to stay: that needs no look, and holds at once.
 fn told_to_stay(desired: &Desired, premises: &Premises, name: &NodeName) -> Option<TaskFacts> {
     let definition = desired.config.tasks.get(name)?;
     let known = premises.state.tasks.get(name)?;
     let is_new = definition.on_remove == Some(OnRemove::Retain) && known.on_remove == OnRemove::Delete;
-    is_new.then(|| TaskFacts { on_remove: OnRemove::Retain, ..known.clone() })
+    let facts = is_new.then(|| TaskFacts { on_remove: OnRemove::Retain, ..known.clone() })?;
+    Some(without_secrets(desired, &facts).unwrap_or(facts))
 }
 
 /// Whether a task keeps nothing any more, or nothing that is to be known. `is_known`: whether a node is recorded after

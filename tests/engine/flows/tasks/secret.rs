@@ -141,11 +141,16 @@ async fn what_an_earlier_version_recorded_goes_with_the_next_deploy() {
     let world = World::new();
     done(&world, &secure(WORD)).await;
     let clean = recorded(&world).await;
-    let cases: [(&str, fn(Project) -> Project); 3] = [
+    let cases: [(&str, fn(Project) -> Project); 4] = [
         ("as it is", |project| project),
         ("disabled", |mut project| {
             project.head =
                 project.head.replace("kind: ssm_parameter,", "kind: ssm_parameter, enabled: false,");
+            project
+        }),
+        ("disabled, and told to stay", |mut project| {
+            let told = "kind: ssm_parameter, enabled: false, on_remove: retain,";
+            project.head = project.head.replace("kind: ssm_parameter,", told);
             project
         }),
         ("with another value", |mut project| {
