@@ -47,6 +47,20 @@ fn a_program_that_fails_fails_the_run() {
     assert!(ran.stderr.contains("`no-such-program` cannot be started"), "{}", ran.stderr);
 }
 
+#[cfg(unix)]
+#[test]
+fn an_output_that_is_too_long_to_be_recorded_fails_its_task() {
+    let printing = |bytes: u32, capture: bool| {
+        project(&format!(
+            "  - {{name: f, kind: command, args: {{command: \"head -c {bytes} /dev/zero | tr '\\\\0' x\", capture: {capture}}}}}\n"
+        ))
+    };
+    let ran = printing(65_537, true).run("deploy --yes").ended(30);
+    assert!(ran.stderr.contains("printed 65537 bytes, and a task keeps 65536 at most"), "{}", ran.stderr);
+    printing(65_536, true).run("deploy --yes").ended(0);
+    printing(65_537, false).run("deploy --yes").ended(0);
+}
+
 #[test]
 fn stacks_of_other_accounts_are_rehearsed() {
     let project = project(

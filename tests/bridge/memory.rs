@@ -248,6 +248,41 @@ async fn many_blueprints_are_found_without_python() {
 }
 
 #[tokio::test]
+async fn what_has_changed_is_named_and_the_rendering_is_no_hit() {
+    let mut project = reading();
+    let (starts, machine) = (project.count_in_python(), Machine::new());
+    let traced = |cache: &Cache| {
+        let asked = cache.explain(reader().stack.as_str());
+        let trace = asked.into_iter().find(|one| one.kind == "blueprint-trace").unwrap();
+        (trace.is_hit, trace.refuted)
+    };
+    let first = machine.cache(None).await;
+    run(&project, &first, &starts, &reader()).await;
+    assert_eq!(traced(&first), (false, None));
+    first.publish(false).await;
+    let second = machine.cache(None).await;
+    assert_eq!(run(&project, &second, &starts, &reader()).await.1, 0);
+    assert_eq!(traced(&second), (true, None));
+    let saved = second.counters().saved_ms;
+    assert_eq!(second.counters().misses, 0);
+
+    write(&project, "blueprints/data.json", r#"{"value": "two"}"#);
+    let third = machine.cache(None).await;
+    assert_eq!(run(&project, &third, &starts, &reader()).await.1, 1);
+    let (is_hit, refuted) = traced(&third);
+    let refuted = refuted.unwrap();
+    assert!(!is_hit && refuted.ends_with("blueprints/data.json has changed"), "{refuted}");
+    let counted = third.counters();
+    assert_eq!((counted.misses, counted.saved_ms), (1, 0), "{saved} were saved before");
+    let document =
+        runway_core::render::cache::explained("stack", &third.explain(reader().stack.as_str()), &[]);
+    let text = runway_core::render::cache::explained_text(&document);
+    assert!(text.contains("  its record does not hold any more: "), "{text}");
+    assert!(!text.contains("no record of this kind"), "{text}");
+    assert!(!text.contains("hit:"), "{text}");
+}
+
+#[tokio::test]
 async fn what_one_blueprint_read_may_be_used_by_the_next() {
     let mut project = reading();
     let starts = project.count_in_python();

@@ -1,5 +1,5 @@
 //! Kinds of tasks over a service that keeps named values: `thing`, `mark` and `shell`, which keep one, and `shout`, which
-//! only has an effect. Two built-in kinds work with it, too.
+//! only has an effect; beside them those kinds of the program that need nothing but CloudFormation, and `ssm_parameter`.
 //! The service keeps its values as objects of a bucket, so that every call is a request that a test can count or break.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,15 +20,16 @@ use serde_json::{Value, json};
 
 /// The kinds.
 pub(crate) fn kinds() -> TaskKinds {
-    let own = TaskKinds::new([
+    let own = [
         task::erased(Thing::<THING>),
         task::erased(Thing::<MARK>),
         task::erased(Thing::<SHELL>),
         task::erased(Shout),
-    ]);
-    let built_in = TaskKinds::default();
-    let taken = ["bootstrap_spoke", "ssm_parameter"].into_iter().filter_map(|name| built_in.get(name));
-    taken.fold(own, |kinds, kind| kinds.with(Arc::clone(kind)))
+    ];
+    let all = TaskKinds::default();
+    let built_in = ["assert", "bootstrap_spoke", "ssm_parameter", "stack_absent"];
+    let built_in = built_in.into_iter().filter_map(|name| all.get(name));
+    TaskKinds::new(own.into_iter().chain(built_in.cloned()))
 }
 
 /// The service, and every call that changed something: operation, place and name.

@@ -323,3 +323,24 @@ fn what_became_of_a_build_is_told_to_programs_too() {
     let report = std::fs::read_to_string(front.scene.path().join("resumed.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&report).unwrap(), of("nothing-to-resume", None));
 }
+
+/// There the protocol is not safe, and whoever pushes has to say that nobody else is at work.
+#[test]
+fn a_store_that_ignores_conditions_is_found_out() {
+    let front = Front::new();
+    front.scene.ignores_conditions();
+    let endpoint = front.scene.environment()["AWS_ENDPOINT_URL"].replace("localhost", "127.0.0.1");
+    let run = |line: &str| front.run(&format!("{line} --endpoint {endpoint} --path-style always"));
+    front.build(1);
+    let push = "push --source dist-1 --build-timestamp 1";
+    run(push).ended(31).says("--unsafe-exclusive");
+    assert_eq!(front.keys(""), Vec::<String>::new(), "what tried the store out is gone");
+    let doctor = run("doctor --format json").ended(31);
+    let doctor: Value = serde_json::from_str(&doctor.stdout).unwrap();
+    assert_eq!((&doctor["safe"], &doctor["if_absent"]), (&false.into(), &false.into()), "{doctor}");
+    run(&format!("{push} --unsafe-exclusive")).ended(0);
+    let prune = "prune --threshold 0s --min-keep 0";
+    run(prune).ended(31).says("--unsafe-exclusive");
+    run(&format!("{prune} --unsafe-exclusive")).ended(0);
+    front.is_whole();
+}

@@ -341,6 +341,11 @@ impl Scene {
         self.emulator.put("lesser", &[("bucket", self.bucket.as_str())], &Value::Null);
     }
 
+    /// From now on the bucket is on a server that takes the conditions of writes, and does not keep them.
+    pub(crate) fn ignores_conditions(&self) {
+        self.emulator.put("careless", &[("bucket", self.bucket.as_str())], &Value::Null);
+    }
+
     /// Writes an object, as somebody else would; without `body`, only its tags.
     pub(crate) fn write(&self, key: &str, body: Option<&str>, tags: &[(&str, &str)]) {
         let tags: BTreeMap<_, _> = tags.iter().copied().collect();

@@ -80,6 +80,7 @@ class Emulator:
         self.delays = {}
         self.graph_writes = collections.defaultdict(list)
         self.lesser = set()
+        self.careless = set()
 
     def __call__(self, environ, start_response):
         path = environ["PATH_INFO"]
@@ -97,7 +98,11 @@ class Emulator:
             self.counts[application][operation] += 1
             delays = self.delays.get(application, {})
         time.sleep(delays.get(operation, delays.get("*", 0)))
-        if path.strip("/").split("/")[0] in self.lesser:
+        bucket = path.strip("/").split("/")[0]
+        if bucket in self.careless:
+            environ.pop("HTTP_IF_MATCH", None)
+            environ.pop("HTTP_IF_NONE_MATCH", None)
+        if bucket in self.lesser:
             return self.lesser_answer(operation, environ, start_response)
         if operation in ("PutObject", "DeleteObject") and path.endswith(".json") and "/persistent_graphs/" in path:
             return self.write_graph(environ, start_response, application)
@@ -185,6 +190,10 @@ class Emulator:
     def put_lesser(self, query, _given):
         """From now on a bucket is on a server that knows less than S3."""
         self.lesser.add(query["bucket"])
+
+    def put_careless(self, query, _given):
+        """From now on a bucket is on a server that takes conditions, and does not look at them."""
+        self.careless.add(query["bucket"])
 
     def put_object(self, query, given):
         """An object with `body` and `tags`, written as if by somebody else."""

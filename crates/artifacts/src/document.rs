@@ -171,6 +171,8 @@ pub struct AssetsListDocument {
     pub bucket: String,
     /// A build whose change to live is not over.
     pub unfinished: Option<u64>,
+    /// A build that somebody pushed after what the head says, without saying so there, as valpop does: it may be live.
+    pub overtaken_by: Option<u64>,
     /// Some of the builds were pushed by this tool, and what says which of them is live is missing.
     pub head_lost: bool,
     /// The newest first.
@@ -369,6 +371,7 @@ impl AssetsListDocument {
             app: about.app.clone(),
             bucket: about.bucket.clone(),
             unfinished: listing.unfinished.map(|id| id.0),
+            overtaken_by: listing.overtaken_by.map(|id| id.0),
             head_lost: listing.is_head_lost,
             builds: builds.collect(),
             foreign: listing.foreign.iter().map(ToString::to_string).collect(),

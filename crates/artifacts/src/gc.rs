@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use crate::format::Head;
 use crate::names::ManifestId;
 
 #[cfg(test)]
@@ -21,8 +22,8 @@ pub struct ManifestView<R> {
     pub id: ManifestId,
     /// What it names.
     pub refs: BTreeSet<R>,
-    /// Its writer says which build is live, so that there was a head once.
-    pub tells_of_a_head: bool,
+    /// Its writer says in the head which build is live. One that does not, as valpop, makes what it pushes live all the same.
+    pub keeps_a_head: bool,
 }
 
 /// An intent, as far as it matters here. `I` names it.
@@ -43,7 +44,7 @@ pub struct IntentView<R, I> {
 pub struct Roots {
     /// The build that is live or becoming so. Without one, every manifest counts as once live: valpop writes none.
     pub head: Option<ManifestId>,
-    /// The build before it.
+    /// The build that was live before it.
     pub previous: Option<ManifestId>,
     /// Builds that may be live in part.
     pub interrupted: BTreeSet<ManifestId>,
@@ -53,6 +54,20 @@ pub struct Roots {
     pub pins: BTreeSet<ManifestId>,
     /// Builds of which there are copies, if there is no head: whoever makes them writes a head, too.
     pub copied: BTreeSet<ManifestId>,
+}
+
+impl Roots {
+    /// What a head says.
+    pub fn of(head: &Head) -> Self {
+        Self {
+            head: Some(head.manifest),
+            previous: head.prev,
+            interrupted: head.interrupted.iter().copied().collect(),
+            history: head.history.iter().copied().collect(),
+            pins: BTreeSet::new(),
+            copied: BTreeSet::new(),
+        }
+    }
 }
 
 /// The rules of one prune.
@@ -77,6 +92,8 @@ pub enum KeepReason {
     Head,
     /// It was live before.
     PreviousHead,
+    /// It may be live, or have been live before: its writer keeps no head, and it is one of the newest.
+    MayBeLive,
     /// It may be live in part.
     Interrupted,
     /// Somebody holds it.
@@ -96,6 +113,7 @@ impl fmt::Display for KeepReason {
         match self {
             Self::Head => f.write_str("live"),
             Self::PreviousHead => f.write_str("live before"),
+            Self::MayBeLive => f.write_str("may be live: whoever pushed it does not say"),
             Self::Interrupted => f.write_str("broken off while it went live"),
             Self::Pinned => f.write_str("pinned"),
             Self::Future => f.write_str("from the future"),
@@ -177,14 +195,15 @@ pub fn plan<R: Ord + Clone, I: Clone>(
         .map(|manifest| manifest.id)
         .collect();
     if roots.head.is_none() {
-        let tell = manifests.iter().filter(|manifest| manifest.tells_of_a_head).map(|manifest| manifest.id);
+        let tell = manifests.iter().filter(|manifest| manifest.keeps_a_head).map(|manifest| manifest.id);
         // Those of a push under way are no sign of a head: it writes them before.
         let lost = tell.chain(roots.copied.iter().copied()).filter(|id| !in_use.contains(id));
         if let Some(newest) = lost.max() {
             return Err(GcRefusal::HeadLost(newest));
         }
     }
-    let keep = kept(&known_ids, &in_use, roots, policy);
+    let unheaded = unheaded(manifests, roots);
+    let keep = kept(&known_ids, &in_use, (roots, &unheaded), policy);
 
     let mut named: BTreeSet<&R> = BTreeSet::new();
     let mut candidates: BTreeMap<&R, Vec<ManifestId>> = BTreeMap::new();
@@ -231,21 +250,32 @@ pub fn plan<R: Ord + Clone, I: Clone>(
     })
 }
 
+/// Manifests of writers that keep no head, pushed after what the head says: each of them was live, and the newest one is.
+fn unheaded<R>(manifests: &[ManifestView<R>], roots: &Roots) -> BTreeSet<ManifestId> {
+    let is_later = |id: ManifestId| roots.head.is_none_or(|head| id > head && !roots.history.contains(&id));
+    let later = manifests.iter().filter(|manifest| !manifest.keeps_a_head && is_later(manifest.id));
+    later.map(|manifest| manifest.id).collect()
+}
+
 /// Manifests that stay.
 fn kept<R>(
     all: &BTreeSet<ManifestId>,
     in_use: &BTreeSet<ManifestId>,
-    roots: &Roots,
+    (roots, unheaded): (&Roots, &BTreeSet<ManifestId>),
     policy: &Policy<R>,
 ) -> BTreeMap<ManifestId, KeepReason> {
-    let was_live = |id: &&ManifestId| roots.head.is_none() || roots.history.contains(id);
+    let was_live =
+        |id: &&ManifestId| roots.head.is_none() || roots.history.contains(id) || unheaded.contains(id);
     let newest: Vec<ManifestId> = all.iter().rev().filter(was_live).take(policy.min_keep).copied().collect();
+    // What is live, and what was live before: a head that is older says the latter if there is but one.
+    let may_be_live: BTreeSet<ManifestId> = unheaded.iter().rev().take(2).copied().collect();
     let reason = |id: ManifestId| {
         let age = policy.now.checked_sub(id.0);
         let rank = newest.iter().position(|found| *found == id);
         Some(match id {
             _ if roots.head == Some(id) => KeepReason::Head,
             _ if roots.previous == Some(id) => KeepReason::PreviousHead,
+            _ if may_be_live.contains(&id) => KeepReason::MayBeLive,
             _ if roots.interrupted.contains(&id) => KeepReason::Interrupted,
             _ if roots.pins.contains(&id) => KeepReason::Pinned,
             _ if in_use.contains(&id) => KeepReason::LivingIntent,

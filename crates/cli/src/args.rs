@@ -2,6 +2,7 @@
 
 mod assets;
 mod cache;
+mod schemas;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub(crate) use self::assets::{
     ManifestTime, PathStyle, PruneAfter, endpoint,
 };
 pub(crate) use self::cache::{CacheClear, CacheCollect, CacheCommand, CacheStatus, Percent};
+pub(crate) use self::schemas::SchemaDocument;
 
 /// Keeps a declared set of AWS CloudFormation stacks true.
 #[derive(Debug, Parser)]
@@ -34,8 +36,7 @@ pub struct Arguments {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// Project file, CFNgin config, or a directory with one; without it `runway.yml` of this directory or the one
-    /// above, or else every config of this directory
+    /// Project file, CFNgin config, or a directory with one; else `runway.yml` here or above, or every config here
     #[arg(short, long, value_name = "FILE", global = true, env = "RUNWAY_RS_CONFIG")]
     pub config: Option<Utf8PathBuf>,
     /// Deploy environment: chooses <NAME>.env and <NAME>-<region>.env beside a config; without it a project takes the
@@ -151,55 +152,6 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
-}
-
-/// Documents with a schema.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum SchemaDocument {
-    /// The config file
-    Cfngin,
-    /// The project file
-    Runway,
-    /// `plan --format json`
-    Plan,
-    /// The file of `plan --out`
-    SavedPlan,
-    /// `status --format json`
-    Status,
-    /// `outputs --format json`
-    Outputs,
-    /// `graph show --format json`
-    Graph,
-    /// `deploy --format json`, one object a line
-    Events,
-    /// The file of `deploy --report` and `destroy --report`
-    Report,
-    /// `cache status --format json`
-    CacheStatus,
-    /// `cache ls --format json`
-    CacheRecords,
-    /// `cache explain --format json`
-    CacheExplain,
-    /// `cache verify --format json`
-    CacheVerify,
-    /// `cache clear`, `gc`, `import` and `warm` with `--format json`
-    CacheChange,
-    /// `assets plan --format json`
-    AssetsPlan,
-    /// `assets push` and `assets rollback` with `--format json`
-    AssetsPush,
-    /// `assets prune --format json`
-    AssetsPrune,
-    /// `assets ls --format json`
-    AssetsList,
-    /// `assets resume`, `assets pin` and `assets unpin` with `--format json`
-    AssetsBuild,
-    /// `assets verify --format json`
-    AssetsVerify,
-    /// `assets doctor --format json`
-    AssetsDoctor,
-    /// What any command prints with `--format json` if it fails
-    Error,
 }
 
 /// Options of `plan`.
@@ -335,8 +287,8 @@ pub enum GraphCommand {
     },
     /// Stop managing a stack or task without deleting anything
     Forget {
-        /// The stack, or the task as `kind/name`
-        stack: String,
+        /// The stack, or the task as `kind/name`, or by its name alone where only one has it
+        name: String,
         /// Time after which an unrenewed lock counts as dead, 2s to 1h
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lock_ttl)]
         lock_ttl: Duration,

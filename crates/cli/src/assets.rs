@@ -232,5 +232,6 @@ fn verdict(outcome: &VerifyOutcome, about: &About) -> Option<AssetsError> {
 }
 
 fn is_due(prune: &PruneOutcome) -> bool {
-    prune.report.plan.as_ref().is_some_and(|plan| !plan.is_empty()) || prune.unfinished > 0
+    let is_planned = prune.report.plan.as_ref().is_some_and(|plan| !plan.is_empty());
+    is_planned || prune.unfinished > 0 || !prune.report.stray_copies.is_empty()
 }

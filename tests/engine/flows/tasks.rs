@@ -1,5 +1,6 @@
 //! Tasks beside stacks: what they do, where they are recorded, and what becomes of them.
 
+mod built_in;
 mod given;
 mod kept;
 mod named;
@@ -9,7 +10,7 @@ mod secret;
 
 use std::time::Duration;
 
-use runway_core::engine::Interrupt;
+use runway_core::engine::{EngineError, Interrupt};
 use runway_core::event::{Event, Outcome};
 use runway_core::exit::ExitCode;
 use runway_core::plan::{Action, Certainty, Plan, Purpose, Reason, Selection};
@@ -30,6 +31,11 @@ fn kept(value: &str) -> Option<Value> {
 
 fn actions(plan: &Plan) -> Vec<(&str, Action)> {
     plan.steps.iter().map(|step| (step.name.as_str(), step.action)).collect()
+}
+
+/// What the first finding tells to do.
+fn help(error: &EngineError) -> String {
+    error.findings.first().unwrap().problem.help().unwrap().to_string()
 }
 
 async fn done(world: &World, project: &Project) -> Run {
@@ -145,12 +151,36 @@ async fn an_empty_config_deletes_no_task_by_mistake() {
     let empty = project("", "");
     let refused = world.no_plan(&empty).await;
     assert_eq!(refused.exit, ExitCode::Refused, "{:?}", refused.findings);
+    assert!(format!("{:?}", refused.findings).contains("no stacks and no tasks"), "{:?}", refused.findings);
     let run = world
         .run_with(&empty, Purpose::Deploy, &Interrupt::default(), |options| options.allow_empty = true)
         .await;
     assert_eq!(run.exit(), ExitCode::Ok, "{}", run.explain());
     assert_eq!(world.things.get("a").await, None);
     assert_eq!(recorded(&world).await, Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_with_nothing_but_a_task_has_no_stacks() {
+    let world = World::new();
+    let task = "  - {name: one, kind: thing, args: {name: a, value: x}}\n";
+    done(&world, &project(task, "  - {name: app, template_path: t.yml, variables: {Note: x}}\n")).await;
+    let told = format!("{}", world.no_plan(&project(task, "")).await.findings.first().unwrap());
+    assert_eq!(told, "the config has no stacks, and 1 is recorded: a deploy would delete it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_of_another_place_is_called_a_task() {
+    let world = World::new();
+    let project = project("  - {name: one, kind: thing, args: {name: a, value: x}}\n", "");
+    done(&world, &project).await;
+    let state = world.state_text().await.unwrap();
+    let mut elsewhere: Value = serde_json::from_str(&state).unwrap();
+    elsewhere["tasks"]["thing/one"]["region"] = json!("eu-west-9");
+    let key = crate::support::graph_key().with_suffix(".state");
+    world.store().put(&key, elsewhere.to_string().into(), &runway_store::Put::default()).await.unwrap();
+    let told = help(&world.no_plan(&project).await);
+    assert!(told.starts_with("task `thing/one` is recorded there"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

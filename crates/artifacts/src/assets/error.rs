@@ -118,7 +118,7 @@ pub enum AssetsError {
     #[diagnostic(
         code(assets::incomplete),
         help(
-            "only builds of which nothing was pruned can be kept or go live again: `assets ls` lists them, and `assets pin` keeps them"
+            "only builds of which nothing was pruned or changed in place can be kept or go live again; `assets pin` keeps one from being pruned"
         )
     )]
     Incomplete { manifest: ManifestId, count: usize, first: String },
@@ -156,6 +156,15 @@ pub enum AssetsError {
         help("nothing was deleted; push the live build again, and it is known")
     )]
     HeadMissing { manifest: ManifestId },
+
+    #[error(
+        "build {by} was pushed after {manifest}, which the head says is live, by somebody who keeps no head"
+    )]
+    #[diagnostic(
+        code(assets::overtaken),
+        help("valpop is one who does. Push the build that is to be live, and it is known again")
+    )]
+    Overtaken { manifest: ManifestId, by: ManifestId },
 
     #[error("{head} is missing, though build {manifest} was pushed with one, so what is live is not known")]
     #[diagnostic(
@@ -314,6 +323,7 @@ impl AssetsError {
             | Self::Unreadable { .. }
             | Self::HeadMissing { .. }
             | Self::HeadLost { .. }
+            | Self::Overtaken { .. }
             | Self::Partial { .. }
             | Self::TakenOver
             | Self::Unfinished { .. }

@@ -13,7 +13,8 @@ use super::transfer::{Transfer, copied};
 use crate::format::{Head, HeadState, Manifest, ManifestFormat};
 use crate::names::{AssetPath, ManifestId};
 use crate::protocol::{
-    Class, FlipEnd, Item, Pin, PinEnd, ProtocolError, Push, PushMode, PushOrder, Resume, Source,
+    Class, FlipEnd, Found, Item, Pin, PinEnd, ProtocolError, Push, PushMode, PushOrder, Resume, Source,
+    keeps_a_head,
 };
 
 /// A build in the bucket.
@@ -42,6 +43,8 @@ pub struct Listing {
     pub rows: Vec<Row>,
     /// The build that is on its way to be live, or was broken off.
     pub unfinished: Option<ManifestId>,
+    /// The build that somebody pushed after what the head says, without saying so there: it may be live.
+    pub overtaken_by: Option<ManifestId>,
     /// Builds were pushed by this tool, and what says which is live is missing.
     pub is_head_lost: bool,
     /// Objects among the manifests that are none.
@@ -70,6 +73,7 @@ pub async fn list(session: &Session) -> Result<Listing, AssetsError> {
     ids.sort_unstable_by(|left, right| right.cmp(left));
     let keys: Vec<_> = ids.iter().map(|id| session.layout.manifest(*id)).collect();
     let found = session.read_many(&keys).await?;
+    let overtaken_by = head.as_ref().and_then(|head| newest_unheaded(head, ids.iter().zip(&found)));
     let is_flipping = head.as_ref().is_some_and(|head| head.state == HeadState::Flipping);
     let rows = ids.into_iter().zip(found).map(|(id, found)| Row {
         id,
@@ -87,7 +91,31 @@ pub async fn list(session: &Session) -> Result<Listing, AssetsError> {
     let foreign = manifests.into_iter().map(|(key, _)| key);
     let foreign = foreign.filter(|key| session.layout.manifest_of(key).is_none()).collect();
     let unfinished = head.filter(|_| is_flipping).map(|head| head.manifest);
-    Ok(Listing { rows, unfinished, is_head_lost, foreign })
+    Ok(Listing { rows, unfinished, overtaken_by, is_head_lost, foreign })
+}
+
+/// The newest of the manifests whose writers keep no head, as valpop, if it is newer than what the head says.
+fn newest_unheaded<'a>(
+    head: &Head,
+    manifests: impl Iterator<Item = (&'a ManifestId, &'a Option<Found>)>,
+) -> Option<ManifestId> {
+    let is_unheaded =
+        |found: &Found| Manifest::decode(&found.body).is_ok_and(|manifest| !keeps_a_head(&manifest, found));
+    let later = manifests
+        .filter(|(id, found)| head.tells_nothing_of(**id) && found.as_ref().is_some_and(is_unheaded));
+    later.map(|(id, _)| *id).max()
+}
+
+/// The build that somebody pushed after what the head says, without saying so there: it may be live.
+///
+/// # Errors
+/// [`AssetsError`].
+pub(super) async fn overtaken_by(session: &Session, head: &Head) -> Result<Option<ManifestId>, AssetsError> {
+    let ids = manifest_ids(session).await?;
+    let later: Vec<ManifestId> = ids.into_iter().filter(|id| head.tells_nothing_of(*id)).collect();
+    let keys: Vec<_> = later.iter().map(|id| session.layout.manifest(*id)).collect();
+    let found = session.read_many(&keys).await?;
+    Ok(newest_unheaded(head, later.iter().zip(&found)))
 }
 
 /// All manifests of an app.
@@ -192,8 +220,7 @@ pub async fn pin(session: &Session, id: ManifestId) -> Result<(), AssetsError> {
     let found = manifest(session, id).await?;
     let created = session.clock.seconds();
     let (layout, nonce) = (session.layout.clone(), session.nonce.clone());
-    let mut machine =
-        Pin::new(layout, nonce, &session.writer, created, (id, found.files), session.terms.clone());
+    let mut machine = Pin::new(layout, nonce, &session.writer, created, (id, found), session.terms.clone());
     match session.run(&mut machine, None).await? {
         PinEnd::Pinned => Ok(()),
         PinEnd::NoManifest => Err(AssetsError::NoManifest { manifest: id }),

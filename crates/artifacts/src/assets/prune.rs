@@ -32,6 +32,8 @@ pub struct PruneRequest {
     pub orphans: Option<Duration>,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// In a dry run: what would be done after a push of these files, which would be live then.
+    pub upcoming: Option<Arc<BTreeSet<AssetPath>>>,
     /// Wait for another prune.
     pub may_wait: bool,
     /// What is known of the store.
@@ -85,6 +87,7 @@ pub async fn prune(session: &Session, request: &PruneRequest) -> Result<PruneOut
         max_share: request.max_share,
         orphans: request.orphans,
         dry_run: request.dry_run,
+        upcoming: request.upcoming.clone().filter(|_| request.dry_run),
         may_wait: request.may_wait,
         terms,
         now: session.clock.seconds(),

@@ -9,6 +9,7 @@ use runway_store::ETag;
 use super::classify::Rules;
 use super::error::AssetsError;
 use super::looks::Check;
+use super::manage::overtaken_by;
 use super::probe::{self, StoreConditions};
 use super::session::{Session, age};
 use super::transfer::Transfer;
@@ -327,9 +328,9 @@ pub async fn plan(
     let head = head
         .map_err(|error| AssetsError::from(crate::protocol::ProtocolError::unreadable(&head_key, &error)))?;
     let (listed, _) = session.list_all(&session.layout.manifests()).await?;
-    let newest = listed.iter().filter_map(|(key, _)| session.layout.manifest_of(key)).max();
+    let newest_id = listed.iter().filter_map(|(key, _)| session.layout.manifest_of(key)).max();
     let mut manifests: BTreeMap<ManifestId, Manifest> = BTreeMap::new();
-    for id in newest.into_iter().chain(head.as_ref().map(|head| head.manifest)) {
+    for id in newest_id.into_iter().chain(head.as_ref().map(|head| head.manifest)) {
         let found = session.read(&session.layout.manifest(id)).await?;
         manifests.extend(found.and_then(|found| Some((id, Manifest::decode(&found.body).ok()?))));
     }
@@ -339,7 +340,7 @@ pub async fn plan(
         .map(|(key, metadata)| Listed { key, etag: metadata.etag, size: metadata.length, age: None })
         .collect();
     let data = Data::of(&session.layout, &listed);
-    let newest = newest.and_then(|newest| manifests.get(&newest));
+    let newest = newest_id.and_then(|newest| manifests.get(&newest));
     let mut choice = choose(&order.items, newest, &data, !request.mode.force);
     let transfer = Transfer::of_files(Arc::clone(&prepared.items), Arc::clone(&prepared.files));
     let proven: BTreeMap<usize, ETag> =
@@ -349,7 +350,12 @@ pub async fn plan(
     let mine = request.build.timestamp.unwrap_or(u64::MAX);
     let published = head.as_ref().filter(|head| head.state == HeadState::Published);
     let live_manifest = published.and_then(|head| manifests.get(&head.manifest));
-    let is_live = match live_manifest.filter(|live| order.is_live_as(live)) {
+    let mut overtaken = None;
+    if let Some(head) = head.as_ref().filter(|head| newest_id.is_some_and(|id| id > head.manifest)) {
+        overtaken = overtaken_by(session, head).await?;
+    }
+    let still_live = live_manifest.filter(|live| overtaken.is_none() && order.is_live_as(live));
+    let is_live = match still_live {
         None => false,
         Some(live) => match order.unproven(live, &data) {
             None => false,

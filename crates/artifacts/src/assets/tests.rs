@@ -1,5 +1,6 @@
 //! Commands about assets on stores in memory, with a clock that only moves when somebody waits.
 
+mod alternating;
 mod changed;
 mod crashes;
 mod histories;

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::AssetsError;
 use super::heal::heal;
-use super::manage::resume;
+use super::manage::{overtaken_by, resume};
 use super::push::read_head;
 use super::session::Session;
 use super::transfer::DIGEST;
@@ -100,6 +100,9 @@ pub async fn verify(session: &Session, request: &VerifyRequest) -> Result<Verify
         }
     }
     let (head, _) = head;
+    if let Some(by) = overtaken_by(session, &head).await? {
+        return Err(AssetsError::Overtaken { manifest: head.manifest, by });
+    }
     outcome.live = Some(head.manifest);
     let key = session.layout.manifest(head.manifest);
     let object = session.read(&key).await?.ok_or(AssetsError::HeadMissing { manifest: head.manifest })?;

@@ -44,6 +44,8 @@ pub struct AssetsPruneDocument {
     pub living_intents: u64,
     /// Pushes that were broken off, and are forgotten.
     pub dead_intents: u64,
+    /// Copies of entry points whose manifests somebody else removed; only looked for with `--orphans`.
+    pub stray_copies: u64,
     /// Large files that were left half sent.
     pub unfinished_uploads: u64,
     /// Objects that could not be deleted; what names them stays.
@@ -130,6 +132,7 @@ impl AssetsPruneDocument {
             protected: plan.map_or(0, |plan| count(plan.protected)),
             living_intents: plan.map_or(0, |plan| count(plan.living)),
             dead_intents: plan.map_or(0, |plan| count(plan.dead.len())),
+            stray_copies: count(report.stray_copies.len()),
             unfinished_uploads: count(outcome.unfinished),
             failed: report.failed.iter().map(ToString::to_string).collect(),
             unreadable_intents: report.unreadable.iter().map(ToString::to_string).collect(),

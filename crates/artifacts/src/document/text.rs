@@ -174,6 +174,7 @@ impl AssetsPruneDocument {
         let odd = [
             (self.living_intents, "pushes are under way"),
             (self.dead_intents, "pushes were broken off long ago"),
+            (self.stray_copies, "copies of entry points are of builds whose manifests are gone"),
             (self.unfinished_uploads, "large files were left half sent"),
         ];
         for (count, words) in odd.iter().filter(|(count, _)| *count > 0) {
@@ -242,6 +243,12 @@ impl AssetsListDocument {
         }
         if let Some(id) = self.unfinished {
             let _ = writeln!(text, "{}", not_over(id));
+        }
+        if let Some(id) = self.overtaken_by {
+            let _ = writeln!(
+                text,
+                "build {id} was pushed later, by somebody who does not say what is live, as valpop: it may be live"
+            );
         }
         text
     }

@@ -8,8 +8,8 @@ use crate::names::{ManifestId, Nonce};
 
 const SCHEMA: &str = "runway-rs/head@1";
 
-/// Manifests that are remembered as once published.
-const HISTORY: usize = 50;
+/// Manifests that are remembered as once live: so many a prune can keep as the newest of them.
+pub const HISTORY: usize = 500;
 
 /// Says which build is live, or is becoming so.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ pub(crate) struct Change<'a> {
     pub(crate) probed: Option<u64>,
     /// Other manifests that are there. Without a head, each of them may be of the build that is live.
     pub(crate) others: &'a [ManifestId],
+    /// Those whose writers keep no head, as valpop. What such a one pushed after what the head says was live since then.
+    pub(crate) unheaded: &'a [ManifestId],
 }
 
 impl Head {
@@ -74,13 +76,28 @@ impl Head {
                 history.truncate(HISTORY);
                 (history.first().copied(), history.clone())
             }
-            Some(before) if before.state == HeadState::Published => (Some(before.manifest), Vec::new()),
             Some(before) => {
+                let mut later: Vec<ManifestId> = change.unheaded.to_vec();
+                later.retain(|id| *id != change.manifest && before.tells_nothing_of(*id));
+                later.sort_unstable_by(|left, right| right.cmp(left));
+                later.dedup();
                 let mut interrupted = before.interrupted.clone();
-                interrupted.push(before.manifest);
+                let said = match before.state {
+                    HeadState::Published => Some(before.manifest),
+                    HeadState::Flipping => {
+                        interrupted.push(before.manifest);
+                        // Of what was live before, there may be something left, too.
+                        interrupted.extend(before.prev.filter(|_| !later.is_empty()));
+                        before.prev
+                    }
+                };
                 interrupted.sort_unstable();
                 interrupted.dedup();
-                (before.prev, interrupted)
+                let prev = later.first().copied().or(said);
+                later.append(&mut history);
+                history = later;
+                history.truncate(HISTORY);
+                (prev, interrupted)
             }
         };
         Self {
@@ -116,6 +133,11 @@ impl Head {
             history,
             ..self.clone()
         }
+    }
+
+    /// Whether a manifest was written after all that this says of.
+    pub(crate) fn tells_nothing_of(&self, id: ManifestId) -> bool {
+        id > self.manifest && !self.history.contains(&id) && !self.interrupted.contains(&id)
     }
 
     /// What orders builds.

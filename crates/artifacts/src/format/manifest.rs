@@ -122,7 +122,8 @@ struct Read {
 }
 
 impl Manifest {
-    /// Whether it says more than valpop's do: whoever wrote it writes a head, too.
+    /// Whether it says more than valpop's do: whoever wrote it keeps a head, too. Those of the plain forms do not tell, but
+    /// whoever keeps a head stamps its documents.
     pub fn tells_of_a_head(&self) -> bool {
         self.nonce.is_some() || !self.entry.is_empty() || !self.objects.is_empty()
     }

@@ -11,7 +11,7 @@ mod marker;
 mod tests;
 
 pub(crate) use head::Change;
-pub use head::{Head, HeadState};
+pub use head::{HISTORY as MOST_REMEMBERED, Head, HeadState};
 pub use intent::Intent;
 pub use manifest::{Build, FileFacts, Manifest, ManifestFormat};
 pub use marker::{Marker, MarkerState};

@@ -73,6 +73,7 @@ fn documents_are_canonical() {
         deadline: Duration::from_secs(120),
         probed: Some(7),
         others: &[],
+        unheaded: &[],
     };
     let first = Head::flipping(None, &Change { manifest: ManifestId(4), ..change });
     let head = Head::flipping(Some(&first), &change);
@@ -125,6 +126,7 @@ fn heads_remember_what_was_live_and_what_was_broken_off() {
         deadline: Duration::from_secs(120),
         probed: None,
         others: &[],
+        unheaded: &[],
     };
     let first = Head::flipping(None, &change(1)).published();
     assert_eq!((first.prev, first.history.clone()), (None, vec![ManifestId(1)]));
@@ -144,30 +146,60 @@ fn heads_remember_what_was_live_and_what_was_broken_off() {
     for manifest in 2..100 {
         long = Head::flipping(Some(&long), &change(manifest)).published();
     }
-    assert_eq!((long.history.len(), long.history[0]), (50, ManifestId(99)));
+    assert_eq!((long.history.len(), long.history[0]), (99, ManifestId(99)));
+    let many: Vec<ManifestId> = (100..700).map(ManifestId).collect();
+    long = Head::flipping(Some(&long), &Change { unheaded: &many, ..change(700) }).published();
+    assert_eq!((long.history.len(), long.history[1]), (MOST_REMEMBERED, ManifestId(699)));
+}
+
+/// valpop pushed builds 5 and 6 after the head was written, and whoever pushes next takes them over.
+#[test]
+fn what_was_pushed_past_the_head_becomes_what_was_live_before() {
+    const LATER: &[ManifestId] = &[ManifestId(1), ManifestId(5), ManifestId(6)];
+    let nonce = Nonce::new("n");
+    let change = |manifest: u64, unheaded: &'static [ManifestId]| Change {
+        manifest: ManifestId(manifest),
+        build_ts: manifest,
+        nonce: &nonce,
+        deadline: Duration::from_secs(120),
+        probed: None,
+        others: &[],
+        unheaded,
+    };
+    let first = Head::flipping(None, &change(2, &[])).published();
+    let live = Head::flipping(Some(&first), &change(3, &[])).published();
+    let next = Head::flipping(Some(&live), &change(7, LATER));
+    assert_eq!((next.prev, next.interrupted.len()), (Some(ManifestId(6)), 0));
+    assert_eq!(next.published().history, [7, 6, 5, 3, 2].map(ManifestId));
+    // What was broken off leaves its predecessor's entry points behind, too.
+    let broken = Head::flipping(Some(&live), &change(4, &[]));
+    let next = Head::flipping(Some(&broken), &change(7, LATER));
+    assert_eq!((next.prev, next.interrupted), (Some(ManifestId(6)), [3, 4].map(ManifestId).to_vec()));
+    assert_eq!(next.history, [6, 5, 3, 2].map(ManifestId));
 }
 
 #[test]
 fn the_first_head_takes_the_builds_of_before_over() {
     let nonce = Nonce::new("n");
-    let others: Vec<ManifestId> = (1..=60).chain([99]).map(ManifestId).collect();
+    let others: Vec<ManifestId> = (1..=510).chain([990]).map(ManifestId).collect();
     let change = Change {
-        manifest: ManifestId(99),
-        build_ts: 99,
+        manifest: ManifestId(990),
+        build_ts: 990,
         nonce: &nonce,
         deadline: Duration::from_secs(120),
         probed: None,
         others: &others,
+        unheaded: &[],
     };
     let first = Head::flipping(None, &change);
-    let newest: Vec<ManifestId> = (11..=60).rev().map(ManifestId).collect();
-    assert_eq!((first.prev, &first.history, &first.interrupted), (Some(ManifestId(60)), &newest, &newest));
+    let newest: Vec<ManifestId> = (11..=510).rev().map(ManifestId).collect();
+    assert_eq!((first.prev, &first.history, &first.interrupted), (Some(ManifestId(510)), &newest, &newest));
     let live = first.published();
-    assert_eq!((live.prev, live.interrupted.len()), (Some(ManifestId(60)), 0));
-    assert_eq!((live.history.len(), &live.history[..2]), (50, &[99, 60].map(ManifestId)[..]));
+    assert_eq!((live.prev, live.interrupted.len()), (Some(ManifestId(510)), 0));
+    assert_eq!((live.history.len(), &live.history[..2]), (MOST_REMEMBERED, &[990, 510].map(ManifestId)[..]));
     // Only the first: later ones go by what the head says.
-    let next = Head::flipping(Some(&live), &Change { manifest: ManifestId(100), ..change });
-    assert_eq!((next.prev, next.history), (Some(ManifestId(99)), live.history));
+    let next = Head::flipping(Some(&live), &Change { manifest: ManifestId(1000), ..change });
+    assert_eq!((next.prev, next.history), (Some(ManifestId(990)), live.history));
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(super) struct Target {
     pub(super) probed: Option<u64>,
     /// Other manifests that are there.
     pub(super) others: Vec<ManifestId>,
+    /// Those of them whose writers keep no head.
+    pub(super) unheaded: Vec<ManifestId>,
 }
 
 /// What is known of an entry point in the bucket.
@@ -268,6 +270,7 @@ impl Flip {
             deadline: terms.deadline,
             probed: self.target.probed,
             others: &self.target.others,
+            unheaded: &self.target.unheaded,
         };
         let head = Head::flipping(before.map(|(head, _)| head), &change);
         let condition =
@@ -399,6 +402,7 @@ impl Resume {
                     allow_older: false,
                     probed: None,
                     others: Vec::new(),
+                    unheaded: Vec::new(),
                 };
                 let mut flip = Flip::new(self.layout.clone(), self.nonce.clone(), target);
                 let next = flip.begin(Some(found), now, &self.terms)?;

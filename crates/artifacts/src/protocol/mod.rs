@@ -33,7 +33,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use runway_store::{Condition, ETag, ObjectKey};
 
-use crate::format::FormatError;
+use crate::format::{FormatError, Manifest};
 use crate::names::{AssetPath, ManifestId, Nonce};
 
 /// How long things are believed.
@@ -242,6 +242,11 @@ impl ProtocolError {
     pub(crate) fn unreadable(key: &ObjectKey, error: &FormatError) -> Self {
         Self::Unreadable { key: key.as_str().to_owned(), message: error.to_string() }
     }
+}
+
+/// Whether the writer of a manifest says in the head what is live. All documents of this program are stamped.
+pub(crate) fn keeps_a_head(manifest: &Manifest, found: &Found) -> bool {
+    manifest.tells_of_a_head() || found.stamp.is_some()
 }
 
 /// Whether the writer of what was found, which acts on it for `deadline` at most, is dead for sure; if not, for how long it

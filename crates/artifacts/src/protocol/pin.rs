@@ -9,7 +9,7 @@ use super::pages::{AllPages, Pages};
 use super::push::Data;
 use super::write::{Write, Writing};
 use super::{Ask, Machine, ProtocolError, Reply, Terms};
-use crate::format::Intent;
+use crate::format::{Intent, Manifest};
 use crate::names::{AssetPath, Layout, ManifestId, Nonce};
 
 /// Writes a pin, protected by an intent: a prune that runs has seen either the intent or the pin. A prune that died may
@@ -21,7 +21,8 @@ pub struct Pin {
     writer: String,
     created: u64,
     id: ManifestId,
-    files: Vec<AssetPath>,
+    /// As it was when its build was live.
+    manifest: Manifest,
     terms: Terms,
     started: Duration,
     stage: Stage,
@@ -34,7 +35,7 @@ pub enum PinEnd {
     Pinned,
     /// The build is gone.
     NoManifest,
-    /// These files of it are gone: a prune died before the manifest was, too.
+    /// These files of it are gone, or others now: a prune died before the manifest was, too, or a build changed them in place.
     Incomplete(Vec<AssetPath>),
 }
 
@@ -51,17 +52,17 @@ enum Stage {
 }
 
 impl Pin {
-    /// A machine that has not begun, for a build of these files.
+    /// A machine that has not begun, for a build.
     pub fn new(
         layout: Layout,
         nonce: Nonce,
         writer: &str,
         created: u64,
-        (id, files): (ManifestId, Vec<AssetPath>),
+        (id, manifest): (ManifestId, Manifest),
         terms: Terms,
     ) -> Self {
         let (writer, started, stage) = (writer.to_owned(), Duration::ZERO, Stage::Start);
-        Self { layout, nonce, writer, created, id, files, terms, started, stage }
+        Self { layout, nonce, writer, created, id, manifest, terms, started, stage }
     }
 
     fn intent(&self) -> ObjectKey {
@@ -73,11 +74,20 @@ impl Pin {
         Ask::Delete(self.intent())
     }
 
-    /// The pin, if all files are there. They stay while the intent is believed.
+    /// The pin, if all files are there as they were. They stay while the intent is believed.
     fn pin(&mut self, all: &AllPages, now: Duration) -> Result<Ask<PinEnd>, ProtocolError> {
         let data = Data::of(&self.layout, &all.found);
+        // Entry points are replaced by every build, and have copies: what they were is not recorded.
+        let is_there = |path: &AssetPath| {
+            let known = self.manifest.objects.get(path).filter(|_| !self.manifest.entry.contains(path));
+            data.get(path).is_some_and(|(etag, size)| {
+                known.is_none_or(|known| {
+                    known.size == *size && known.etag.as_ref().is_none_or(|known| known == etag)
+                })
+            })
+        };
         let missing: Vec<AssetPath> =
-            self.files.iter().filter(|path| data.get(path).is_none()).cloned().collect();
+            self.manifest.files.iter().filter(|path| !is_there(path)).cloned().collect();
         if !missing.is_empty() {
             return Ok(self.forget(PinEnd::Incomplete(missing)));
         }
@@ -100,7 +110,8 @@ impl Machine for Pin {
             (Stage::Start, Reply::Begin) => {
                 let (app, nonce) = (self.layout.app().clone(), self.nonce.clone());
                 let ttl = self.terms.intent_ttl.as_secs();
-                let intent = Intent::new(app, nonce, self.created, ttl, self.files.clone(), &self.writer);
+                let intent =
+                    Intent::new(app, nonce, self.created, ttl, self.manifest.files.clone(), &self.writer);
                 let write = Write::new(self.intent(), intent.encode(), &self.nonce, Condition::IfAbsent);
                 let ask = write.ask();
                 (self.started, self.stage) = (now, Stage::Intent(write));

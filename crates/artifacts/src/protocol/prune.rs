@@ -4,7 +4,7 @@ mod deletion;
 mod look;
 mod order;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use self::deletion::Batch;
 pub use self::order::{PruneEnd, PruneOrder, PrunePlan, PruneReport};
 use super::pages::{AllPages, Pages};
 use super::write::{Write, Writing};
-use super::{Ask, Found, Listed, Machine, ProtocolError, Reply, gate, patience};
+use super::{Ask, Found, Listed, Machine, ProtocolError, Reply, gate, keeps_a_head, patience};
 use crate::format::{Head, Manifest, Marker, MarkerState};
 use crate::gc::{IntentView, Roots};
 use crate::names::{AssetPath, ManifestId};
@@ -44,6 +44,8 @@ pub struct Prune {
     looked_twice: bool,
     intents: Vec<IntentView<AssetPath, ObjectKey>>,
     manifests: BTreeMap<ManifestId, Manifest>,
+    /// Those of them whose writers keep a head.
+    headed: BTreeSet<ManifestId>,
     head: Option<Head>,
     roots: Roots,
     /// Deletions that are left, batch by batch: the last first.
@@ -65,6 +67,7 @@ enum Stage {
     Copies(Pages),
     Pins(Pages),
     Orphans(Pages),
+    StrayCopies(Pages, BTreeSet<AssetPath>),
     Renew { write: Write, sent: Duration },
     Delete(Batch),
     Settle(PruneEnd),
@@ -99,6 +102,7 @@ impl Prune {
             looked_twice: false,
             intents: Vec::new(),
             manifests: BTreeMap::new(),
+            headed: BTreeSet::new(),
             head: None,
             roots: Roots::default(),
             batches: Vec::new(),
@@ -161,6 +165,9 @@ impl Prune {
                     let key = self.order.layout.manifest(id);
                     let manifest = Manifest::decode(&found.body)
                         .map_err(|error| ProtocolError::unreadable(&key, &error))?;
+                    if keeps_a_head(&manifest, &found) {
+                        self.headed.insert(id);
+                    }
                     self.manifests.insert(id, manifest);
                 }
                 self.stage = Stage::Head;
@@ -192,7 +199,17 @@ impl Prune {
                     self.stage = Stage::Orphans(pages);
                     Ok(ask)
                 }
-                Ok(all) => self.decide_plan(&self.orphans(&all), now),
+                Ok(all) => self.list_all_copies(self.orphans(&all), now),
+            },
+            (Stage::StrayCopies(mut pages, orphans), reply) => match pages.step(reply)? {
+                Err(ask) => {
+                    self.stage = Stage::StrayCopies(pages, orphans);
+                    Ok(ask)
+                }
+                Ok(all) => {
+                    self.take_stray_copies(&all);
+                    self.decide_plan(&orphans, now)
+                }
             },
             (Stage::Renew { mut write, sent }, reply) => match write.step(reply)? {
                 Writing::Ask(ask) => {

@@ -2,6 +2,7 @@
 
 mod choice;
 mod live;
+mod newer;
 mod order;
 mod sending;
 
@@ -49,6 +50,8 @@ pub struct Push {
     restarts: u32,
     /// Items that are sent though there is something of their name.
     there: BTreeSet<usize>,
+    /// Manifests of writers that keep no head, which were pushed after what the head says.
+    unheaded: Vec<ManifestId>,
     /// Entity tags of files as the bucket has them, by item.
     etags: BTreeMap<usize, ETag>,
     entries: Vec<KnownEntry>,
@@ -62,12 +65,14 @@ enum Stage {
     StartWithHead,
     Head,
     Live,
+    LiveManifests(Pages),
+    LiveNewer(Vec<ManifestId>),
     LiveData(Pages),
     LiveEntries(Vec<usize>),
     Intent(Write),
     Gate(Gate),
     Manifests(Pages),
-    Newest,
+    Newer(Vec<ManifestId>),
     Data(Pages, Option<Arc<Manifest>>),
     Prove { send: Vec<usize>, asked: Vec<usize> },
     Fresh(Rest),
@@ -95,7 +100,12 @@ impl Machine for Push {
     }
 
     fn must_go_on(&self) -> bool {
-        matches!(&self.stage, Stage::Flip(flip) if flip.is_under_way())
+        match &self.stage {
+            Stage::Flip(flip) => flip.is_under_way(),
+            // It is done, and has to be told.
+            Stage::Forget(PushEnd::Flipped(_)) => true,
+            _ => false,
+        }
     }
 }
 
@@ -114,6 +124,7 @@ impl Push {
             took_over: false,
             restarts: 0,
             there: BTreeSet::new(),
+            unheaded: Vec::new(),
             etags: BTreeMap::new(),
             entries: Vec::new(),
             report: PushReport::default(),
@@ -143,6 +154,14 @@ impl Push {
             }
             (Stage::Head, Reply::Got(found)) => self.read_live(found, now),
             (Stage::Live, Reply::Got(found)) => self.compare_live(found, now),
+            (Stage::LiveManifests(mut pages), reply) => match pages.step(reply)? {
+                Err(ask) => {
+                    self.stage = Stage::LiveManifests(pages);
+                    Ok(ask)
+                }
+                Ok(all) => self.look_for_newer(&all),
+            },
+            (Stage::LiveNewer(ids), Reply::GotMany(found)) => Ok(self.stays_live(ids, found, now)),
             (Stage::LiveData(mut pages), reply) => match pages.step(reply)? {
                 Err(ask) => {
                     self.stage = Stage::LiveData(pages);
@@ -191,13 +210,9 @@ impl Push {
                     self.stage = Stage::Manifests(pages);
                     Ok(ask)
                 }
-                Ok(all) => Ok(self.read_newest(all)),
+                Ok(all) => self.read_newer(all),
             },
-            (Stage::Newest, Reply::Got(found)) => {
-                // One that cannot be read proves nothing; a prune will complain about it.
-                let newest = found.and_then(|found| Manifest::decode(&found.body).ok());
-                Ok(self.list_data(newest.map(Arc::new)))
-            }
+            (Stage::Newer(ids), Reply::GotMany(found)) => Ok(self.take_newer(ids, found)),
             (Stage::Data(mut pages, newest), reply) => match pages.step(reply)? {
                 Err(ask) => {
                     self.stage = Stage::Data(pages, newest);
@@ -316,24 +331,6 @@ impl Push {
         self.may_skip = false;
         self.etags.clear();
         Ok(self.write_intent(now))
-    }
-
-    fn read_newest(&mut self, all: AllPages) -> Ask<(PushEnd, PushReport)> {
-        self.dated(all.date);
-        let layout = &self.order.layout;
-        let manifests = all.found.iter().filter_map(|listed| layout.manifest_of(&listed.key));
-        self.report.manifests = manifests.collect();
-        match self.report.manifests.iter().max().copied() {
-            Some(newest) if self.live.as_ref().is_some_and(|(id, _)| *id == newest) => {
-                let newest = self.live.as_ref().map(|(_, manifest)| Arc::clone(manifest));
-                self.list_data(newest)
-            }
-            Some(newest) if self.may_skip => {
-                self.stage = Stage::Newest;
-                Ask::Get(self.order.layout.manifest(newest))
-            }
-            _ => self.list_data(None),
-        }
     }
 
     fn list_data(&mut self, newest: Option<Arc<Manifest>>) -> Ask<(PushEnd, PushReport)> {
@@ -464,6 +461,7 @@ impl Push {
             allow_older: self.order.mode.allow_older || matches!(self.order.source, Source::Manifest(_)),
             probed: self.order.probed.then_some(self.report.store_time).flatten(),
             others: self.report.manifests.clone(),
+            unheaded: std::mem::take(&mut self.unheaded),
         };
         let (layout, nonce) = (self.order.layout.clone(), self.order.nonce.clone());
         let mut flip = Flip::new(layout, nonce, target);

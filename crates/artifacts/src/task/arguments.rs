@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::assets::{
     Check, LAST_ENTRY, PruneRequest, PushRequest, Rules, StoreConditions, build_name, content_type, globs,
 };
-use crate::format::{Build, ManifestFormat};
+use crate::format::{Build, MOST_REMEMBERED, ManifestFormat};
 use crate::names::{AppName, AssetPath, Layout};
 use crate::protocol::PushMode;
 
@@ -281,10 +281,16 @@ impl AssetArguments {
         if !(0.0..=1.0).contains(&share) {
             return Err("`prune.max_delete_ratio` must be from 0 to 1".to_owned());
         }
+        let min_keep = self.prune.min_keep.unwrap_or(3);
+        if min_keep > MOST_REMEMBERED {
+            return Err(format!(
+                "`prune.min_keep` is at most {MOST_REMEMBERED}: so many builds are remembered as once live"
+            ));
+        }
         let protected: AssetPath = LAST_ENTRY.parse().map_err(|error| format!("{error}"))?;
         Ok(Some(PruneRequest {
             threshold,
-            min_keep: self.prune.min_keep.unwrap_or(3),
+            min_keep,
             intent_ttl: DAY,
             protected: BTreeSet::from([protected]),
             #[expect(
@@ -295,6 +301,7 @@ impl AssetArguments {
             max_share: Some((share * 1_000_000.0) as u32),
             orphans: self.prune.orphans.then_some(7 * DAY),
             dry_run: false,
+            upcoming: None,
             may_wait: false,
             conditions,
         }))

@@ -21,12 +21,6 @@ struct Pruned {
     refused: Option<String>,
 }
 
-/// Whether any of the manifests can have aged out.
-fn may_be_due(rules: &PruneRequest, manifests: &[ManifestId], now: u64) -> bool {
-    let is_old = |id: &ManifestId| now.saturating_sub(id.0) > rules.threshold.as_secs();
-    manifests.len() > rules.min_keep && manifests.iter().any(is_old)
-}
-
 /// Several errors as one: the lowest code wins.
 fn together(errors: Vec<EngineError>) -> Option<EngineError> {
     errors.into_iter().reduce(|mut all, error| {
@@ -63,9 +57,18 @@ impl AssetsContext<'_> {
         let mut errors: Vec<EngineError> = planned.refusal().map(failed).into_iter().collect();
         let prune = match rules {
             Some(rules) => {
-                let rules = PruneRequest { dry_run: true, ..rules };
+                // What aged out is another matter when the build is live.
+                let goes_live = !planned.is_live && planned.superseded_by.is_none();
+                let files = || planned.files.iter().map(|(path, ..)| path.clone()).collect();
+                let upcoming = goes_live.then(|| Arc::new(files()));
+                let rules = PruneRequest { dry_run: true, upcoming, ..rules };
                 match assets::prune(session, &rules).await {
-                    Ok(prune) => Some(prune),
+                    Ok(prune) => {
+                        let plan = prune.report.plan.iter();
+                        let found = plan.flat_map(|plan| plan.keep.keys().chain(&plan.expire));
+                        let found: Vec<ManifestId> = found.copied().collect();
+                        may_be_due(&rules, &found, goes_live, prune.report.now).then_some(prune)
+                    }
                     // The push is what mends it.
                     Err(error @ (AssetsError::HeadLost { .. } | AssetsError::HeadMissing { .. })) => {
                         self.output.message(&format!("warning: nothing would be pruned: {error}"));
@@ -73,7 +76,7 @@ impl AssetsContext<'_> {
                     }
                     // The push does not look either, unless something can have aged out.
                     Err(error @ AssetsError::Unreadable { .. })
-                        if !self.may_prune(&rules, session).await? && rules.orphans.is_none() =>
+                        if !self.may_prune(&rules, session, goes_live).await? =>
                     {
                         self.output.message(&format!("warning: a prune would not work: {error}"));
                         None
@@ -185,9 +188,14 @@ impl AssetsContext<'_> {
     }
 
     /// Whether a push that was made now would look for what aged out.
-    async fn may_prune(&self, rules: &PruneRequest, session: &assets::Session) -> Result<bool, EngineError> {
+    async fn may_prune(
+        &self,
+        rules: &PruneRequest,
+        session: &assets::Session,
+        adds_one: bool,
+    ) -> Result<bool, EngineError> {
         let manifests = assets::manifest_ids(session).await.map_err(failed)?;
-        Ok(may_be_due(rules, &manifests, session.clock.seconds()))
+        Ok(may_be_due(rules, &manifests, adds_one, session.clock.seconds()))
     }
 
     /// What the prune after a push keeps, if there is to be one.
@@ -209,13 +217,13 @@ impl AssetsContext<'_> {
         opened: &Opened,
         outcome: &PushOutcome,
     ) -> Result<Pruned, EngineError> {
-        let now = outcome.store_time.unwrap_or_default();
         // A push that found its build live has not looked.
         let manifests = match outcome.status {
             assets::PushStatus::AlreadyLive => assets::manifest_ids(&opened.session).await.map_err(failed)?,
             _ => outcome.manifests.clone(),
         };
-        if !may_be_due(rules, &manifests, now) && rules.orphans.is_none() {
+        let is_new = outcome.status == assets::PushStatus::Live;
+        if !may_be_due(rules, &manifests, is_new, outcome.store_time.unwrap_or_default()) {
             return Ok(Pruned::default());
         }
         // The marker is another session's than the intent.
@@ -229,4 +237,12 @@ impl AssetsContext<'_> {
             Err(error) => Err(failed(error)),
         }
     }
+}
+
+/// Whether a prune after a push can find anything: it is not begun for nothing. `manifests` are those that were there before
+/// the push, and `adds_one` says whether it adds one.
+fn may_be_due(rules: &PruneRequest, manifests: &[ManifestId], adds_one: bool, now: u64) -> bool {
+    let is_old = |id: &ManifestId| now.saturating_sub(id.0) > rules.threshold.as_secs();
+    let count = manifests.len() + usize::from(adds_one);
+    rules.orphans.is_some() || (count > rules.min_keep && manifests.iter().any(is_old))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use runway_artifacts::assets::{Check, PruneRequest, PushRequest, Rules, StoreConditions, build_name, globs};
-use runway_artifacts::format::{Build, ManifestFormat};
+use runway_artifacts::format::{Build, MOST_REMEMBERED, ManifestFormat};
 use runway_artifacts::names::AssetPath;
 use runway_artifacts::protocol::PushMode;
 use runway_core::engine::EngineError;
@@ -109,6 +109,10 @@ impl AssetsContext<'_> {
             Some(count) => Some(u64::from(count)),
             None => self.number("VALPOP_MIN_ASSET_RECORDS")?,
         };
+        if min_keep.is_some_and(|count| count > MOST_REMEMBERED as u64) {
+            let reason = format!("at most {MOST_REMEMBERED}: so many builds are remembered as once live");
+            return Err(wrong("--min-keep", reason));
+        }
         let protected: Result<BTreeSet<AssetPath>, _> = age.protect.iter().map(|path| path.parse()).collect();
         Ok(PruneRequest {
             threshold: age.threshold.or(of_valpop).unwrap_or(THRESHOLD),
@@ -118,6 +122,7 @@ impl AssetsContext<'_> {
             max_share: (!age.yes).then_some(age.max_delete_ratio),
             orphans: age.orphans.then_some(ORPHANS),
             dry_run: false,
+            upcoming: None,
             may_wait: false,
             conditions,
         })

@@ -271,6 +271,7 @@ impl Session<'_> {
         };
         let (tiers, dry_run) = (self.tiers(loaded), arguments.dry_run);
         self.tell_left_alone(loaded, &tiers);
+        self.reach(loaded).await?;
         self.tell_state(loaded).await;
         let local = tiers.collect_local(&limits, dry_run).map_err(EngineError::of)?;
         let remote = match &tiers.remote {
@@ -303,7 +304,7 @@ impl Session<'_> {
                 .message(&format!("records not checked, because this plan does not ask for them: {unasked}"));
         }
         let mismatches = cache.mismatches();
-        let document = shown::verified(cache.counters().checked, &mismatches);
+        let document = shown::verified(cache.counters().checked, unasked, &mismatches);
         self.print(format, &document, (shown::verified_text, shown::verified_json));
         Ok(if mismatches.is_empty() { ExitCode::Ok } else { ExitCode::StepsFailed })
     }

@@ -416,18 +416,17 @@ impl<'s> Session<'s> {
                         return Ok(exit);
                     }
                 }
-                GraphCommand::Forget { stack, lock_ttl } => {
+                GraphCommand::Forget { name, lock_ttl } => {
                     let engine = self.engine(loaded, |options| options.lock_ttl = *lock_ttl);
                     let mut reporter = progress::reporter(output, false, self.work.settings.ci);
-                    let name = NodeName::from(stack.as_str());
-                    let left = match engine.forget(&loaded.config, &name, reporter.as_mut()).await? {
-                        Forgotten::Stack => "the stack itself",
-                        Forgotten::Task => "what it keeps",
-                    };
-                    output.message(&format!("{stack} is no longer managed; {left} was not touched"));
+                    let name = NodeName::from(name.as_str());
+                    let Forgotten { name, is_task } =
+                        engine.forget(&loaded.config, &name, reporter.as_mut()).await?;
+                    let left = if is_task { "what it keeps" } else { "the stack itself" };
+                    output.message(&format!("{name} is no longer managed; {left} was not touched"));
                     if loaded.config.stacks.contains_key(&name) || loaded.config.tasks.contains_key(&name) {
                         output.message(&format!(
-                            "warning: {stack} is still in the config: the next deploy records it again"
+                            "warning: {name} is still in the config: the next deploy records it again"
                         ));
                     }
                 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::key::{Ingredients, Key};
 use super::record::Record;
+use super::run::Cache;
 
 /// A question of this run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,7 @@ pub(super) struct Asked {
     pub(super) subject: String,
     pub(super) ingredients: Vec<(String, String)>,
     pub(super) is_hit: bool,
+    pub(super) refuted: Option<String>,
 }
 
 impl Asked {
@@ -21,7 +23,26 @@ impl Asked {
             subject: ingredients.subject().to_owned(),
             ingredients: ingredients.listed(),
             is_hit,
+            refuted: None,
         }
+    }
+}
+
+impl Cache {
+    /// Forgets a record that was found, and of which a look at the world showed that it does not hold any more: it is no
+    /// hit of this run. `why` says what has changed.
+    pub fn refute(&self, ingredients: &Ingredients, why: String) {
+        let key = ingredients.key();
+        let mut state = self.state();
+        let known = [state.own.records.get(&key), state.shared.index.records.get(&key)];
+        let cost = known.into_iter().flatten().max_by_key(|record| record.at).map_or(0, |record| record.cost);
+        if state.hits.contains(&key) {
+            state.saved_ms = state.saved_ms.saturating_sub(cost);
+        }
+        state.misses.insert(key);
+        state.asked.insert(key, Asked { refuted: Some(why), ..Asked::of(ingredients, false) });
+        drop(state);
+        self.forget(ingredients);
     }
 }
 
@@ -56,6 +77,8 @@ pub struct Explanation {
     pub key: Key,
     /// Whether there was a record.
     pub is_hit: bool,
+    /// What is not as it was since its record was made, if that is why it is no hit.
+    pub refuted: Option<String>,
     /// The ingredients now.
     pub ingredients: Vec<(String, String)>,
     /// The record itself, or the closest one of the same kind and subject.
@@ -79,8 +102,10 @@ pub(super) fn explain<'r>(key: Key, asked: &Asked, records: impl Iterator<Item =
         subject: asked.subject.clone(),
         key,
         is_hit: asked.is_hit,
+        refuted: asked.refuted.clone(),
         ingredients: asked.ingredients.clone(),
-        nearest,
+        // Its own record was the closest one, and it is told why that does not count.
+        nearest: nearest.filter(|_| asked.refuted.is_none()),
     }
 }
 

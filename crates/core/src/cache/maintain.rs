@@ -81,7 +81,9 @@ fn remedy(error: &StoreError) -> &'static str {
         }
         StoreErrorKind::Credentials => "check the credentials",
         StoreErrorKind::WrongRegion => "set `cfngin_bucket_region`",
-        _ => "try again later; `--cache-remote off` leaves the bucket alone",
+        _ => {
+            "try again later; `--cache-remote off` leaves the bucket alone, as `--local` of `cache clear` does"
+        }
     }
 }
 
@@ -260,7 +262,8 @@ impl Tiers {
             return Ok(removed);
         }
         let copy = self.local.as_ref().and_then(|local| tier::shared_copy(local.as_ref()));
-        let known = copy.map_or(0, |(_, index)| index.epoch).max(self.own()?.epoch);
+        // What this machine has is only to be as new: the bucket is emptied also where its files cannot be read.
+        let known = copy.map_or(0, |(_, index)| index.epoch).max(self.own().map_or(0, |own| own.epoch));
         let change = |seen: &Seen| {
             let mut index = seen.index.clone();
             // Also if somebody deleted the object: its epochs stay in the past.

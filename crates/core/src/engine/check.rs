@@ -109,7 +109,7 @@ pub(super) fn tasks(config: &Config, kinds: &TaskKinds, settings: Option<&Settin
         }
         let wrong = values.as_ref().map(|values| kind.check(values)).unwrap_or_default();
         failed.into_iter().for_each(|problem| findings.push(Finding::at(&config.document, problem)));
-        if let Some(values) = values.filter(|_| wrong.is_empty() && task.enabled && !kind.effects()) {
+        if let Some(values) = values.filter(|_| wrong.is_empty() && task.enabled && kind.owns()) {
             let Some(subject) = kind.subject(&values) else { continue };
             let now = Kept { task, subject, parts: kind.parts(&values) };
             if let Some(first) = kept.iter().find(|first| first.is_shared_with(&now)) {

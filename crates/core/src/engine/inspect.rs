@@ -136,7 +136,7 @@ impl Engine {
         let premises = premises.map_err(EngineError::of)?;
         let place = self.provider.place().await?;
         refuse_elsewhere(&premises, &place)?;
-        refuse_unrecorded(&premises, stack)?;
+        let stack = &recorded_name(config, &premises, stack)?;
         self.refuse_undecided(config, &premises, stack).await?;
         let mut session = {
             let (store, clock) = (Arc::clone(store), Arc::clone(&self.clock));
@@ -157,17 +157,17 @@ impl Engine {
         session.release(&Last::without(stack).ending()).await.map_err(EngineError::of)?;
         reporter.event(&Event::Unlocked { graph: backing.location() });
         let is_task = premises.state.tasks.contains_key(stack);
-        Ok(if is_task { Forgotten::Task } else { Forgotten::Stack })
+        Ok(Forgotten { name: stack.clone(), is_task })
     }
 }
 
 /// What was dropped from the records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forgotten {
-    /// A stack.
-    Stack,
-    /// A task.
-    Task,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// As it was recorded.
+    pub name: NodeName,
+    /// Whether it was a task.
+    pub is_task: bool,
 }
 
 impl Engine {
@@ -225,6 +225,7 @@ fn task_rows(config: &Config, state: &GraphState, kinds: &TaskKinds) -> Vec<Task
             settled: facts.is_some_and(|facts| facts.digest.is_some()),
             configured: definition.is_some(),
             on_remove,
+            adopted: facts.is_some_and(|facts| facts.adopted && facts.keeps_something()),
         })
     };
     names.into_iter().filter_map(row).collect()
@@ -250,19 +251,29 @@ fn fqn_of(config: &Config, state: &GraphState, name: &NodeName) -> StackFqn {
     }
 }
 
-fn refuse_unrecorded(premises: &Premises, stack: &NodeName) -> Result<(), EngineError> {
-    let recorded = premises.recorded();
-    let state = &premises.state;
-    if recorded.nodes.contains_key(stack)
-        || state.nodes.contains_key(stack)
-        || state.tasks.contains_key(stack)
-    {
-        return Ok(());
+/// The recorded stack or task that is called so. Of a task the name alone will do where it means one node, and is no
+/// stack's.
+fn recorded_name(config: &Config, premises: &Premises, name: &NodeName) -> Result<NodeName, EngineError> {
+    let (recorded, state) = (premises.recorded(), &premises.state);
+    if recorded.nodes.contains_key(name) || state.nodes.contains_key(name) || state.tasks.contains_key(name) {
+        return Ok(name.clone());
     }
-    let known = recorded.nodes.keys().chain(state.tasks.keys()).map(NodeName::as_str);
-    let help = match nearest(stack.as_str(), known) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => "`runway-rs graph show` lists what is recorded".to_owned(),
+    let wanted = name.as_str().strip_prefix("task:").unwrap_or(name.as_str());
+    let is_called = |node: &&NodeName| {
+        let entry = node.as_str().split_once('@').map_or(node.as_str(), |(entry, _)| entry);
+        let alone = entry.split_once('/').map(|(_, name)| name);
+        node.as_str() == wanted || entry == wanted || alone == Some(wanted)
     };
-    Err(EngineError::of(EngineProblem::NotRecorded { name: stack.as_str().to_owned(), help }))
+    let called: Vec<&NodeName> = match config.stacks.contains_key(name) {
+        true => Vec::new(),
+        false => state.tasks.keys().filter(is_called).collect(),
+    };
+    let known = recorded.nodes.keys().chain(state.tasks.keys()).map(NodeName::as_str);
+    let help = match (called.as_slice(), nearest(name.as_str(), known)) {
+        ([only], _) => return Ok((*only).clone()),
+        ([first, ..], _) => format!("several tasks are called so: name one of them, for example `{first}`"),
+        ([], Some(meant)) => format!("did you mean `{meant}`?"),
+        ([], None) => "`runway-rs graph show` lists what is recorded".to_owned(),
+    };
+    Err(EngineError::of(EngineProblem::NotRecorded { name: name.as_str().to_owned(), help }))
 }

@@ -279,6 +279,8 @@ pub struct TaskRow {
     pub configured: bool,
     /// What becomes of what it keeps when it leaves the config: `retain` or `delete`.
     pub on_remove: OnRemove,
+    /// What it keeps was there before it, or may have been: what a run that was killed was about to make is nobody's.
+    pub adopted: bool,
 }
 
 /// The persistent graph as `graph show` presents it.

@@ -52,8 +52,9 @@ pub fn deploy(desired: &Desired, world: &World, settings: &Settings) -> Result<(
     if deletes_all && !names.is_empty() && !settings.allow_empty {
         let recorded =
             if names.len() > 10 { format!("{}, ...", names[..10].join(", ")) } else { names.join(", ") };
+        let what = if desired.config.tasks.is_empty() { "no stacks and no tasks" } else { "no stacks" };
         let span = desired.config.stacks_span.into();
-        let problem = PlanProblem::EmptyConfig { count: names.len(), recorded, span };
+        let problem = PlanProblem::EmptyConfig { what, count: names.len(), recorded, span };
         findings.push(Finding::at(&desired.config.document, problem));
         return Err(findings);
     }
@@ -170,11 +171,11 @@ pub(super) fn refuse_other_place(world: &World, findings: &mut Findings) {
     }
 }
 
-/// The first recorded stack that is in another account or region than `place`, as a refusal.
+/// The first recorded stack or task that is in another account or region than `place`, as a refusal.
 pub fn other_place(state: &GraphState, place: &Place) -> Option<PlanProblem> {
-    let stacks = state.nodes.iter().map(|(name, facts)| (name, &facts.account, &facts.region));
-    let tasks = state.tasks.iter().map(|(name, facts)| (name, &facts.account, &facts.region));
-    let (stack, account, region) = stacks.chain(tasks).find(|(_, account, region)| {
+    let stacks = state.nodes.iter().map(|(name, facts)| ("stack", name, &facts.account, &facts.region));
+    let tasks = state.tasks.iter().map(|(name, facts)| ("task", name, &facts.account, &facts.region));
+    let (what, name, account, region) = stacks.chain(tasks).find(|(_, _, account, region)| {
         account.as_ref().is_some_and(|account| *account != place.account)
             || region.as_ref().is_some_and(|region| *region != place.region)
     })?;
@@ -182,7 +183,8 @@ pub fn other_place(state: &GraphState, place: &Place) -> Option<PlanProblem> {
         format!("account {}, region {}", account.unwrap_or("unknown"), region.unwrap_or("unknown"))
     };
     Some(PlanProblem::OtherPlace {
-        stack: stack.as_str().to_owned(),
+        what,
+        name: name.as_str().to_owned(),
         theirs: named(account.as_deref(), region.as_deref()),
         ours: named(Some(&place.account), Some(&place.region)),
     })

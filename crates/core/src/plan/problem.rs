@@ -127,17 +127,24 @@ pub enum PlanProblem {
     #[diagnostic(code(tasks::not_read), help("{help}"))]
     RemovedTaskNotRead { task: String, message: String, help: String, kind: Option<ErrorKind> },
 
-    #[error("task `{task}` kept `{left}`, and is to keep `{now}` now")]
-    #[diagnostic(
-        code(tasks::left_behind),
-        help(
-            "`{left}` would be left behind without a record; give the task another name, so that what it kept is deleted, or write `on_remove: retain`, or `runway-rs graph forget {task}`"
-        )
-    )]
+    #[error("task `{task}` would delete what cannot be deleted: {message}")]
+    #[diagnostic(code(tasks::undeletable))]
+    Undeletable {
+        task: String,
+        message: String,
+        #[help]
+        help: Option<String>,
+        #[label("this task")]
+        span: SourceSpan,
+    },
+
+    #[error("task `{task}` kept {left}, and is to keep {now} now")]
+    #[diagnostic(code(tasks::left_behind), help("{help}"))]
     LeftBehind {
         task: String,
         left: String,
         now: String,
+        help: String,
         #[label("this task")]
         span: SourceSpan,
     },
@@ -208,7 +215,7 @@ pub enum PlanProblem {
     },
 
     #[error(
-        "the config has no stacks and no tasks, and {count} {} recorded: a deploy would delete {}",
+        "the config has {what}, and {count} {} recorded: a deploy would delete {}",
         if *count == 1 { "is" } else { "are" },
         if *count == 1 { "it" } else { "all of them" }
     )]
@@ -217,6 +224,7 @@ pub enum PlanProblem {
         help("if that is meant, add --allow-empty; otherwise check the config: {recorded}")
     )]
     EmptyConfig {
+        what: &'static str,
         count: usize,
         recorded: String,
         #[label("no stack here")]
@@ -227,10 +235,10 @@ pub enum PlanProblem {
     #[diagnostic(
         code(plan::other_place),
         help(
-            "stack `{stack}` is recorded there; use one `persistent_graph_key` per account and region, or the right credentials and region"
+            "{what} `{name}` is recorded there; use one `persistent_graph_key` per account and region, or the right credentials and region"
         )
     )]
-    OtherPlace { stack: String, theirs: String, ours: String },
+    OtherPlace { what: &'static str, name: String, theirs: String, ours: String },
 
     #[error("stack `{stack}` was deployed as `{before}`, and the config now calls it `{now}`")]
     #[diagnostic(
@@ -334,6 +342,7 @@ impl Problem for PlanProblem {
             | Self::OtherPlace { .. }
             | Self::Renamed { .. }
             | Self::LeftBehind { .. }
+            | Self::Undeletable { .. }
             | Self::StackOfOthers { .. }
             | Self::StillNeeded { .. }
             | Self::NotOurs { .. } => ExitCode::Refused,

@@ -16,6 +16,7 @@ pub(crate) use self::keepers::{Subjects, Unsure};
 pub(crate) use self::removal::questions;
 pub(super) use self::removal::{destroyed, removed};
 use super::change::PropertyChange;
+use super::deploy::note;
 use super::effects::removed_with_task;
 use super::scope::PlanScope;
 use super::{Action, Desired, Hidden, PlanProblem, Settings, ShownValue, Step, World};
@@ -28,7 +29,7 @@ use crate::lookup::{Cause, Resolved};
 use crate::provider::Place;
 use crate::resources::Replacement;
 use crate::secrets::{HIDDEN, texts};
-use crate::task::{AnyTaskKind, SecretPart, TaskDetail, TaskPlace};
+use crate::task::{AnyTaskKind, SecretPart, TaskDetail, TaskFailure, TaskPlace};
 
 /// A question about what a task keeps. Equal questions have one answer in a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -306,7 +307,7 @@ pub(crate) fn shown(details: &[TaskDetail], secrets: &BTreeSet<String>) -> Vec<P
     details.iter().map(change).collect()
 }
 
-/// What goes with what a task keeps, if its step deletes it.
+/// What goes with what a task keeps, if its step deletes it, and what will keep that from being done.
 fn lost(
     kind: &dyn AnyTaskKind,
     (values, state): (&Map<String, Value>, &Value),
@@ -319,6 +320,11 @@ fn lost(
     if let Some(contents) = kind.contents(values, state) {
         let place = Place { account: task.account.clone(), region: task.region.clone() };
         removed_with_task(&place, &contents, &mut step.changes);
+    }
+    if let Some(TaskFailure { message, help, .. }) = kind.undeletable(values, state) {
+        let help = help.map(|help| format!("; {help}")).unwrap_or_default();
+        let text = format!("{message}: the deletion will be refused{help}");
+        step.notes.push(note("plan::termination_protected", text));
     }
 }
 

@@ -141,7 +141,8 @@ pub fn text(view: &GraphView) -> String {
         let needs: Vec<&str> = facts.needs.iter().map(NodeName::as_str).collect();
         let needs = if needs.is_empty() { String::new() } else { format!(" needs {}", needs.join(", ")) };
         let open = if facts.digest.is_some() { "" } else { ", not finished" };
-        let about = format!("{name} (task, {} on removal{open}){needs}", facts.on_remove.as_str());
+        let adopted = if facts.adopted && facts.keeps_something() { ", adopted" } else { "" };
+        let about = format!("{name} (task, {} on removal{adopted}{open}){needs}", facts.on_remove.as_str());
         let _ = writeln!(out, "  {}", harmless(&about));
     }
     match &view.holder {

@@ -71,7 +71,7 @@ pub fn status_text(status: &Status) -> String {
                 if place.is_empty() { "-".to_owned() } else { harmless(&place) },
                 recorded,
                 word(row.configured),
-                row.on_remove.as_str().to_owned(),
+                format!("{}{}", row.on_remove.as_str(), if row.adopted { " (adopted)" } else { "" }),
             ]
         }));
         out.push_str(&aligned(&cells));

@@ -196,6 +196,12 @@ pub trait TaskKind: Send + Sync + 'static {
         None
     }
 
+    /// Why what it keeps cannot be deleted, if what was read tells that it will be refused.
+    fn undeletable(spec: &Self::Spec, state: &Self::State) -> Option<TaskFailure> {
+        let _ = (spec, state);
+        None
+    }
+
     /// What is wrong with arguments beyond their types, one sentence each.
     fn check(spec: &Self::Spec) -> Vec<String> {
         let _ = spec;
@@ -247,6 +253,10 @@ pub trait AnyTaskKind: Send + Sync {
     fn effects(&self) -> bool;
     /// See [`TaskKind::KEEPS`].
     fn keeps(&self) -> Keeps;
+    /// Whether two of them could undo each other's work: not if they keep nothing.
+    fn owns(&self) -> bool {
+        !self.effects() && self.keeps() != Keeps::Nothing
+    }
     /// See [`TaskKind::SERVICE`] and [`TaskKind::ALSO`].
     fn services(&self) -> BTreeSet<String>;
     /// See [`TaskKind::GIVES`].
@@ -263,6 +273,8 @@ pub trait AnyTaskKind: Send + Sync {
     fn identity(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Identity>;
     /// See [`TaskKind::contents`].
     fn contents(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Contents>;
+    /// See [`TaskKind::undeletable`].
+    fn undeletable(&self, arguments: &Map<String, Value>, state: &Value) -> Option<TaskFailure>;
     /// What is wrong with arguments, one sentence each.
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String>;
     /// See [`TaskKind::keeps_receipt`].
@@ -303,10 +315,20 @@ pub fn erased<T: TaskKind>(kind: T) -> Arc<dyn AnyTaskKind> {
 }
 
 fn spec<T: TaskKind>(arguments: &Map<String, Value>) -> Result<T::Spec, TaskFailure> {
-    serde_json::from_value(Value::Object(arguments.clone())).map_err(|error| TaskFailure {
-        message: format!("{error}"),
-        help: None,
-        kind: None,
+    let read = |arguments: Map<String, Value>| -> Result<T::Spec, String> {
+        serde_json::from_value(Value::Object(arguments)).map_err(|error| error.to_string())
+    };
+    read(arguments.clone()).map_err(|message| {
+        // They are read in their order, and what is missing is missed at the end: the first one with which anything else is
+        // wrong is the culprit.
+        let is_told = |message: &String| message.contains(" field `");
+        let wrong = (1..=arguments.len()).find_map(|count| {
+            let first = arguments.iter().take(count).map(|(name, value)| (name.clone(), value.clone()));
+            let message = read(first.collect()).err().filter(|message: &String| !is_told(message))?;
+            let (name, _) = arguments.iter().nth(count - 1)?;
+            (!message.contains(&format!("`{name}`"))).then(|| format!("`{name}`: {message}"))
+        });
+        TaskFailure { message: wrong.unwrap_or(message), help: None, kind: None }
     })
 }
 
@@ -364,6 +386,11 @@ impl<T: TaskKind> AnyTaskKind for Erased<T> {
     fn contents(&self, arguments: &Map<String, Value>, state: &Value) -> Option<Contents> {
         let (spec, state) = (spec::<T>(arguments).ok()?, serde_json::from_value(state.clone()).ok()?);
         T::contents(&spec, &state)
+    }
+
+    fn undeletable(&self, arguments: &Map<String, Value>, state: &Value) -> Option<TaskFailure> {
+        let (spec, state) = (spec::<T>(arguments).ok()?, serde_json::from_value(state.clone()).ok()?);
+        T::undeletable(&spec, &state)
     }
 
     fn check(&self, arguments: &Map<String, Value>) -> Vec<String> {

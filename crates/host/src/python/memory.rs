@@ -39,8 +39,8 @@ pub(super) struct Memory {
 /// What is known in this run.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Pieces that were looked at: whether everything is as they say.
-    verified: BTreeMap<Digest, bool>,
+    /// Pieces that were looked at: what is not as they say, `None` if everything is.
+    verified: BTreeMap<Digest, Option<String>>,
     /// Pieces that hold as long as nobody changes files meanwhile, for they were made in this run.
     head: Option<Digest>,
     /// Nothing more is kept of this Python.
@@ -196,8 +196,9 @@ impl Memory {
         }
         let asked = question.ingredients(kinds::BLUEPRINT_TRACE);
         let Some(Read(read)) = self.cache.find::<Read>(&asked) else { return nothing };
-        if !self.holds(read, settings, progress).await {
-            self.cache.forget(&asked);
+        if let Some(why) = self.changed(read, settings, progress).await {
+            tracing::debug!(target: "runway_rs::python", why, "a blueprint is rendered again");
+            self.cache.refute(&asked, why);
             return nothing;
         }
         let kept = self.cache.find::<Kept>(&question.body(&read));
@@ -207,29 +208,34 @@ impl Memory {
         Answer { blueprint, read: Some(read) }
     }
 
-    /// Whether everything that was read up to a piece is as it was.
-    async fn holds(&self, read: Digest, settings: &PythonSettings, progress: &mut Progress) -> bool {
+    /// What is not as it was, of everything that was read up to a piece; `None` if everything is.
+    async fn changed(
+        &self,
+        read: Digest,
+        settings: &PythonSettings,
+        progress: &mut Progress,
+    ) -> Option<String> {
         let mut pieces = Vec::new();
         let mut seen = BTreeSet::new();
-        let (mut next, mut holds) = (Some(read), true);
+        let (mut next, mut why) = (Some(read), None);
         while let Some(digest) = next {
             if let Some(known) = progress.verified.get(&digest) {
-                holds = *known;
+                why.clone_from(known);
                 break;
             }
             let facts = self.cache.find::<Facts>(&piece(&digest));
             let facts = facts.filter(|facts| facts.digest() == Some(digest) && seen.insert(digest));
             let Some(facts) = facts else {
-                holds = false;
+                why = Some("a part of what it read is not recorded any more".to_owned());
                 break;
             };
             next = facts.before;
             pieces.push((digest, facts));
         }
-        if pieces.is_empty() || !holds {
-            progress.verified.extend(pieces.into_iter().map(|(digest, _)| (digest, false)));
-            progress.verified.insert(read, holds);
-            return holds;
+        if pieces.is_empty() || why.is_some() {
+            progress.verified.extend(pieces.into_iter().map(|(digest, _)| (digest, why.clone())));
+            progress.verified.insert(read, why.clone());
+            return why;
         }
         let world = World::new(variables(settings));
         let looked = tokio::task::spawn_blocking(move || {
@@ -237,17 +243,16 @@ impl Memory {
             let mut changed = None;
             // The first piece is what all others build on.
             for (digest, facts) in pieces.into_iter().rev() {
-                changed = changed.or_else(|| facts.changed(&world));
-                looked.push((digest, changed.is_none()));
+                changed = changed.or_else(|| Some(format!("{} has changed", facts.changed(&world)?)));
+                looked.push((digest, changed.clone()));
             }
             (looked, changed)
         });
-        let Ok((looked, changed)) = looked.await else { return false };
-        if let Some(changed) = &changed {
-            tracing::debug!(target: "runway_rs::python", changed, "a blueprint is rendered again");
-        }
+        let Ok((looked, changed)) = looked.await else {
+            return Some("it could not be looked at whether everything is as it was".to_owned());
+        };
         progress.verified.extend(looked);
-        changed.is_none()
+        changed
     }
 
     /// Takes in what Python tells after a rendering, whoever's it is.
@@ -273,7 +278,7 @@ impl Memory {
                     Ok(Ok(facts)) => match facts.digest() {
                         Some(digest) => {
                             self.cache.keep(&piece(&digest), &facts, Duration::ZERO);
-                            progress.verified.insert(digest, true);
+                            progress.verified.insert(digest, None);
                             progress.head = Some(digest);
                             return;
                         }

@@ -172,3 +172,35 @@ async fn two_tasks_do_not_keep_the_same_though_only_their_turn_shows_it() {
     let world = World::new();
     done(&world, &late(&parts("l"), &parts("m").replace("value: y", "value: x"))).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_would_be_left_behind_is_told_with_its_place_and_who_has_it_now() {
+    let world = World::new();
+    done(&world, &only("one", "name: a, value: x")).await;
+    let elsewhere = task("one", "name: a, value: x").replace("kind: thing", "kind: thing, region: eu-west-9");
+    let error = world.no_plan(&project(&elsewhere, "")).await;
+    assert_eq!(
+        error.findings.first().unwrap().to_string(),
+        "task `thing/one` kept `a` in account 123456789012, region us-east-1, and is to keep `a` in account 123456789012, region eu-west-9 now"
+    );
+    assert!(help(&error).contains("would be left behind without a record"), "{}", help(&error));
+
+    // Two tasks exchange their names.
+    let two = |first: &str, second: &str| {
+        project(&(task(first, "name: a, value: x") + &task(second, "name: b, value: x")), "")
+    };
+    done(&world, &two("one", "two")).await;
+    let error = world.no_plan(&two("two", "one")).await;
+    assert_eq!(
+        error.findings.first().unwrap().to_string(),
+        "task `thing/two` kept `b`, and is to keep `a` now"
+    );
+    assert!(help(&error).starts_with("the task `thing/one` is to keep `b` now"), "{}", help(&error));
+    // What is advised works: each of them takes over what is its own.
+    world.things.take_changes();
+    done(&world, &two("new-two", "new-one")).await;
+    let names = recorded(&world).await;
+    assert_eq!(names["thing/new-two"]["arguments"]["name"], "a");
+    assert_eq!(names["thing/new-two"]["on_remove"], "delete");
+    assert_eq!((names.as_object().unwrap().len(), world.things.take_changes().len()), (2, 0));
+}

@@ -304,3 +304,71 @@ async fn a_destroy_heeds_what_is_said_under_the_new_name() {
     destroyed(&world, &mark("two", "")).await;
     assert_eq!(world.things.get("a").await, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_run_may_have_made_is_nobodys_and_that_is_told() {
+    let world = World::new();
+    let slow = |mark: &str| {
+        project(
+            &format!(
+                "  - {{name: one, kind: mark, {mark}args: {{name: a, value: x}}}}\n  - {{name: slow, kind: thing, requires: [one], args: {{name: slow, takes: 600}}}}\n"
+            ),
+            "",
+        )
+    };
+    let killed = tokio::time::timeout(Duration::from_secs(60), world.deploy(&slow(""))).await;
+    assert!(killed.is_err(), "killed while the second task is at work");
+    assert_eq!(world.things.get("a").await, kept("x"));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+
+    let one = async |mark: &str| {
+        let planned = world.plan(&slow(mark)).await;
+        let step = planned.plan.steps.iter().find(|step| step.name.as_str() == "mark/one").unwrap();
+        let notes: Vec<&str> = step.notes.iter().map(|note| note.code).collect();
+        (step.action, step.adopted, notes)
+    };
+    assert_eq!(one("").await, (Action::None, true, vec!["plan::maybe_made"]));
+    assert_eq!(one("on_remove: delete, ").await, (Action::None, true, vec![]));
+    let row = async || {
+        let engine = world.engine(slow("").files.clone(), |_| ());
+        let status = engine.status(&slow("").config()).await.unwrap();
+        let row = status.tasks.iter().find(|row| row.name.as_str() == "mark/one").unwrap().clone();
+        (row.settled, row.adopted, row.on_remove.as_str())
+    };
+    assert_eq!(row().await, (false, true, "retain"));
+    done(&world, &slow("")).await;
+    assert_eq!(row().await, (true, true, "retain"));
+    assert_eq!(one("").await, (Action::None, false, vec![]));
+    // Nobody can tell it from what somebody else made meanwhile, so it stays.
+    let slow_alone = "  - {name: slow, kind: thing, args: {name: slow, takes: 600}}\n";
+    done(&world, &project(slow_alone, "")).await;
+    assert_eq!(world.things.get("a").await, kept("x"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_forgotten_by_its_name_alone_where_only_one_has_it() {
+    let world = World::new();
+    let tasks = concat!(
+        "  - {name: one, kind: thing, args: {name: a, value: x}}\n",
+        "  - {name: twice, kind: thing, args: {name: b, value: x}}\n",
+        "  - {name: twice, kind: mark, args: {name: c, value: x}}\n",
+        "  - {name: app, kind: mark, args: {name: d, value: x}}\n",
+    );
+    let without = project(tasks, "  - {name: other, template_path: t.yml, variables: {Note: one}}\n");
+    done(&world, &without).await;
+    let project = project(tasks, &format!("{}{APP}", without.stacks));
+    let forget = async |name: &str| {
+        let engine = world.engine(project.files.clone(), |_| ());
+        let forgotten = engine.forget(&project.config(), &name.into(), &mut |_: &Event| ()).await;
+        forgotten.map(|forgotten| (forgotten.name.as_str().to_owned(), forgotten.is_task))
+    };
+    assert_eq!(forget("one").await.unwrap(), ("thing/one".to_owned(), true));
+    let several = help(&forget("twice").await.unwrap_err());
+    assert!(several.starts_with("several tasks are called so"), "{several}");
+    assert_eq!(forget("task:mark/twice").await.unwrap(), ("mark/twice".to_owned(), true));
+    assert_eq!(forget("twice").await.unwrap(), ("thing/twice".to_owned(), true));
+    // A name that is a stack's means the stack, and that is not recorded.
+    forget("app").await.unwrap_err();
+    assert_eq!(recorded(&world).await.as_object().unwrap().keys().collect::<Vec<_>>(), ["mark/app"]);
+    assert_eq!(forget("other").await.unwrap(), ("other".to_owned(), false));
+}

@@ -115,7 +115,8 @@ async fn a_bucket_of_valpop_is_pruned_by_its_own_rule() {
     let kept = prune(&session(Arc::clone(&store), &time), &rules(48 * HOUR, 3)).await.unwrap();
     assert!(kept.report.plan.unwrap().delete.is_empty());
     let done = prune(&session(Arc::clone(&store), &time), &rules(48 * HOUR, 1)).await.unwrap();
-    assert_eq!(done.report.deleted, [path("a.js"), path("b.js")]);
+    // What may be live stays, and so does what was before it.
+    assert_eq!(done.report.deleted, [path("a.js")]);
     assert_eq!(done.report.foreign, [ObjectKey::new("manifests/myapp/README")]);
     let now = keys(store.as_ref()).await;
     for key in

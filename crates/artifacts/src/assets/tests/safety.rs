@@ -109,7 +109,8 @@ async fn whoever_is_stopped_between_two_entry_points_replaces_the_others_too() {
     let mut stopped = session(store.clone(), &time);
     stopped.reporter =
         Arc::new(StopsAt(stopped.stop.clone(), |event| matches!(event, AssetEvent::GoingLive { .. })));
-    let _ = push_build(&stopped, 2).await;
+    // It is live, and whoever waits for it is told so.
+    assert_eq!(push_build(&stopped, 2).await.unwrap().status, PushStatus::Live);
     let now = objects(store.as_ref()).await;
     check(&now);
     assert_eq!(now["data/myapp/fed-mods.json"], r#"{"build":2}"#);

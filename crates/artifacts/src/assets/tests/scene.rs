@@ -31,7 +31,7 @@ impl Time {
         self.0.fetch_add(i64::try_from(duration.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.0.load(Ordering::Relaxed)).unwrap()
     }
 }
@@ -158,6 +158,7 @@ pub(super) fn rules(threshold: Duration, min_keep: usize) -> PruneRequest {
         max_share: None,
         orphans: None,
         dry_run: false,
+        upcoming: None,
         may_wait: true,
         conditions: StoreConditions::Kept,
     }

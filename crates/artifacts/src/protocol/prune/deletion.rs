@@ -45,6 +45,7 @@ impl Prune {
                 self.manifests.get(id).map(|manifest| manifest.entry.as_slice()).unwrap_or_default();
             documents.extend(entries.iter().map(|path| self.order.layout.copy(*id, path)));
         }
+        documents.extend(self.report.stray_copies.iter().cloned());
         // The copies go before the manifests: without those, nobody would know of them.
         documents.extend(plan.expire.iter().map(|id| self.order.layout.manifest(*id)));
         documents.extend(plan.dead.iter().cloned());

@@ -6,9 +6,9 @@ use std::time::Duration;
 use runway_store::ObjectKey;
 
 use super::{End, Next, Prune, PruneEnd, RESTARTS, Stage};
-use crate::format::Intent;
+use crate::format::{Change, Head, Intent};
 use crate::gc::{self, GcRefusal, IntentView, ManifestView, Policy, Roots};
-use crate::names::AssetPath;
+use crate::names::{AssetPath, ManifestId};
 use crate::protocol::pages::{AllPages, Pages};
 use crate::protocol::push::Data;
 use crate::protocol::{Ask, Found, Listed, ProtocolError};
@@ -79,6 +79,7 @@ impl Prune {
         }
         self.intents.clear();
         self.manifests.clear();
+        self.headed.clear();
         self.report.unreadable.clear();
         Ok(self.list_intents())
     }
@@ -105,14 +106,10 @@ impl Prune {
     }
 
     pub(super) fn take_roots(&mut self, pins: &AllPages, now: Duration) -> Next {
-        let head = self.head.as_ref();
         self.roots = Roots {
-            head: head.map(|head| head.manifest),
-            previous: head.and_then(|head| head.prev),
-            interrupted: head.iter().flat_map(|head| &head.interrupted).copied().collect(),
-            history: head.iter().flat_map(|head| &head.history).copied().collect(),
             pins: pins.found.iter().filter_map(|listed| self.order.layout.pin_of(&listed.key)).collect(),
             copied: std::mem::take(&mut self.roots.copied),
+            ..self.head.as_ref().map(Roots::of).unwrap_or_default()
         };
         if self.order.orphans.is_some() {
             let pages = Pages::new(self.order.layout.data());
@@ -121,6 +118,33 @@ impl Prune {
             return Ok(ask);
         }
         self.decide_plan(&BTreeSet::new(), now)
+    }
+
+    /// Next come the copies of builds whose manifests somebody else removed. Without a head they are a sign that there was one.
+    pub(super) fn list_all_copies(&mut self, files: BTreeSet<AssetPath>, now: Duration) -> Next {
+        if self.head.is_none() {
+            return self.decide_plan(&files, now);
+        }
+        let pages = Pages::new(self.order.layout.all_copies());
+        let ask = pages.ask();
+        self.stage = Stage::StrayCopies(pages, files);
+        Ok(ask)
+    }
+
+    /// Copies that no manifest is there for, and that have been there for long: a push makes them when its manifest is there.
+    pub(super) fn take_stray_copies(&mut self, all: &AllPages) {
+        let oldest = self.order.orphans.unwrap_or(Duration::MAX);
+        let is_known = |id: ManifestId| {
+            let is_said = self.head.as_ref().is_some_and(|head| {
+                head.manifest == id || head.prev == Some(id) || head.interrupted.contains(&id)
+            });
+            is_said || self.manifests.contains_key(&id) || self.roots.pins.contains(&id)
+        };
+        let strays = all.found.iter().filter(|listed| {
+            let build = self.order.layout.copied_build(&listed.key);
+            listed.age.is_some_and(|age| age > oldest) && build.is_some_and(|id| !is_known(id))
+        });
+        self.report.stray_copies = strays.map(|listed| listed.key.clone()).collect();
     }
 
     /// Files that nobody names, and that have been there for long.
@@ -144,12 +168,42 @@ impl Prune {
         nobodys.map(|(path, _)| path.clone()).collect()
     }
 
+    /// Adds a build as if it had been pushed a moment ago, and gives its manifest.
+    fn after_push(
+        &mut self,
+        files: &BTreeSet<AssetPath>,
+        manifests: &mut Vec<ManifestView<AssetPath>>,
+    ) -> ManifestId {
+        let mut manifest = ManifestId(self.report.now);
+        while self.manifests.contains_key(&manifest) {
+            manifest = ManifestId(manifest.0 + 1);
+        }
+        let ids = |keeps: &dyn Fn(&ManifestView<AssetPath>) -> bool| {
+            let found = manifests.iter().filter(|manifest| keeps(manifest));
+            found.map(|manifest| manifest.id).collect::<Vec<_>>()
+        };
+        let (others, unheaded) = (ids(&|_| true), ids(&|manifest| !manifest.keeps_a_head));
+        let change = Change {
+            manifest,
+            build_ts: manifest.0,
+            nonce: &self.order.nonce,
+            deadline: Duration::ZERO,
+            probed: None,
+            others: &others,
+            unheaded: &unheaded,
+        };
+        let head = Head::flipping(self.head.as_ref(), &change).published();
+        self.roots = Roots { pins: std::mem::take(&mut self.roots.pins), ..Roots::of(&head) };
+        manifests.push(ManifestView { id: manifest, refs: files.clone(), keeps_a_head: true });
+        manifest
+    }
+
     pub(super) fn decide_plan(&mut self, orphans: &BTreeSet<AssetPath>, now: Duration) -> Next {
-        let manifests: Vec<ManifestView<AssetPath>> = (self.manifests.iter())
+        let mut manifests: Vec<ManifestView<AssetPath>> = (self.manifests.iter())
             .map(|(id, manifest)| ManifestView {
                 id: *id,
                 refs: manifest.files.iter().cloned().collect(),
-                tells_of_a_head: manifest.tells_of_a_head(),
+                keeps_a_head: self.headed.contains(id),
             })
             .collect();
         let policy = Policy {
@@ -159,8 +213,13 @@ impl Prune {
             intent_ttl: self.order.terms.intent_ttl,
             protected: self.order.protected.clone(),
         };
+        let upcoming = self.order.upcoming.clone().map(|files| self.after_push(&files, &mut manifests));
         let plan = match gc::plan(&manifests, &self.intents, &self.roots, orphans, &policy) {
-            Ok(plan) => plan,
+            Ok(mut plan) => {
+                // It is not there yet.
+                upcoming.map(|id| plan.keep.remove(&id));
+                plan
+            }
             // Copies and head were read after the manifests: those of a push under way may have come in between. Now all of
             // their manifests are there, or the head is.
             Err(GcRefusal::HeadLost(_) | GcRefusal::HeadMissing(_)) if !self.looked_twice => {

@@ -30,6 +30,8 @@ pub struct PruneOrder {
     pub orphans: Option<Duration>,
     /// Only say what would be done: writes nothing, not even the marker.
     pub dry_run: bool,
+    /// In a dry run: what would be done after a push of these files, which would be live then.
+    pub upcoming: Option<Arc<BTreeSet<AssetPath>>>,
     /// Whether to wait for another prune that may be alive.
     pub may_wait: bool,
     /// How long things are believed.
@@ -89,6 +91,8 @@ pub struct PruneReport {
     pub foreign: Vec<ObjectKey>,
     /// Manifests of a time still to come.
     pub future: Vec<ManifestId>,
+    /// Copies of entry points whose manifests are gone, so that nobody else knows of them.
+    pub stray_copies: Vec<ObjectKey>,
     /// What is known of files from manifests: their bytes.
     pub sizes: BTreeMap<AssetPath, u64>,
     /// The store's time, in seconds.

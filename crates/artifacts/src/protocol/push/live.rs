@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::choice::{self, Data, is_live};
 use super::order::{Class, Item};
-use super::{Next, Push, PushEnd, Stage};
+use super::{Next, Push, PushEnd, PushReport, Stage};
 use crate::format::{FileFacts, Head, HeadState, Manifest};
 use crate::names::ManifestId;
 use crate::protocol::flip::Flip;
@@ -36,9 +36,15 @@ impl Push {
         if !is_same {
             return Ok(self.write_intent(now));
         }
+        let pages = Pages::new(self.order.layout.manifests());
+        self.stage = Stage::LiveManifests(pages.clone());
+        Ok(pages.ask())
+    }
+
+    pub(super) fn list_live(&mut self) -> Ask<(PushEnd, PushReport)> {
         let pages = Pages::new(self.order.layout.data());
         self.stage = Stage::LiveData(pages.clone());
-        Ok(pages.ask())
+        pages.ask()
     }
 
     /// Entry points that differ from those of the build that was live before; all of them if it is not known what was there.

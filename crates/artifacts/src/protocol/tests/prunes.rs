@@ -7,7 +7,7 @@ use runway_store::ObjectKey;
 use super::explore::*;
 use super::rules::*;
 use super::world::*;
-use crate::format::ManifestFormat;
+use crate::format::{Manifest, ManifestFormat};
 use crate::protocol::*;
 
 const ENTRY: &str = "index.html";
@@ -44,7 +44,13 @@ fn scene_of(
 ) -> (State, Invariant) {
     let mut objects = BTreeMap::new();
     match before {
-        Before::Valpop => aged_in(&mut objects, 3, old, ManifestFormat::List),
+        Before::Valpop => {
+            aged_in(&mut objects, 3, old, ManifestFormat::List);
+            // What may be live, and what was before it.
+            for id in [4, 5] {
+                aged_in(&mut objects, id, &[("V", "v")], ManifestFormat::List);
+            }
+        }
         Before::Live => {
             aged(&mut objects, 3, old);
             live(&mut objects, 2, &[(ENTRY, "entry of before")][..usize::from(pushes + prunes < 4)]);
@@ -112,7 +118,7 @@ fn leftovers_are_collected(search: &Search, invariant: &Invariant) {
             })
             .flat_map(|id| {
                 let body = &state.objects[&layout().manifest(id)].body;
-                crate::format::Manifest::decode(body).unwrap().files
+                Manifest::decode(body).unwrap().files
             })
             .map(|path| path.to_string())
             .collect();

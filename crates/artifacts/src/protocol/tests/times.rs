@@ -241,6 +241,7 @@ fn an_older_build_looks_once_more_before_it_changes_bytes_under_their_names() {
                 deadline: Duration::from_secs(120),
                 probed: None,
                 others: &[],
+                unheaded: &[],
             };
             let head = crate::format::Head::flipping(Some(&before), &change).published();
             objects.insert(layout().head(), Object::new(head.encode(), None));
@@ -278,9 +279,9 @@ fn entry_points_of_a_live_build_are_asked_for_where_tags_do_not_tell() {
         let body = state.objects[&key].body.clone();
         (end.clone(), asked.iter().filter(|ask| matches!(ask, Ask::Prove(_))).count(), asked.len(), body)
     };
-    // The head, its manifest, and the files.
-    assert_eq!(again(None, None), (PushEnd::AlreadyLive, 0, 3, "a".into()));
-    assert_eq!(again(None, Some("of a key")), (PushEnd::AlreadyLive, 1, 4, "a".into()));
+    // The head, its manifest, whether there are newer ones, and the files.
+    assert_eq!(again(None, None), (PushEnd::AlreadyLive, 0, 4, "a".into()));
+    assert_eq!(again(None, Some("of a key")), (PushEnd::AlreadyLive, 1, 5, "a".into()));
     let (end, proofs, _, body) = again(Some("x"), Some("of a key"));
     assert!(matches!(end, PushEnd::Flipped(FlipEnd::Published { .. })), "{end:?}");
     assert_eq!((proofs, body), (1, "a".into()));

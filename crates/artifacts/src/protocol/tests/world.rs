@@ -256,6 +256,7 @@ pub(super) fn prune_order(name: &str, threshold: u64, min_keep: usize) -> PruneO
         max_share: None,
         orphans: None,
         dry_run: false,
+        upcoming: None,
         may_wait: true,
         terms: Terms::default(),
         now: NOW,
@@ -274,7 +275,14 @@ pub(super) fn resume(name: &str) -> Session {
 
 pub(super) fn pin(name: &str, id: u64, files: Files<'_>) -> Session {
     let files = files.iter().map(|(name, _, _)| path(name)).collect();
-    let pin = Pin::new(layout(), Nonce::new(name), name, 7, (ManifestId(id), files), Terms::default());
+    let pin = Pin::new(
+        layout(),
+        Nonce::new(name),
+        name,
+        7,
+        (ManifestId(id), Manifest { files, ..Manifest::default() }),
+        Terms::default(),
+    );
     session(name, AnyMachine::Pin(pin), BTreeMap::new())
 }
 
@@ -336,6 +344,7 @@ pub(super) fn live(objects: &mut BTreeMap<ObjectKey, Object>, id: u64, entries: 
         deadline: Duration::from_secs(120),
         probed: None,
         others: &[],
+        unheaded: &[],
     };
     let head = crate::format::Head::flipping(None, &change).published();
     objects.insert(layout().head(), Object::new(head.encode(), None));

@@ -149,6 +149,42 @@ async fn a_damaged_index_does_not_take_the_epoch_with_it() {
     assert_eq!(world.tiers().clear_remote(&Filter::default()).await.unwrap().epoch, 3);
 }
 
+/// A directory that cannot be used: a file is in its place.
+struct Unusable;
+
+impl LocalTier for Unusable {
+    fn place(&self) -> String {
+        "nowhere".to_owned()
+    }
+
+    fn read(&self, _: &LocalFile) -> Result<Option<Vec<u8>>, String> {
+        Err("Not a directory".to_owned())
+    }
+
+    fn write(&self, _: &LocalFile, _: &[u8]) -> Result<(), String> {
+        Err("Not a directory".to_owned())
+    }
+
+    fn remove(&self, _: &LocalFile) -> Result<(), String> {
+        Err("Not a directory".to_owned())
+    }
+
+    fn blobs(&self) -> Vec<LocalBlob> {
+        Vec::new()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bucket_is_emptied_also_where_the_files_of_this_machine_cannot_be_read() {
+    let world = World::new();
+    world.run(deploying(), &["a"]).await;
+    let tiers = Tiers { local: Some(Arc::new(Unusable)), ..world.tiers() };
+    let removed = tiers.clear_remote(&Filter::default()).await.unwrap();
+    assert_eq!((removed.records, removed.epoch), (1, 1));
+    assert_eq!(world.tiers().remote_status().await.unwrap().unwrap().records, 0);
+    assert!(tiers.clear_local(&Filter::default()).is_err(), "that this part is as it was is told");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_part_is_cleared_without_an_epoch() {
     let world = World::new();

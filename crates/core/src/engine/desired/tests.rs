@@ -260,6 +260,7 @@ mod tasks {
             "  - {name: j, kind: bus, args: {name: \"${place planet}\"}}\n",
             "  - {name: k, kind: bus, args: {name: \"${task f.arm}\"}}\n",
             "  - {name: l, kind: bus, args: {name: \"${task f.arn} ${task f.x::default=y}\"}}\n",
+            "  - {name: m, kind: bus, args: {name: z, size: x}}\n",
         );
         let (config, findings) = load(&Document::new("c.yml", text), &BTreeMap::new());
         assert!(!findings.has_errors(), "{findings:?}");
@@ -274,13 +275,14 @@ mod tasks {
             [
                 "there is no kind of tasks `buss`",
                 "task `bus/b`: `bus` has no argument `sise`",
-                "task `bus/c`: invalid type: sequence, expected a string",
+                "task `bus/c`: `name`: invalid type: sequence, expected a string",
                 "task `bus/d`: missing field `name`",
                 "task `bus/e`: `size` is at most 9",
                 "task `bus/g`: `when: always` and `trust_for` have no effect for the kind `bus`",
                 "the tasks `bus/h` and `bus/i` keep the same: y",
                 "task `bus/j`, argument `name`: `planet` is not of the form `account` or `region`",
                 "task `bus/k`, argument `name`: output `arm` of task `f` is not available: `bus` has `arn`; did you mean `arn`?",
+                "task `bus/m`: `size`: invalid type: string \"x\", expected u32",
             ]
         );
     }

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::keepers::{former, held_at, held_by_id, keeper, kept_now};
-use super::removal::{keeps_nothing, left_behind, parts};
-use super::{Arguments, StepTask, arguments, on_remove};
+use super::removal::{Left, keeps_nothing, left_behind, parts, subject};
+use super::{Arguments, StepTask, arguments, on_remove, place_in};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::graph::state::TaskFacts;
+use crate::ident::NodeName;
 use crate::plan::deploy::Planner;
 use crate::plan::scope::PlanScope;
 use crate::plan::{Note, PlanProblem};
@@ -22,6 +23,9 @@ impl Planner<'_> {
         kind: &dyn AnyTaskKind,
         task: &StepTask,
     ) {
+        if !kind.owns() {
+            return;
+        }
         let scope = PlanScope::now(self.desired, self.world, self.settings).of_task(definition);
         let found = arguments(&scope, definition).ok();
         let values = found.as_ref().and_then(Arguments::known);
@@ -48,17 +52,40 @@ impl Planner<'_> {
         let left = own.and_then(|own| Some((own, left_behind(self.desired, self.world, own, task)?)));
         let Some((own, left)) = left else { return Some(self.parts_left(definition, kind, values, task)) };
         if on_remove(definition, kind, own.adopted) != OnRemove::Delete {
-            let text = format!("`{left}`, which it kept until now, stays");
+            let text = format!("{}, which it kept until now, stays", left.before);
             return Some(Some(Note { warning: false, code: "plan::left_behind", text }));
         }
+        let Left { before, now } = left;
+        let help = match self.taken_over(definition, own) {
+            Some(other) => format!(
+                "the task `{other}` is to keep {before} now, and its own record is about something else: give both tasks names that are new, then each takes over the record of what it keeps"
+            ),
+            None => format!(
+                "{before} would be left behind without a record; give the task another name, so that what it kept is deleted, or write `on_remove: retain`, or `runway-rs graph forget {}`",
+                definition.node
+            ),
+        };
         let problem = PlanProblem::LeftBehind {
             task: definition.node.as_str().to_owned(),
-            left,
-            now: task.subject.clone().unwrap_or_default(),
+            left: before,
+            now,
+            help,
             span: definition.span.into(),
         };
         self.report(problem);
         None
+    }
+
+    /// The other task of the config that is to keep what is recorded of a task.
+    fn taken_over(&self, definition: &TaskDefinition, own: &TaskFacts) -> Option<NodeName> {
+        let (account, region) = place_in(self.world, &own.place);
+        let (there, subject) =
+            (held_at(self.desired, &own.kind, &account, &region), subject(self.desired, own)?);
+        let mut others = self.desired.config.tasks.values().filter(|other| other.node != definition.node);
+        let keeps = |other: &&TaskDefinition| {
+            kept_now(self.desired, self.world, self.settings, other, (&there, &subject)).is_some()
+        };
+        others.find(keeps).map(|other| other.node.clone())
     }
 
     /// A remark on parts of what a task kept, under this name or an earlier one, that no task names any more: they are
@@ -116,7 +143,7 @@ impl Planner<'_> {
         task: &mut StepTask,
     ) -> bool {
         task.subject = kind.subject(values);
-        let Some(subject) = task.subject.clone().filter(|_| !kind.effects()) else { return true };
+        let Some(subject) = task.subject.clone().filter(|_| kind.owns()) else { return true };
         if let Some(keeper) = keeper(self.desired, self.world, &definition.kind, task, &subject) {
             let problem = PlanProblem::StackOfOthers {
                 task: definition.node.as_str().to_owned(),
@@ -147,7 +174,7 @@ impl Planner<'_> {
         (values, state): (&Map<String, Value>, &Value),
         task: &StepTask,
     ) -> bool {
-        let Some(identity) = kind.identity(values, state).filter(|_| !kind.effects()) else { return true };
+        let Some(identity) = kind.identity(values, state).filter(|_| kind.owns()) else { return true };
         let holding = held_by_id(self.desired, &definition.kind, &task.account, &task.region);
         let Identity { subject, parts } = identity;
         let known = self.subjects.sharing(&holding, &subject, &parts);

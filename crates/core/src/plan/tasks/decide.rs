@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::keepers::{held_at, record_of};
-use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, lost, place_in, record, shown};
-use crate::config::{TaskDefinition, When};
+use super::{Arguments, StepTask, TaskKey, TaskOutputs, arguments, lost, on_remove, place_in, record, shown};
+use crate::config::{OnRemove, TaskDefinition, When};
 use crate::error::Finding;
 use crate::graph::state::TaskFacts;
 use crate::ident::{NodeName, StackFqn};
@@ -15,7 +15,7 @@ use crate::lookup::Cause;
 use crate::lookup::resolve::Scope as _;
 use crate::plan::deploy::{Planner, step};
 use crate::plan::scope::PlanScope;
-use crate::plan::{Action, Certainty, PlanProblem, Reason, Step};
+use crate::plan::{Action, Certainty, Note, PlanProblem, Reason, Step};
 use crate::task::{AnyTaskKind, Keeps, TaskAction, TaskChange, TaskFailure};
 
 /// Why a task that only has effects runs now; `None` if it need not.
@@ -147,7 +147,9 @@ impl Planner<'_> {
         let adopted = recorded.map_or(!kind.effects(), |facts| facts.adopted);
         task.record = Some(record(self.desired, self.world, definition, kind, &found, &none, adopted));
         let Some(values) = found.known() else {
-            self.unsure.insert(held_at(self.desired, &definition.kind, &task.account, &task.region));
+            if kind.owns() {
+                self.unsure.insert(held_at(self.desired, &definition.kind, &task.account, &task.region));
+            }
             return Some(self.unknown_arguments(definition, kind, &found));
         };
         let wrong = kind.check(values);
@@ -200,6 +202,9 @@ impl Planner<'_> {
                 let is_there = kind.is_there(values, state);
                 match kind.diff(values, state, false) {
                     Ok(change) => {
+                        if self.refused_deletion(definition, kind, (values, state), (&change, task)) {
+                            return None;
+                        }
                         let mut planned = self.changed(definition, kind, found, &change, is_there, task);
                         lost(kind, (values, state), task, &mut planned);
                         Some(planned)
@@ -214,6 +219,22 @@ impl Planner<'_> {
             None => Some(self.open(definition, kind, Reason::StateUnknown { after })),
             Some(Err(failure)) => self.not_read(definition, failure.clone()),
         }
+    }
+
+    /// Whether a task would delete what is seen to be undeletable, and nothing before it can change that: a finding.
+    fn refused_deletion(
+        &mut self,
+        definition: &TaskDefinition,
+        kind: &dyn AnyTaskKind,
+        (values, state): (&Map<String, Value>, &Value),
+        (change, task): (&TaskChange, &StepTask),
+    ) -> bool {
+        let deletes = matches!(change.action, TaskAction::Delete | TaskAction::Recreate);
+        let why = kind.undeletable(values, state).filter(|_| deletes && task.settled);
+        let Some(TaskFailure { message, help, .. }) = why else { return false };
+        let (task, span) = (definition.node.as_str().to_owned(), definition.span.into());
+        self.report(PlanProblem::Undeletable { task, message, help, span });
+        true
     }
 
     /// A task of which is known what it keeps.
@@ -234,7 +255,19 @@ impl Planner<'_> {
         task.record =
             Some(record(self.desired, self.world, definition, kind, found, &change.outputs, adopted));
         // Without a persistent graph nothing is ever known, so nothing is adopted either.
-        planned.adopted = adopted && recorded.is_none() && self.world.recorded.is_some();
+        let is_new = recorded.is_none_or(|facts| facts.digest.is_none());
+        planned.adopted = adopted && is_new && is_there && self.world.recorded.is_some();
+        // It would go, were it known to be the task's own.
+        let would_go = |adopted| on_remove(definition, kind, adopted) == OnRemove::Delete;
+        if planned.adopted
+            && recorded.is_some()
+            && action != Action::Delete
+            && would_go(false)
+            && !would_go(true)
+        {
+            let text = "a run that ended early may have made it, or somebody else: nobody knows, so it stays when the task leaves the config, unless the task says `on_remove: delete`";
+            planned.notes.push(Note { warning: false, code: "plan::maybe_made", text: text.to_owned() });
+        }
         let open = action.is_change() && action != Action::Delete;
         self.gives(definition, kind.gives().lasting(change), open);
         planned

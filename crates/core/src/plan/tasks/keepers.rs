@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::removal::{key, left_behind, parts as parts_of, subject as subject_of, values as values_of};
+use super::removal::{Left, key, left_behind, parts as parts_of, subject as subject_of, values as values_of};
 use super::{Arguments, StepTask, arguments, on_remove, place_in};
 use crate::config::{OnRemove, TaskDefinition};
 use crate::graph::state::TaskFacts;
@@ -106,7 +106,7 @@ pub(crate) fn refused_at_its_turn(
     values: &Map<String, Value>,
     planned: &StepTask,
 ) -> Option<Refusal> {
-    if kind.effects() {
+    if !kind.owns() {
         return None;
     }
     let subject = kind.subject(values)?;
@@ -141,9 +141,9 @@ pub(crate) fn refused_at_its_turn(
     let deletes = |facts: &&TaskFacts| on_remove(definition, kind, facts.adopted) == OnRemove::Delete;
     let recorded = recorded.filter(deletes)?;
     let now = StepTask { subject: Some(subject.clone()), ..planned.clone() };
-    let left = left_behind(desired, world, recorded, &now)?;
+    let Left { before, now } = left_behind(desired, world, recorded, &now)?;
     let message = format!(
-        "it kept `{left}` until now, and with the values that are known now it would keep `{subject}`: `{left}` would be left behind without a record"
+        "it kept {before} until now, and with the values that are known now it would keep {now}: {before} would be left behind without a record"
     );
     Some(Refusal { message, help })
 }
@@ -157,7 +157,7 @@ pub(super) fn kept_now(
     definition: &TaskDefinition,
     (holding, subject): (&Holding, &str),
 ) -> Option<Parts> {
-    let kind = desired.kinds.get(&definition.kind).filter(|kind| !kind.effects())?;
+    let kind = desired.kinds.get(&definition.kind).filter(|kind| kind.owns())?;
     let (account, region) = place_in(world, &definition.place);
     if held_at(desired, &definition.kind, &account, &region) != *holding {
         return None;

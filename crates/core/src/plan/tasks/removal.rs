@@ -317,13 +317,19 @@ pub(super) fn keeps_nothing(desired: &Desired, facts: &TaskFacts) -> bool {
     is_absence_done || matches!(keeps, Some(Keeps::NoStack | Keeps::Nothing))
 }
 
+/// What a recorded task kept and will not keep any more, and what it will keep, both in words that differ.
+pub(super) struct Left {
+    pub(super) before: String,
+    pub(super) now: String,
+}
+
 /// What a recorded task kept that it will not keep any more with a step that works on something else.
 pub(super) fn left_behind(
     desired: &Desired,
     world: &World,
     facts: &TaskFacts,
     now: &StepTask,
-) -> Option<String> {
+) -> Option<Left> {
     if keeps_nothing(desired, facts) {
         return None;
     }
@@ -335,7 +341,18 @@ pub(super) fn left_behind(
     // Where nothing is, nothing is left.
     let nothing = facts.digest.is_none()
         && matches!(world.answers.tasks.get(&key(facts)), Some(Ok(state)) if is_nothing(desired, facts, state));
-    (!same && !nothing).then_some(before)
+    if same || nothing {
+        return None;
+    }
+    let words = |subject: &str, account: &str, region: &str| match now.subject.as_deref() == Some(&*before) {
+        // Then the place is another one.
+        true => format!("`{subject}` in account {account}, region {region}"),
+        false => format!("`{subject}`"),
+    };
+    Some(Left {
+        before: words(&before, &account, &region),
+        now: words(now.subject.as_deref().unwrap_or_default(), &now.account, &now.region),
+    })
 }
 
 fn is_nothing(desired: &Desired, facts: &TaskFacts, state: &Value) -> bool {

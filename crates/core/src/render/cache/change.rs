@@ -127,6 +127,8 @@ pub struct VerifyDocument {
     version: u32,
     /// Records that were made again.
     checked: u64,
+    /// Records that were not, because this plan does not ask for them.
+    not_asked: usize,
     /// Records that came out differently.
     mismatches: Vec<MismatchDocument>,
 }
@@ -147,8 +149,8 @@ pub(super) struct MismatchDocument {
     computed: String,
 }
 
-/// What making records again brought.
-pub fn verified(checked: u64, mismatches: &[Mismatch]) -> VerifyDocument {
+/// What making records again brought. `not_asked`: how many records the plan did not ask for.
+pub fn verified(checked: u64, not_asked: usize, mismatches: &[Mismatch]) -> VerifyDocument {
     let document = |mismatch: &Mismatch| MismatchDocument {
         kind: mismatch.kind.clone(),
         subject: mismatch.subject.clone(),
@@ -156,7 +158,7 @@ pub fn verified(checked: u64, mismatches: &[Mismatch]) -> VerifyDocument {
         recorded: mismatch.recorded.to_string(),
         computed: mismatch.computed.to_string(),
     };
-    VerifyDocument { version: 1, checked, mismatches: mismatches.iter().map(document).collect() }
+    VerifyDocument { version: 1, checked, not_asked, mismatches: mismatches.iter().map(document).collect() }
 }
 
 /// The same as JSON.

@@ -34,6 +34,8 @@ pub(super) struct ExplanationDocument {
     key: String,
     /// Whether a record was used.
     hit: bool,
+    /// What is not as it was since the record was made, if that is why it was not used.
+    refuted: Option<String>,
     /// What it depends on now.
     ingredients: Vec<IngredientDocument>,
     /// The record itself, or the closest one of the same kind and subject.
@@ -68,6 +70,7 @@ pub fn explained(about: &str, asked: &[Explanation], records: &[Record]) -> Expl
             subject: one.subject.clone(),
             key: one.key.to_string(),
             hit: one.is_hit,
+            refuted: one.refuted.clone(),
             ingredients: ingredients(&one.ingredients),
             nearest: one.nearest.as_ref().map(|nearest| RecordDocument::of(&nearest.record)),
             differences: one
@@ -105,6 +108,9 @@ pub fn explained_text(explained: &ExplainDocument) -> String {
             let _ = writeln!(out, "    {} {digest}", harmless(name));
         }
         match &one.nearest {
+            None if let Some(why) = &one.refuted => {
+                let _ = writeln!(out, "  its record does not hold any more: {}", harmless(why));
+            }
             None => out.push_str("  no record of this kind is about it\n"),
             Some(record) if record.key == one.key => {
                 let _ = writeln!(out, "  made by {} at {}", harmless(&record.by), record.made);

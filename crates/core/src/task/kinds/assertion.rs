@@ -182,7 +182,11 @@ impl TaskKind for Assert {
             return Details::default().of(TaskAction::None, outputs);
         }
         let mut details = Details::default();
-        details.compare(spec.source(), state.found.clone(), spec.wanted());
+        let (found, wanted) = (state.found.clone(), spec.wanted());
+        // A text and a number that would be shown alike.
+        let alike = found.as_ref().map(plain_text) == wanted.as_ref().map(plain_text);
+        let shown = |value: Value| if alike && value.is_string() { json!(value.to_string()) } else { value };
+        details.compare(spec.source(), found.map(shown), wanted.map(shown));
         details.of(TaskAction::Run, outputs)
     }
 

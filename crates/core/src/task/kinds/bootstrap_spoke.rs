@@ -145,6 +145,10 @@ impl TaskKind for BootstrapSpoke {
         spec.stack_name.clone()
     }
 
+    fn undeletable(spec: &Spec, state: &State) -> Option<TaskFailure> {
+        state.0.as_ref().and_then(|seen| seen.undeletable(&spec.stack_name))
+    }
+
     fn check(spec: &Spec) -> Vec<String> {
         let mut problems = Problems::default();
         problems

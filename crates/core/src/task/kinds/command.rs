@@ -10,6 +10,8 @@ use super::arguments::{Problems, Text, Texts, plain};
 use super::calls::failure;
 use super::changes::{Details, Outputs, nothing};
 
+/// The longest output that is recorded.
+const LONGEST: usize = 64 * 1024;
 /// The shell of a command that is one text.
 const SHELL: &str = "/bin/sh";
 
@@ -162,7 +164,18 @@ impl TaskKind for Command {
         }
         let mut outputs = Outputs::default().with("status", ended.status.to_string());
         if let Some(output) = ended.output {
-            outputs = outputs.with("output", output.trim_end_matches(['\n', '\r']));
+            let output = output.trim_end_matches(['\n', '\r']);
+            if output.len() > LONGEST {
+                let length = output.len();
+                return Err(failure(
+                    format!(
+                        "the command `{}` printed {length} bytes, and a task keeps {LONGEST} at most",
+                        spec.shown()
+                    ),
+                    "let it print what others need, and write the rest to a file; without `capture` it may print as much as it likes",
+                ));
+            }
+            outputs = outputs.with("output", output);
         }
         Ok(outputs.into())
     }

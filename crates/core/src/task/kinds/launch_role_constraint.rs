@@ -146,6 +146,10 @@ impl TaskKind for LaunchRoleConstraint {
         spec.stack_name()
     }
 
+    fn undeletable(spec: &Spec, state: &State) -> Option<TaskFailure> {
+        state.stack.as_ref().and_then(|seen| seen.undeletable(&spec.stack_name()))
+    }
+
     fn check(spec: &Spec) -> Vec<String> {
         let mut problems = Problems::default();
         problems.length("portfolio", &spec.portfolio, 100).length("role", &spec.role, 1224);

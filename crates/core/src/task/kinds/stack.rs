@@ -20,6 +20,8 @@ use crate::template::Template;
 const LIMIT: Duration = Duration::from_secs(3 * 60 * 60);
 /// The longest template that a request takes.
 pub(super) const LONGEST_TEMPLATE: usize = 51_200;
+/// What to do about a protected stack.
+const UNPROTECT: &str = "switch its termination protection off if it may go";
 /// Sections of a template, in which entries are compared one by one.
 const SECTIONS: [&str; 5] = ["Parameters", "Mappings", "Conditions", "Resources", "Outputs"];
 
@@ -47,6 +49,9 @@ pub(super) struct Seen {
     /// Its template, in a form that can be compared; `None` if it could not be understood.
     #[serde(default)]
     pub(super) template: Option<Value>,
+    /// Termination protection is known to be on.
+    #[serde(default)]
+    protected: bool,
 }
 
 fn named(name: &str) -> StackRef {
@@ -74,6 +79,7 @@ pub(super) async fn read(
         tags: state.tags,
         outputs: state.outputs,
         template,
+        protected: state.termination_protection,
     }))
 }
 
@@ -279,6 +285,7 @@ impl Seen {
             tags: state.tags,
             outputs: state.outputs,
             template: None,
+            protected: state.termination_protection,
         }
     }
 
@@ -306,6 +313,15 @@ impl Seen {
             updated: None,
         };
         Some(Contents::Stack(Box::new(state), self.template.as_ref().map(Value::to_string)))
+    }
+
+    /// Why CloudFormation will refuse its deletion, as far as that is known.
+    pub(super) fn undeletable(&self, name: &str) -> Option<TaskFailure> {
+        self.protected.then(|| TaskFailure {
+            message: format!("the stack `{name}` has termination protection"),
+            help: Some(UNPROTECT.to_owned()),
+            kind: Some(ErrorKind::Protected),
+        })
     }
 
     /// Whether it has to be made anew: its creation failed, it was never carried out, or it is going.
@@ -373,8 +389,7 @@ async fn delete(context: &WriteContext<'_>, id: &str, name: &str) -> Result<(), 
 
 fn protected(error: ProviderError) -> TaskFailure {
     if error.kind == ErrorKind::Protected {
-        let help = "switch its termination protection off if it may go";
-        return TaskFailure { help: Some(help.to_owned()), ..error.into() };
+        return TaskFailure { help: Some(UNPROTECT.to_owned()), ..error.into() };
     }
     error.into()
 }

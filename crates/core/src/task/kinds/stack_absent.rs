@@ -40,6 +40,10 @@ impl TaskKind for StackAbsent {
         state.0.as_ref().and_then(|seen| seen.contents(&spec.name))
     }
 
+    fn undeletable(spec: &Spec, state: &State) -> Option<TaskFailure> {
+        state.0.as_ref().and_then(|seen| seen.undeletable(&spec.name))
+    }
+
     fn check(spec: &Spec) -> Vec<String> {
         Problems::default().length("name", &spec.name, 128).signs("name", &spec.name, "-").take()
     }
