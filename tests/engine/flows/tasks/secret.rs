@@ -124,6 +124,9 @@ async fn a_stack_of_a_task_hides_what_its_template_does() {
     assert_eq!(outputs.keys().collect::<Vec<_>>(), ["stack_id", "stack_name"]);
 }
 
+/// A config that is written otherwise.
+type Changed = fn(Project) -> Project;
+
 /// A record of an earlier version, which kept the value.
 async fn as_it_was(world: &World) {
     let text = world.state_text().await.unwrap();
@@ -141,7 +144,7 @@ async fn what_an_earlier_version_recorded_goes_with_the_next_deploy() {
     let world = World::new();
     done(&world, &secure(WORD)).await;
     let clean = recorded(&world).await;
-    let cases: [(&str, fn(Project) -> Project); 4] = [
+    let cases: [(&str, Changed); 4] = [
         ("as it is", |project| project),
         ("disabled", |mut project| {
             project.head =
