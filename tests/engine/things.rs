@@ -1,5 +1,5 @@
 //! Kinds of tasks over a service that keeps named values: `thing`, `mark` and `shell`, which keep one, and `shout`, which
-//! only has an effect; beside them those kinds of the program that need nothing but CloudFormation.
+//! only has an effect; beside them those kinds of the program that need nothing but CloudFormation, and `ssm_parameter`.
 //! The service keeps its values as objects of a bucket, so that every call is a request that a test can count or break.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,8 @@ pub(crate) fn kinds() -> TaskKinds {
         task::erased(Shout),
     ];
     let all = TaskKinds::default();
-    let built_in = ["assert", "bootstrap_spoke", "stack_absent"].into_iter().filter_map(|name| all.get(name));
+    let built_in = ["assert", "bootstrap_spoke", "ssm_parameter", "stack_absent"];
+    let built_in = built_in.into_iter().filter_map(|name| all.get(name));
     TaskKinds::new(own.into_iter().chain(built_in.cloned()))
 }
 
@@ -112,6 +113,29 @@ impl TaskServices for Things {
         }
         let lost = |_| failure(ErrorKind::Unavailable, "no answer");
         match operation {
+            // Those of the built-in kind.
+            "GetParameter" if input.get("WithDecryption").is_some() => {
+                let found = self.store().get(&key(&full)).await.map_err(lost)?;
+                let found = found.ok_or_else(|| ServiceFailure {
+                    code: "ParameterNotFound".to_owned(),
+                    ..failure(ErrorKind::NotFound, "there is none")
+                })?;
+                Ok(json!({"Parameter": serde_json::from_slice::<Value>(&found.body).unwrap_or_default()}))
+            }
+            "PutParameter" if input.get("Overwrite").is_some() => {
+                self.changes.lock().unwrap().push(format!("put {full}"));
+                let before = self.store().get(&key(&full)).await.map_err(lost)?;
+                let before: Value = before
+                    .map_or(Value::Null, |found| serde_json::from_slice(&found.body).unwrap_or_default());
+                let version = before["Version"].as_u64().unwrap_or_default() + 1;
+                let mut body = input.clone();
+                (body["Version"], body["ARN"]) = (json!(version), json!(format!("arn:{name}")));
+                self.store()
+                    .put(&key(&full), body.to_string().into(), &Put::default())
+                    .await
+                    .map_err(lost)?;
+                Ok(json!({"Version": version}))
+            }
             "GetParameter" => {
                 self.reads.lock().unwrap().push(full.clone());
                 let found = self.store().get(&key(&full)).await.map_err(lost)?;

@@ -6,6 +6,7 @@ mod kept;
 mod named;
 mod needed;
 mod owners;
+mod secret;
 
 use std::time::Duration;
 

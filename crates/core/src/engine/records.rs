@@ -13,7 +13,7 @@ use crate::ident::{NodeName, StackFqn};
 use crate::lock::code::LockCode;
 use crate::lock::record::{ended, is_settled, recorded_state};
 use crate::lock::{Ending, Premise, Premises, Record, record_for};
-use crate::plan::tasks::on_remove;
+use crate::plan::tasks::{on_remove, without_secrets};
 use crate::plan::{Action, Desired, Plan, Reason, Step, World, fqn_of_recorded};
 use crate::provider::{Place, StackState};
 
@@ -94,6 +94,12 @@ pub(crate) fn first(
                 facts.on_remove = on_remove(definition, kind.as_ref(), facts.adopted);
             }
             record.tasks.insert(step.name.clone(), facts);
+        }
+    }
+    // Also of tasks that this run leaves alone.
+    for facts in record.tasks.values_mut() {
+        if let Some(clean) = without_secrets(desired, facts) {
+            *facts = clean;
         }
     }
     record
@@ -207,7 +213,8 @@ fn told_to_stay(desired: &Desired, premises: &Premises, name: &NodeName) -> Opti
     let definition = desired.config.tasks.get(name)?;
     let known = premises.state.tasks.get(name)?;
     let is_new = definition.on_remove == Some(OnRemove::Retain) && known.on_remove == OnRemove::Delete;
-    is_new.then(|| TaskFacts { on_remove: OnRemove::Retain, ..known.clone() })
+    let facts = is_new.then(|| TaskFacts { on_remove: OnRemove::Retain, ..known.clone() })?;
+    Some(without_secrets(desired, &facts).unwrap_or(facts))
 }
 
 /// Whether a task keeps nothing any more, or nothing that is to be known. `is_known`: whether a node is recorded after

@@ -128,9 +128,39 @@ impl Arguments {
 
     /// Digest of what is known and no secret, of the revision of the kind, and of where the task works.
     pub(crate) fn digest(&self, revision: u32, place: &TaskPlace) -> String {
-        let text = serde_json::json!([revision, place, self.recorded()]).to_string();
-        Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+        digest(revision, place, &self.recorded())
     }
+}
+
+fn digest(revision: u32, place: &TaskPlace, recorded: &BTreeMap<String, Value>) -> String {
+    let text = serde_json::json!([revision, place, recorded]).to_string();
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What is recorded of a task without what its kind makes a secret; `None` if it holds none. Earlier versions recorded that.
+pub(crate) fn without_secrets(desired: &Desired, facts: &TaskFacts) -> Option<TaskFacts> {
+    let kind = desired.kinds.get(&facts.kind)?;
+    let is_open = |value: &Value| value == UNKNOWN;
+    let known = facts.arguments.iter().filter(|(_, value)| !is_open(value));
+    let known = known.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let unknown = facts.arguments.iter().filter(|(_, value)| is_open(value));
+    let parts = kind.secrets(&known, &unknown.map(|(name, _)| name.as_str()).collect());
+    let without = |(name, value): (&String, &Value)| {
+        let value = if is_open(value) { value.clone() } else { without_parts(name, value.clone(), &parts) };
+        (name.clone(), value)
+    };
+    let arguments: BTreeMap<String, Value> = facts.arguments.iter().map(without).collect();
+    let names = parts.iter().map(|part| part.argument.to_owned()).collect();
+    let mut outputs = facts.outputs.clone();
+    outputs.retain(|output, _| !kind.gives().hides(output, &names));
+    let clean = TaskFacts {
+        // The digest of a short secret could be guessed.
+        digest: facts.digest.as_ref().map(|_| digest(facts.revision, &facts.place, &arguments)),
+        arguments,
+        outputs,
+        ..facts.clone()
+    };
+    (!parts.is_empty() && clean != *facts).then_some(clean)
 }
 
 /// Resolves the arguments of a task.

@@ -84,6 +84,13 @@ impl Gives {
         self.named.iter().map(|given| given.name)
     }
 
+    /// Names of the arguments that its outputs are said to be made of, or to need.
+    #[cfg(test)]
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &'static str> {
+        let made_of = self.named.iter().flat_map(|given| given.made_of.into_iter().flatten().copied());
+        made_of.chain(self.named.iter().filter_map(|given| given.with))
+    }
+
     fn find(&self, output: &str) -> Option<&'static Given> {
         self.named.iter().find(|given| given.name == output)
     }

@@ -1,15 +1,19 @@
 //! `bootstrap_spoke`: what an account needs before a hub may work in it: a stack with a role, made over a chain of
 //! roles.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::{
-    Given, Gives, Keeps, ReadContext, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind, WriteContext,
+    Given, Gives, Keeps, ReadContext, SecretPart, TaskAction, TaskChange, TaskDone, TaskFailure, TaskKind,
+    WriteContext,
 };
 use super::arguments::{AccountId, Problems, Text, Texts, plain};
 use super::stack::{self, Stack};
+use crate::template::Template;
 
 pub(super) struct BootstrapSpoke;
 
@@ -184,6 +188,24 @@ impl TaskKind for BootstrapSpoke {
         let mut found = problems.take();
         found.extend(stack::problems(&spec.stack().template));
         found
+    }
+
+    fn secrets(known: &Map<String, Value>, unknown: &BTreeSet<&str>) -> BTreeSet<SecretPart> {
+        let Some(given) = known.get("parameters").and_then(Value::as_object) else { return BTreeSet::new() };
+        let template = match known.get("template") {
+            Some(Value::String(text)) => Template::parse("template", text).ok(),
+            Some(content) => Template::parse("template", &content.to_string()).ok(),
+            // The built-in one has no parameters.
+            None if !unknown.contains("template") => return BTreeSet::new(),
+            None => None,
+        };
+        // Of a template that cannot be read any parameter may be one that CloudFormation hides.
+        let hides = |name: &&String| {
+            let parameters = template.as_ref().map(|template| &template.parameters);
+            parameters.is_none_or(|parameters| parameters.get(*name).is_some_and(|one| one.no_echo))
+        };
+        let part = |name: &String| SecretPart { argument: "parameters", entry: Some(name.clone()) };
+        given.keys().filter(hides).map(part).collect()
     }
 
     fn keeps_receipt(_spec: &Spec) -> bool {

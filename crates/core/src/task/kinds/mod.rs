@@ -98,3 +98,55 @@ impl fmt::Debug for TaskKinds {
         f.debug_set().entries(self.names()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::task::SecretPart;
+
+    #[test]
+    fn arguments_that_are_secrets_by_their_kind() {
+        let kinds = TaskKinds::default();
+        let secrets = |kind: &str, known: Value, unknown: &[&str]| -> Vec<String> {
+            let kind = kinds.get(kind).unwrap();
+            let found = kind.secrets(known.as_object().unwrap(), &unknown.iter().copied().collect());
+            let words = |part: SecretPart| {
+                part.entry.map_or(part.argument.to_owned(), |entry| format!("{}.{entry}", part.argument))
+            };
+            found.into_iter().map(words).collect()
+        };
+        let ssm = |known, unknown: &[&str]| secrets("ssm_parameter", known, unknown);
+        assert_eq!(ssm(json!({"value": "x"}), &[]), [""; 0]);
+        assert_eq!(ssm(json!({"value": "x", "type": "String"}), &[]), [""; 0]);
+        assert_eq!(ssm(json!({"value": "x", "type": "SecureString"}), &[]), ["value"]);
+        assert_eq!(ssm(json!({"value": "x"}), &["type"]), ["value"]);
+        assert_eq!(ssm(json!({"type": "SecureString"}), &["value"]), [""; 0]);
+
+        let template =
+            "{Parameters: {A: {Type: String, NoEcho: true}, B: {Type: String}}, Resources: {R: {Type: X}}}";
+        let spoke = |known, unknown: &[&str]| secrets("bootstrap_spoke", known, unknown);
+        let given = json!({"A": "x", "B": "y"});
+        assert_eq!(spoke(json!({"template": template, "parameters": given}), &[]), ["parameters.A"]);
+        let content = json!({"Parameters": {"B": {"Type": "String", "NoEcho": true}}, "Resources": {"R": {"Type": "X"}}});
+        assert_eq!(spoke(json!({"template": content, "parameters": given}), &[]), ["parameters.B"]);
+        let all = ["parameters.A", "parameters.B"];
+        assert_eq!(spoke(json!({"parameters": given}), &["template"]), all);
+        assert_eq!(spoke(json!({"template": "[", "parameters": given}), &[]), all);
+        assert_eq!(spoke(json!({"hub_account": "111111111111"}), &[]), [""; 0]);
+    }
+
+    /// What a kind says of its outputs is about arguments that it has.
+    #[test]
+    fn outputs_are_made_of_arguments_that_there_are() {
+        for kind in built_in() {
+            let arguments: BTreeSet<&str> = kind.arguments().iter().copied().collect();
+            for argument in kind.gives().sources() {
+                assert!(arguments.contains(argument), "{}: {argument}", kind.name());
+            }
+        }
+    }
+}

@@ -1,14 +1,14 @@
 //! `ssm_parameter`: a parameter of Systems Manager.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::{
-    Change, Given, Gives, Read, ReadContext, Service, TaskAction, TaskChange, TaskDone, TaskFailure,
-    TaskKind, WriteContext,
+    Change, Given, Gives, Read, ReadContext, SecretPart, Service, TaskAction, TaskChange, TaskDone,
+    TaskFailure, TaskKind, WriteContext,
 };
 use super::arguments::{Problems, Text, Texts, Wanted, plain, tag_list, tags_of};
 use super::calls::{Pages, change, failure, refused, text, unless};
@@ -166,6 +166,16 @@ impl TaskKind for SsmParameter {
         let length = spec.description.iter().map(|text| text.chars().count()).sum::<usize>();
         problems.when(length > 1024, format!("`description` has {length} characters, 1024 are allowed"));
         problems.take()
+    }
+
+    fn secrets(known: &Map<String, Value>, unknown: &BTreeSet<&str>) -> BTreeSet<SecretPart> {
+        let is_plain = match known.get("type").and_then(Value::as_str) {
+            Some(kind) => kind != Kind::SecureString.as_str(),
+            None => !unknown.contains("type"),
+        };
+        // It is one, wherever it comes from.
+        let value = known.contains_key("value").then_some(SecretPart { argument: "value", entry: None });
+        value.filter(|_| !is_plain).into_iter().collect()
     }
 
     fn keeps_receipt(spec: &Spec) -> bool {
