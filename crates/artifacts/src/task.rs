@@ -194,7 +194,10 @@ impl TaskKind for AssetPush {
             return Err(failed(refusal));
         }
         let due = match spec.dry_prune().map_err(wrong)? {
-            Some(rules) => Some(Due::of(assets::prune(&session, &rules).await).map_err(failed)?),
+            Some(rules) => {
+                let rules = PruneRequest { upcoming: planned.upcoming(), ..rules };
+                Some(Due::of(assets::prune(&session, &rules).await).map_err(failed)?)
+            }
             None => None,
         };
         Ok(AssetState { due, ..AssetState::of(&planned) })

@@ -141,6 +141,12 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// The files of the build if it would go live: what a prune deletes afterwards is another matter then.
+    pub fn upcoming(&self) -> Option<Arc<BTreeSet<AssetPath>>> {
+        let goes_live = !self.is_live && self.superseded_by.is_none();
+        goes_live.then(|| Arc::new(self.files.iter().map(|(path, ..)| path.clone()).collect()))
+    }
+
     /// Why the push would send nothing.
     pub fn refusal(&self) -> Option<AssetsError> {
         let mut in_place = self.files.iter().filter(|(_, action, _)| *action == FileAction::InPlace);

@@ -58,9 +58,8 @@ impl AssetsContext<'_> {
         let prune = match rules {
             Some(rules) => {
                 // What aged out is another matter when the build is live.
-                let goes_live = !planned.is_live && planned.superseded_by.is_none();
-                let files = || planned.files.iter().map(|(path, ..)| path.clone()).collect();
-                let upcoming = goes_live.then(|| Arc::new(files()));
+                let upcoming = planned.upcoming();
+                let goes_live = upcoming.is_some();
                 let rules = PruneRequest { dry_run: true, upcoming, ..rules };
                 match assets::prune(session, &rules).await {
                     Ok(prune) => {
